@@ -1,0 +1,221 @@
+"""What every dual encoder offers, in tensors. Methods and explanations talk to this and never to a model."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+BeforeLayer = Callable[[int, Tensor], Tensor]
+"""Called at the input of every layer with (layer index from 0, hidden (batch, tokens, width)); returns the hidden."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokenised texts, cut to the longest of them.
+
+    ids: (texts, length), int64. mask: (texts, length), bool, True from the start token to the end token. Padding is
+    masked in every layer, so cutting is exact.
+    """
+
+    ids: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class LayerTokens:
+    """Extra vectors that stand at fixed positions of a tower's token sequence.
+
+    vectors: one entry a layer, the first for layer 0; each (n, width) or (batch, n, width), or None where the tokens
+    are left to evolve. Layers beyond the end are left alone too. mode "replace" overwrites positions start..start+n-1
+    at each listed layer; "insert" lengthens the sequence at the first listed layer (before position `start`, or at
+    the end for start = -1) and overwrites those positions at later ones. Layer 0 of the image tower means: after the
+    position embeddings, before the pre-norm where one exists. Layer 0 of the text tower means: after the embedding
+    block (positions and its LayerNorm included).
+    """
+
+    vectors: tuple[Tensor | None, ...]
+    mode: Literal["insert", "replace"] = "insert"
+    start: int = 1
+
+    @classmethod
+    def zeros(
+        cls, n: int, width: int, layers: int, mode: Literal["insert", "replace"] = "replace", start: int = 1
+    ) -> LayerTokens:
+        """n zero vectors, set anew at the input of each of the first `layers` layers."""
+        return cls(tuple(torch.zeros(n, width) for _ in range(layers)), mode, start)
+
+    @property
+    def n(self) -> int:
+        """How many positions the vectors take."""
+        return next(v.shape[-2] for v in self.vectors if v is not None)
+
+    def key(self) -> str:
+        """A text that is equal for equal tokens; part of the feature cache's address."""
+        sha = hashlib.sha256(f"{self.mode}|{self.start}|{len(self.vectors)}".encode())
+        for vector in self.vectors:
+            sha.update(b"-" if vector is None else vector.detach().float().cpu().contiguous().numpy().tobytes())
+        return sha.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The backbone's own recipe from picture to tensor.
+
+    size: pixels of the square input. mean, std: per channel, on values in [0, 1]. interpolation: "bicubic" or
+    "bilinear". resize: "shortest" (shorter side to size, then centre crop) or "squash".
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str = "bicubic"
+    resize: str = "shortest"
+
+
+@dataclass(frozen=True)
+class ImageAttention:
+    """Attention weights of the image tower.
+
+    weights: (layers, batch, heads, tokens, tokens), rows sum to 1. class_token: its position. extra: positions of
+    inserted or replaced vectors. patches: positions of picture patches, row by row. patch_index: for each of
+    `patches`, its cell in the grid (row * columns + column); with "replace" some cells are missing.
+    """
+
+    weights: Tensor
+    class_token: int
+    extra: tuple[int, ...]
+    patches: tuple[int, ...]
+    patch_index: tuple[int, ...]
+    grid: tuple[int, int]
+
+
+class Backbone(ABC):
+    """A frozen dual encoder: pictures and texts into one joint space.
+
+    All parameters have requires_grad False and all modules stay in eval mode. `device` and `precision` ("fp32",
+    "bf16" or "fp16": the autocast of gradient-free passes) are chosen in `core.backbones.device`.
+    """
+
+    name: str
+    checksum: str
+    """SHA-256 of the weight file(s), hex."""
+    device: torch.device
+    precision: str
+    preprocessing: Preprocessing
+    text_width: int
+    image_width: int
+    joint_width: int
+    text_layers: int
+    image_layers: int
+    patch_grid: tuple[int, int]
+    context_length: int
+    """Longest text in tokens, start and end included."""
+    logit_scale: float
+    """exp of the stored parameter: the factor on cosines."""
+    text_kind: Literal["bert", "causal"]
+
+    # pictures ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """RGB picture to float tensor (3, size, size), by `preprocessing`."""
+
+    @abstractmethod
+    def image_tokens(
+        self,
+        pixels: Tensor,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
+        attention_mask: Tensor | None = None,
+        attention: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Final hidden states of all tokens, after the last norm: (batch, tokens, image_width).
+
+        attention_mask: bool, broadcastable to (batch, heads, tokens, tokens), True where a query may look at a key.
+        attention: a list that receives each layer's weights (batch, heads, tokens, tokens).
+        Differentiable in pixels, tokens and whatever `before_layer` puts in. `before_layer` runs after `tokens`.
+        """
+
+    @abstractmethod
+    def project_image(self, hidden: Tensor) -> Tensor:
+        """Hidden states (..., image_width) into the joint space (..., joint_width), not normalised."""
+
+    def encode_images(
+        self, pixels: Tensor, tokens: LayerTokens | None = None, before_layer: BeforeLayer | None = None
+    ) -> Tensor:
+        """Image features (batch, joint_width), not normalised."""
+        return self.project_image(self.pool_image(self.image_tokens(pixels, tokens, before_layer)))
+
+    @abstractmethod
+    def pool_image(self, hidden: Tensor) -> Tensor:
+        """The hidden state that stands for the picture: (batch, tokens, width) to (batch, width)."""
+
+    @abstractmethod
+    def image_attention(self, pixels: Tensor, tokens: LayerTokens | None = None) -> ImageAttention:
+        """Attention weights of every layer, without gradient."""
+
+    @abstractmethod
+    def image_blocks(self) -> Sequence[nn.Module]:
+        """The image tower's blocks in order; each is called as a module, so that forward hooks see it."""
+
+    @abstractmethod
+    def grad_cam_layer(self) -> nn.Module:
+        """The module whose output (batch, tokens, width) Grad-CAM reads: the first norm of the last block."""
+
+    # texts ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Token ids cut to the longest text, never padded to the context length. Works offline."""
+
+    @abstractmethod
+    def embed_tokens(self, ids: Tensor) -> Tensor:
+        """Raw word embeddings: no position, no type, no norm. (..., length) to (..., length, text_width)."""
+
+    @abstractmethod
+    def text_tokens(
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
+        attention_mask: Tensor | None = None,
+        dropout: bool = False,
+    ) -> Tensor:
+        """Final hidden states (texts, length (+ inserted), text_width) from raw word embeddings.
+
+        Positions, types and the embedding norm are added here, once. mask: (texts, length), True on real tokens.
+        dropout: the tower's own dropout probabilities are active. Differentiable in embeds.
+        """
+
+    @abstractmethod
+    def pool_text(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """The hidden state that stands for the text: first token, mean over real tokens, or end token."""
+
+    @abstractmethod
+    def project_text(self, hidden: Tensor) -> Tensor:
+        """Hidden states (..., text_width) into the joint space, not normalised."""
+
+    @abstractmethod
+    def encode_text(
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
+        dropout: bool = False,
+    ) -> Tensor:
+        """Text features (texts, joint_width), not normalised."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Features of plain texts (texts, joint_width), not normalised, without gradient."""
+        found = self.tokenize(texts)
+        with torch.inference_mode():
+            return self.encode_text(self.embed_tokens(found.ids), found.mask).clone()

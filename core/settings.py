@@ -1,0 +1,61 @@
+"""Settings, read once by the entry points from the environment and handed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of Promptoscope. Each can be set as `PROMPTOSCOPE_<NAME>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="PROMPTOSCOPE_", extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".promptoscope",
+        description="Folder that holds the database, images, models, backbones and caches.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL; without it an SQLite file in the home folder. "
+        "PostgreSQL: postgresql+psycopg://user@host/name.",
+    )
+    executor: Literal["local", "ray"] = Field(default="local", description="What runs training jobs.")
+    llm_base_url: str | None = Field(
+        default=None, description="OpenAI-compatible endpoint that writes class descriptions."
+    )
+    llm_api_key: str | None = Field(default=None, description="Key for that endpoint.", repr=False)
+    llm_model: str | None = Field(default=None, description="Model name at that endpoint.")
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{(self.home / 'promptoscope.db').as_posix()}"
+
+    @property
+    def images_dir(self) -> Path:
+        """Content-addressed image files."""
+        return self.home / "images"
+
+    @property
+    def models_dir(self) -> Path:
+        """Trained model folders."""
+        return self.home / "models"
+
+    @property
+    def backbones_dir(self) -> Path:
+        """Backbone folders written by `backbones fetch`."""
+        return self.home / "backbones"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Features and maps that can be computed again."""
+        return self.home / "cache"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """Checkpoints and logs of jobs."""
+        return self.home / "jobs"

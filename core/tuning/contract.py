@@ -1,0 +1,237 @@
+"""What a method is: its options, its learned tensors, its loss, and the few hooks the one loop offers."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.backbones.contract import Backbone, LayerTokens
+from core.descriptions.description_set import DescriptionSet
+from core.tuning.option import Options, option
+
+if TYPE_CHECKING:
+    from core.tuning.data import TrainingData
+
+ImagePath = Literal["frozen", "prompted", "trained"]
+
+
+@dataclass(frozen=True)
+class MethodConfig(Options):
+    """Options every method has."""
+
+    template: str = option(
+        "a photo of a {}.", "Sentence whose {} takes the class name, where a method needs one per class."
+    )
+
+
+@dataclass(frozen=True)
+class LoopConfig(MethodConfig):
+    """Options of methods that are trained by steps. Defaults are those most reference implementations share."""
+
+    epochs: int = option(100, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
+    batch_size: int = option(32, "Images per step.", unit="images", bounds=(1, 4096))
+    learning_rate: float = option(0.002, "Step size after the first epoch.", bounds=(0.0, 100.0))
+    optimizer: str = option("sgd", "Update rule.", choices=("sgd", "adam", "adamw"), advanced=True)
+    momentum: float = option(0.9, "Momentum of SGD.", bounds=(0.0, 1.0), advanced=True)
+    weight_decay: float = option(5e-4, "Weight decay, on learned tokens too.", bounds=(0.0, 10.0), advanced=True)
+    epsilon: float = option(1e-8, "Stabiliser of Adam and AdamW.", bounds=(0.0, 1.0), advanced=True)
+    schedule: str = option(
+        "cosine",
+        "Course of the learning rate: by epoch with a warm-up, by step, or none.",
+        choices=("cosine", "cosine_by_step", "constant"),
+        advanced=True,
+    )
+    warmup_epochs: int = option(
+        1, "Epochs at the warm-up rate.", unit="epochs", bounds=(0, 1000), advanced=True
+    )
+    warmup_rate: float = option(1e-5, "Learning rate while warming up.", bounds=(0.0, 1.0), advanced=True)
+    views: int = option(
+        8,
+        "Augmented views kept per training image; the published protocol draws a new one each epoch.",
+        unit="views",
+        bounds=(1, 5000),
+    )
+    augmentation: str = option(
+        "crop",
+        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
+        choices=("crop", "crop_flip", "mild", "center"),
+    )
+    text_dropout: bool = option(
+        False, "The text tower's own dropout is active while training.", advanced=True
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method is built for.
+
+    classes: names in label order. descriptions: sentences per class, always given (written by people or a model, or
+    made from templates). hidden_states: class -> (layers, width) of a language model, where a method needs them.
+    """
+
+    backbone: Backbone
+    classes: tuple[str, ...]
+    descriptions: DescriptionSet
+    modality: str | None = None
+    seed: int = 1
+    hidden_states: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def generator(self) -> torch.Generator:
+        """Randomness for initial values."""
+        return torch.Generator().manual_seed(self.seed)
+
+
+@dataclass
+class Batch:
+    """One step's images.
+
+    labels: (batch,), int64. features: unit-norm (batch, joint_width), where the image path is cacheable; pixels:
+    (batch, 3, size, size) otherwise. views: further views of the same images by name, as features or pixels alike.
+    extra: per-image side information by name. index: positions in the training part.
+    """
+
+    labels: Tensor
+    features: Tensor | None = None
+    pixels: Tensor | None = None
+    views: dict[str, Tensor] = field(default_factory=dict)
+    extra: dict[str, Tensor] = field(default_factory=dict)
+    index: Tensor | None = None
+
+
+class Method(nn.Module, ABC):
+    """One way of tuning a frozen dual encoder. A subclass lives alone in `core/methods/<name>.py`.
+
+    Parameters and persistent buffers of the module are what is learned and saved; frozen teachers are
+    non-persistent buffers, rebuilt from the task. The backbone is not a submodule.
+    """
+
+    # what a subclass declares ------------------------------------------------------------------------------------
+
+    title: ClassVar[str]
+    """Name as written in papers, such as "Tip-Adapter-F"."""
+    summary: ClassVar[str]
+    """One plain line for a clinician."""
+    paper: ClassVar[str]
+    """Authors, title, venue, year."""
+    code: ClassVar[str] = ""
+    """Official code and commit; empty where none exists."""
+    licence: ClassVar[str] = ""
+    """Licence of the official code; ours is written from the specification."""
+    trains: ClassVar[str]
+    """What is learned, in a few words."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Of: "template", "descriptions", "hidden_states", "encoder"."""
+    extra_views: ClassVar[Mapping[str, str]] = {}
+    """Further views a step needs: name -> augmentation recipe."""
+    per_image_text: ClassVar[bool] = False
+    """Text features depend on the image, so prediction runs in small chunks."""
+    trains_by_steps: ClassVar[bool] = True
+    """False for closed-form fits: `fit_directly` replaces the loop."""
+    Config: ClassVar[type[MethodConfig]] = LoopConfig
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Option values of "paper" and "reference" where they differ from the defaults."""
+
+    def __init__(self, config: Any, task: Task) -> None:
+        super().__init__()
+        self.config, self.task = config, task
+
+    @classmethod
+    def image_path(cls, config: Any) -> ImagePath:
+        """frozen: plain tower, cacheable. prompted: constant visual tokens, cacheable. trained: gradients inside."""
+        return "frozen"
+
+    # forward ----------------------------------------------------------------------------------------------------
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen encoder."""
+        return self.task.backbone
+
+    def visual_tokens(self) -> LayerTokens | None:
+        """Tokens inside the image tower: constants for "prompted", learned ones for "trained"."""
+        return None
+
+    def encode_images(self, pixels: Tensor) -> Tensor:
+        """Unit-norm image features (batch, joint_width) as this method sees them. Overridden by trained towers."""
+        return functional.normalize(self.backbone.encode_images(pixels, self.visual_tokens()), dim=-1)
+
+    def image_features(self, batch: Batch) -> Tensor:
+        """Features of a batch: cached ones, or a pass through the tower."""
+        if batch.features is not None:
+            return batch.features
+        assert batch.pixels is not None, "a batch carries features or pixels"
+        return self.encode_images(batch.pixels)
+
+    def class_features(self) -> Tensor:
+        """Unit-norm text features (classes, joint_width). Not asked of methods whose text depends on the image."""
+        raise NotImplementedError(f"{type(self).__name__} has no class features of its own")
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Scores (batch, classes) from unit-norm image features: the scaled cosine with the class features."""
+        return self.backbone.logit_scale * features @ self.class_features().T
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        """Named parts of the loss, weights included; the loop adds them up."""
+        return {"cross_entropy": functional.cross_entropy(self.logits(self.image_features(batch)), batch.labels)}
+
+    # hooks, each called by the one loop -------------------------------------------------------------------------
+
+    def prepare(self, data: TrainingData) -> None:
+        """Once before training: caches, closed-form starting values, teachers that need the training images."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Optimiser groups; "multiplier" scales the learning rate of a group (warm-up excepted)."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
+
+    def before_epoch(self, epoch: int) -> None:
+        """Before epoch `epoch` (from 0): stages."""
+
+    def backward(self, terms: dict[str, Tensor]) -> None:
+        """Write gradients. Overridden where they are not those of the plain sum (gradient projection)."""
+        torch.stack(list(terms.values())).sum().backward()
+
+    def after_epoch(self, epoch: int) -> None:
+        """After epoch `epoch`: weight averaging."""
+
+    def after_training(self) -> None:
+        """Once after the last epoch."""
+
+    def fit_directly(self, data: TrainingData) -> None:
+        """Closed-form fit, for methods with trains_by_steps False."""
+
+    def tune(self, data: TrainingData) -> None:
+        """Choose what is chosen on validation images (`data.validation`), never on test images."""
+
+    # saving -----------------------------------------------------------------------------------------------------
+
+    def learned_state(self) -> dict[str, Tensor]:
+        """What is saved: parameters and persistent buffers."""
+        return {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+
+    def load_learned_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take saved tensors. Overridden where shapes depend on the training images (caches)."""
+        self.load_state_dict(dict(state))
+
+    @classmethod
+    def card(cls) -> dict[str, Any]:
+        """The method's line in lists: name, title, summary, paper, code, licence, needs, trains, image_path."""
+        return {
+            "name": cls.__module__.rsplit(".", 1)[-1],
+            "title": cls.title,
+            "summary": cls.summary,
+            "paper": cls.paper,
+            "code": cls.code,
+            "licence": cls.licence,
+            "needs": sorted(cls.needs),
+            "trains": cls.trains,
+            "image_path": cls.image_path(cls.Config()),
+            "variants": sorted({"default", *cls.variants}),
+            "notes": inspect.getdoc(inspect.getmodule(cls)) or "",
+        }
