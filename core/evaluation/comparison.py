@@ -1,0 +1,203 @@
+"""Comparing runs: only like with like, zero-shot always named, and nothing left out in silence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from core.evaluation.intervals import t_interval
+from core.evaluation.metrics import METRICS
+
+ZERO_SHOT = "zero_shot"
+MAIN_METRIC = "balanced_accuracy"
+NO_ZERO_SHOT = "no zero-shot run yet: train zero_shot to have the baseline"
+ONE_SEED = "One seed: the spread over draws is unknown."
+
+Run = Mapping[str, Any]
+
+
+def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
+    """Groups of comparable runs, each with a row per method, and notes on what was left out.
+
+    runs: run dicts with id, state, method, method_title, backbone, backbone_checksum, variant, image_set {id, name},
+    fingerprint, shots, seed, options, epochs, descriptions, n_train, n_val, n_test, metrics.
+    Runs stand in one group when image-set fingerprint, backbone weights and shots agree, and in one row when method,
+    variant, options, epochs and descriptions agree too; a row's seeds are averaged. Returns {groups: [{image_set,
+    fingerprint, backbone, shots, n_test, rows, notes}], notes}. Rows are sorted by mean balanced accuracy, best
+    first; a group without zero-shot run holds a row that says so, with mean None. Fractions throughout.
+    """
+    usable, notes = _usable(runs)
+    zero_shot = [run for run in usable if run["method"] == ZERO_SHOT]
+    trained = [run for run in usable if run["method"] != ZERO_SHOT]
+    groups = [_group(members, zero_shot) for members in _collect(trained, _group_key)]
+    covered = {_place(run) for run in trained}
+    lonely = [run for run in zero_shot if _place(run) not in covered]
+    groups += [_group([], members) for members in _collect(lonely, _place)]
+    groups.sort(key=lambda group: (group["image_set"]["name"], group["backbone"], group["shots"] or float("inf")))
+    if len(groups) > 1:
+        notes.append(
+            f"{len(groups)} groups: runs on other images, another backbone or another number of shots stand apart, "
+            "because their numbers cannot be compared."
+        )
+    return {"groups": groups, "notes": notes}
+
+
+def options_hash(run: Run) -> str:
+    """Twelve hex digits that are equal for equal variant, options, epochs and descriptions; the seed stays out."""
+    options = {name: value for name, value in (run.get("options") or {}).items() if name != "seed"}
+    parts = [run.get("variant") or "default", options, run.get("epochs"), run.get("descriptions")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _usable(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """Finished runs with metrics, and one note per reason for the others."""
+    usable: list[Run] = []
+    left_out: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        state = run.get("state") or "succeeded"
+        if state != "succeeded":
+            left_out[f"{state}, and only finished runs are compared"].append(_label(run))
+        elif not run.get("metrics") or run["metrics"].get(MAIN_METRIC) is None:
+            left_out["finished without metrics"].append(_label(run))
+        elif not _image_set_key(run):
+            left_out["of an unknown image set, so comparable with nothing"].append(_label(run))
+        else:
+            usable.append(run)
+    return usable, [f"Left out, {reason}: {', '.join(names)}." for reason, names in left_out.items()]
+
+
+def _group(trained: Sequence[Run], zero_shot: Sequence[Run]) -> dict[str, Any]:
+    first = (trained or zero_shot)[0]
+    place, shots = _place(first), first.get("shots") if trained else None
+    baseline = [run for run in zero_shot if _place(run) == place]
+    baseline = [run for run in baseline if run.get("shots") == shots] or baseline
+    notes: list[str] = []
+    if trained and baseline and baseline[0].get("shots") != shots:
+        notes.append("Zero-shot was run with another number of shots; it uses none of them, except to calibrate.")
+    rows = [_row(members, notes) for members in _collect([*trained, *baseline], _row_key)]
+    rows.sort(key=lambda row: -row["mean"])
+    if not baseline:
+        rows.append(_missing_zero_shot())
+        notes.append(NO_ZERO_SHOT)
+    sizes = sorted({run["n_test"] for run in [*trained, *baseline] if run.get("n_test") is not None})
+    if len(sizes) > 1:
+        notes.append(f"Test parts differ in size ({', '.join(map(str, sizes))} images): compare with care.")
+    seeds = {tuple(row["seeds"]) for row in rows if row["seeds"] and row["method"] != ZERO_SHOT}
+    if len(seeds) > 1:
+        notes.append("Methods were not all run with the same seeds; means over different draws compare less sharply.")
+    return {
+        "image_set": dict(first.get("image_set") or {"id": None, "name": ""}),
+        "fingerprint": first.get("fingerprint"),
+        "backbone": first.get("backbone"),
+        "backbone_checksum": first.get("backbone_checksum"),
+        "shots": shots,
+        "n_test": sizes[0] if len(sizes) == 1 else None,
+        "rows": rows,
+        "notes": notes,
+    }
+
+
+def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
+    """One method's line: intervals over its seeds, for balanced accuracy and each metric."""
+    by_seed = {run.get("seed"): run for run in runs}  # later runs of a seed replace earlier ones
+    kept = [by_seed[seed] for seed in sorted(by_seed, key=lambda seed: (seed is None, seed))]
+    first = kept[0]
+    if len(kept) < len(runs):
+        again = len(runs) - len(kept)
+        notes.append(
+            f"{_title(first)}: {again} earlier run(s) with the same seed and options count once, the latest."
+        )
+    each = {name: _interval([run["metrics"].get(name) for run in kept]) for name in METRICS}
+    main = each[MAIN_METRIC]
+    return {
+        "method": first["method"],
+        "method_title": _title(first),
+        "variant": first.get("variant") or "default",
+        "options": dict(first.get("options") or {}),
+        "options_hash": options_hash(first),
+        "epochs": first.get("epochs"),
+        "descriptions": first.get("descriptions"),
+        "mean": main["mean"],
+        "low": main["low"],
+        "high": main["high"],
+        "interval": main["interval"],
+        "n_seeds": len(kept),
+        "seeds": [run.get("seed") for run in kept],
+        "n_train": first.get("n_train"),
+        "n_val": first.get("n_val"),
+        "n_test": first.get("n_test"),
+        "seconds": _mean([run.get("seconds") for run in kept]),
+        "metrics": each,
+        "run_ids": [run.get("id") for run in kept],
+        "missing": False,
+        "note": ""
+        if len(kept) > 1 or first["method"] == ZERO_SHOT
+        else "One seed: the spread over draws is unknown.",
+    }
+
+
+def _missing_zero_shot() -> dict[str, Any]:
+    nothing = {"mean": None, "low": None, "high": None, "n": 0, "interval": "none"}
+    empty = dict.fromkeys(("epochs", "descriptions", "mean", "low", "high", "n_train", "n_val", "n_test", "seconds"))
+    return {
+        "method": ZERO_SHOT,
+        "method_title": "Zero-shot",
+        "variant": "default",
+        "options": {},
+        "options_hash": "",
+        **empty,
+        "interval": "none",
+        "n_seeds": 0,
+        "seeds": [],
+        "metrics": {name: dict(nothing) for name in METRICS},
+        "run_ids": [],
+        "missing": True,
+        "note": NO_ZERO_SHOT,
+    }
+
+
+def _interval(values: Iterable[float | None]) -> dict[str, Any]:
+    """The t interval of the seeds where the metric is defined; its n tells how many those are."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return {"mean": None, "low": None, "high": None, "n": 0, "interval": "none: undefined"}
+    return t_interval(known).as_dict()
+
+
+def _collect(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
+    found: dict[Hashable, list[Run]] = defaultdict(list)
+    for run in runs:
+        found[key(run)].append(run)
+    return list(found.values())
+
+
+def _image_set_key(run: Run) -> Hashable:
+    return run.get("fingerprint") or (run.get("image_set") or {}).get("id")
+
+
+def _place(run: Run) -> Hashable:
+    return _image_set_key(run), run.get("backbone_checksum") or run.get("backbone")
+
+
+def _group_key(run: Run) -> Hashable:
+    return _place(run), run.get("shots")
+
+
+def _row_key(run: Run) -> Hashable:
+    return run["method"], options_hash(run)
+
+
+def _title(run: Run) -> str:
+    return run.get("method_title") or run["method"]
+
+
+def _label(run: Run) -> str:
+    return str(run.get("name") or run.get("id") or run.get("method"))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
