@@ -1,0 +1,21 @@
+"""The Compare page: metrics of runs that may be compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.ui.page import Page, element
+
+if TYPE_CHECKING:
+    from app.services.context import Context
+
+PAGE = Page(
+    name="Compare",
+    path="compare",
+    lead="Results side by side, only where the images, shots and backbone are the same.",
+)
+
+
+def build(ctx: Context) -> None:
+    """Place the page's custom element; it reads and changes everything through the API."""
+    element("ps-compare")
