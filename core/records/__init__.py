@@ -1,0 +1,1 @@
+"""SQL tables and queries: the only package that knows tables."""

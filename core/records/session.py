@@ -1,0 +1,177 @@
+"""The database: an engine set up for its kind, and two ways in, one for reading and one for writing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+
+from core.errors import InvalidInput, Unavailable
+from core.records.tables import Base
+from core.records.types import json_text
+
+BUSY_TIMEOUT_S = 30
+WRITES = "promptoscope_writes"
+
+
+class Database:
+    """SQLite (a file, or in memory for tests) or PostgreSQL by URL.
+
+    `with db.reading() as session` gives one consistent view and refuses writes. `with db.writing() as session`
+    commits at its end, or nothing on an error. Rows stay readable after their session has ended. Raises Unavailable
+    where the database cannot be reached, stays locked or has no room.
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        self.url = read_url(url)
+        self.engine = make_engine(self.url)
+        self._in_memory = is_in_memory(self.url)
+        self._lock = threading.RLock()
+        self._local = threading.local()
+        read_options: dict[str, Any] = {WRITES: False}
+        if self.is_postgresql:
+            read_options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._reader = self.engine.execution_options(**read_options)
+        self._writer = self.engine.execution_options(**{WRITES: True})
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether this is PostgreSQL; otherwise it is SQLite."""
+        return self.url.get_backend_name() == "postgresql"
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees one moment and changes nothing."""
+        outer = getattr(self._local, "session", None)
+        if outer is not None and self._in_memory:
+            # There is only one connection in memory; a second transaction on it cannot begin.
+            yield outer
+            return
+        with self._alone(), told_in_sentences(), Session(self._reader, autoflush=False) as session:
+            self._local.session = session if self._in_memory else outer
+            try:
+                yield session
+            finally:
+                self._local.session = outer
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session whose changes are committed together. It does not nest: pass the session on instead."""
+        if getattr(self._local, "session", None) is not None:
+            raise RuntimeError("this thread already has a session open; pass that session on")
+        with self._alone(), told_in_sentences(), Session(self._writer, expire_on_commit=False) as session:
+            self._local.session = session
+            try:
+                with session.begin():
+                    yield session
+            finally:
+                self._local.session = None
+
+    def create_tables(self) -> None:
+        """All tables at once, without migrations: for databases in memory."""
+        with self._writer.begin() as connection:
+            Base.metadata.create_all(connection)
+
+    def close(self) -> None:
+        """Give up all connections."""
+        self.engine.dispose()
+
+    def _alone(self) -> Any:
+        return self._lock if self._in_memory else nullcontext()
+
+
+def memory_database() -> Database:
+    """A fresh database in memory with all tables, for tests."""
+    database = Database("sqlite://")
+    database.create_tables()
+    return database
+
+
+def read_url(url: str | URL) -> URL:
+    """The URL with psycopg 3 named as PostgreSQL's driver. Raises InvalidInput for another kind of database."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise _unknown_url("the text is no database URL") from None
+    kind = parsed.get_backend_name()
+    if kind in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind == "sqlite":
+        return parsed.set(drivername="sqlite")
+    raise _unknown_url(f"'{kind}' is neither")
+
+
+def is_in_memory(url: URL) -> bool:
+    """Whether the SQLite database vanishes with its connection."""
+    return url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}
+
+
+def make_engine(url: URL, foreign_keys: bool = True) -> Engine:
+    """The engine for a URL that `read_url` gave. Nothing is opened yet, but an SQLite file's folder is made.
+
+    foreign_keys: False only while tables are rebuilt, where a dropped table must not take its children along.
+    """
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url, pool_pre_ping=True, json_serializer=json_text)
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
+    if is_in_memory(url):
+        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    elif url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, json_serializer=json_text, **options)
+    event.listen(engine, "connect", _prepare_sqlite if foreign_keys else _prepare_sqlite_for_rebuilding)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver would begin transactions late and only for writes; `_begin_sqlite` does it instead.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _prepare_sqlite_for_rebuilding(connection: Any, record: Any) -> None:
+    _prepare_sqlite(connection, record)
+    connection.execute("PRAGMA foreign_keys = OFF")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another writer came between; IMMEDIATE
+    # takes the write lock first and waits for it.
+    writes = connection.get_execution_options().get(WRITES, True)
+    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def told_in_sentences() -> Iterator[None]:
+    """Turns what the driver raises when the database is gone, locked or full into Unavailable."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        # Only the driver's own first line: the statement's values may be data about patients.
+        found = str(error.orig).splitlines()[0] if error.orig is not None else type(error).__name__
+        raise Unavailable(
+            "The database answers and has room",
+            f"it said: {found}",
+            "Check that it runs, that PROMPTOSCOPE_DATABASE_URL is right and that the disk is not full.",
+        ) from error
+
+
+def _unknown_url(found: str) -> InvalidInput:
+    return InvalidInput(
+        "PROMPTOSCOPE_DATABASE_URL names an SQLite or a PostgreSQL database",
+        found,
+        "Use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME.",
+    )

@@ -1,0 +1,454 @@
+"""Every table, in the nouns of the product. Rows hold facts and SHA-256 sums; bytes lie in files.
+
+JSON columns are plain JSON, not JSONB: the order of classes in an object is kept.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from core.records.ids import LENGTH, new_id
+from core.records.types import Moment, now
+
+JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+ATTEMPT_STATES = ("running", "succeeded", "failed", "cancelled", "interrupted", "lost")
+
+Id = String(LENGTH)
+Sha256 = String(64)
+Name = String(300)
+Word = String(40)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; every constraint and index has a name, so that migrations can speak of it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Moment, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+def key() -> Mapped[str]:
+    """The primary key of a noun."""
+    return mapped_column(Id, primary_key=True, default=new_id)
+
+
+def one_of(column: str, words: tuple[str, ...]) -> CheckConstraint:
+    """The column holds one of these words."""
+    return CheckConstraint(f"{column} IN ({', '.join(repr(word) for word in words)})", name=column)
+
+
+# image sets ------------------------------------------------------------------------------------------------------
+
+
+class ImageSetRow(Base):
+    """A named set of labelled images; its fingerprint says exactly which."""
+
+    __tablename__ = "image_sets"
+
+    id: Mapped[str] = key()
+    name: Mapped[str] = mapped_column(Name, unique=True)
+    modality: Mapped[str | None] = mapped_column(Name)
+    source: Mapped[str] = mapped_column(Word)
+    drawn: Mapped[bool] = mapped_column(default=False)
+    fingerprint: Mapped[str] = mapped_column(Sha256, index=True)
+    notes: Mapped[list[Any]] = mapped_column(default=list)
+    extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+    __table_args__ = (one_of("source", ("upload", "folder", "demo")),)
+
+
+class ImageClassRow(Base):
+    """A class of an image set. `label` is its place in the fixed order by which weights are saved."""
+
+    __tablename__ = "image_classes"
+
+    id: Mapped[str] = key()
+    image_set_id: Mapped[str] = mapped_column(ForeignKey("image_sets.id", ondelete="CASCADE"))
+    label: Mapped[int]
+    name: Mapped[str] = mapped_column(Name)
+
+    __table_args__ = (UniqueConstraint("image_set_id", "label"), UniqueConstraint("image_set_id", "name"))
+
+
+class ImageRow(Base):
+    """An image. Those sent only to be classified belong to no set and have no class and no part.
+
+    file, mask_file: paths inside the image store, with forward slashes.
+    """
+
+    __tablename__ = "images"
+
+    id: Mapped[str] = key()
+    image_set_id: Mapped[str | None] = mapped_column(ForeignKey("image_sets.id", ondelete="CASCADE"))
+    class_id: Mapped[str | None] = mapped_column(ForeignKey("image_classes.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    part: Mapped[str | None] = mapped_column(String(5))
+    group_name: Mapped[str | None] = mapped_column(Text)
+    width: Mapped[int] = mapped_column(default=0)
+    height: Mapped[int] = mapped_column(default=0)
+    sha256: Mapped[str] = mapped_column(Sha256, index=True)
+    file: Mapped[str] = mapped_column(Text)
+    mask_sha256: Mapped[str | None] = mapped_column(Sha256, index=True)
+    mask_file: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        one_of("part", ("train", "val", "test")),
+        Index(None, "image_set_id", "id"),
+        Index(None, "image_set_id", "class_id", "part", "id"),
+    )
+
+
+class ImageProblemRow(Base):
+    """A file that was refused when an image set was read, and why."""
+
+    __tablename__ = "image_problems"
+
+    id: Mapped[str] = key()
+    image_set_id: Mapped[str] = mapped_column(ForeignKey("image_sets.id", ondelete="CASCADE"), index=True)
+    file: Mapped[str] = mapped_column(Text)
+    problem: Mapped[str] = mapped_column(Text)
+    expected: Mapped[str] = mapped_column(Text)
+    found: Mapped[str] = mapped_column(Text)
+
+
+# descriptions ----------------------------------------------------------------------------------------------------
+
+
+class DescriptionSetRow(Base):
+    """Class descriptions of an image set under one name; their text lives in versions."""
+
+    __tablename__ = "description_sets"
+
+    id: Mapped[str] = key()
+    image_set_id: Mapped[str | None] = mapped_column(ForeignKey("image_sets.id", ondelete="SET NULL"))
+    name: Mapped[str] = mapped_column(Name)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (UniqueConstraint("image_set_id", "name"),)
+
+
+class DescriptionVersionRow(Base):
+    """One wording, never changed once saved. Editing makes the next version."""
+
+    __tablename__ = "description_versions"
+
+    id: Mapped[str] = key()
+    description_set_id: Mapped[str] = mapped_column(ForeignKey("description_sets.id", ondelete="CASCADE"))
+    version: Mapped[int]
+    based_on_id: Mapped[str | None] = mapped_column(
+        ForeignKey("description_versions.id", ondelete="SET NULL"), index=True
+    )
+    author: Mapped[str] = mapped_column(Name)
+    note: Mapped[str] = mapped_column(Text, default="")
+    source: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(Sha256)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (UniqueConstraint("description_set_id", "version"),)
+
+
+class DescriptionSentenceRow(Base):
+    """A sentence about a class, in one version. `class_position` and `position` keep the order."""
+
+    __tablename__ = "description_sentences"
+
+    version_id: Mapped[str] = mapped_column(
+        ForeignKey("description_versions.id", ondelete="CASCADE"), primary_key=True
+    )
+    class_position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    class_name: Mapped[str] = mapped_column(Name)
+    sentence: Mapped[str] = mapped_column(Text)
+
+
+# runs and what they leave ----------------------------------------------------------------------------------------
+
+
+class RunRow(Base):
+    """One training: what was asked, and after sealing everything that was used and found.
+
+    request: what was submitted, enough to train again. Columns after `sealed_at` are written once, together with it.
+    shots: None means all training images. The image set's name and fingerprint outlive the set.
+    """
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = key()
+    name: Mapped[str] = mapped_column(Name)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    image_set_id: Mapped[str | None] = mapped_column(ForeignKey("image_sets.id", ondelete="SET NULL"))
+    image_set_name: Mapped[str] = mapped_column(Name)
+    image_set_fingerprint: Mapped[str] = mapped_column(Sha256)
+    description_version_id: Mapped[str | None] = mapped_column(
+        ForeignKey("description_versions.id", ondelete="SET NULL"), index=True
+    )
+    method: Mapped[str] = mapped_column(Name)
+    backbone: Mapped[str] = mapped_column(Name)
+    variant: Mapped[str] = mapped_column(Word)
+    shots: Mapped[int | None]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    request: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    sealed_at: Mapped[datetime | None]
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    classes: Mapped[list[Any]] = mapped_column(default=list)
+    backbone_checksum: Mapped[str | None] = mapped_column(Sha256)
+    descriptions_source: Mapped[str | None] = mapped_column(Text)
+    descriptions_fingerprint: Mapped[str | None] = mapped_column(Sha256)
+    epochs: Mapped[int | None]
+    steps: Mapped[int | None] = mapped_column(BigInteger)
+    n_train: Mapped[int | None]
+    n_val: Mapped[int | None]
+    n_test: Mapped[int | None]
+    metrics: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    confusion: Mapped[list[Any]] = mapped_column(default=list)
+    per_class: Mapped[list[Any]] = mapped_column(default=list)
+    notes: Mapped[list[Any]] = mapped_column(default=list)
+    versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    device: Mapped[str | None] = mapped_column(Name)
+    seconds: Mapped[float | None] = mapped_column(Float(53))
+    peak_mb: Mapped[float | None] = mapped_column(Float(53))
+    temperature: Mapped[float | None] = mapped_column(Float(53))
+    trainable_parameters: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        Index(None, "image_set_id", "created_at", "id"),
+        Index(None, "image_set_fingerprint", "backbone", "shots"),
+    )
+
+
+class EpochMetricRow(Base):
+    """What the training loop measured in one epoch, counted from 1."""
+
+    __tablename__ = "epoch_metrics"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    loss: Mapped[float | None] = mapped_column(Float(53))
+    terms: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    learning_rate: Mapped[float | None] = mapped_column(Float(53))
+    train_accuracy: Mapped[float | None] = mapped_column(Float(53))
+
+
+class PredictionRow(Base):
+    """What a run said about one test image."""
+
+    __tablename__ = "predictions"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    image_id: Mapped[str | None] = mapped_column(ForeignKey("images.id", ondelete="SET NULL"), index=True)
+    file: Mapped[str] = mapped_column(Text)
+    label: Mapped[str] = mapped_column(Name)
+    predicted: Mapped[str] = mapped_column(Name)
+    probabilities: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class ModelRow(Base):
+    """A trained model. `folder` is its folder inside the home's models; the sum is that of its weight file."""
+
+    __tablename__ = "models"
+
+    id: Mapped[str] = key()
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), unique=True)
+    name: Mapped[str] = mapped_column(Name)
+    folder: Mapped[str] = mapped_column(Text)
+    weights_sha256: Mapped[str] = mapped_column(Sha256, index=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    card: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    calibrated: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+# jobs ------------------------------------------------------------------------------------------------------------
+
+
+class JobRow(Base):
+    """Work in the queue. `fence` grows with every claim: who holds an older number may no longer write."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = key()
+    kind: Mapped[str] = mapped_column(Word, default="train")
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), unique=True)
+    label: Mapped[str] = mapped_column(Name)
+    state: Mapped[str] = mapped_column(Word, default="queued")
+    fence: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    queued_at: Mapped[datetime] = mapped_column(default=now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    stage: Mapped[str | None] = mapped_column(Word)
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    epoch: Mapped[int | None]
+    epochs: Mapped[int | None]
+    seconds_per_epoch: Mapped[float | None] = mapped_column(Float(53))
+    seconds_left: Mapped[float | None] = mapped_column(Float(53))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    __table_args__ = (
+        one_of("state", JOB_STATES),
+        Index(None, "state", "queued_at", "id"),
+        Index(None, "created_at", "id"),
+        Index(None, "state", "created_at", "id"),
+    )
+
+
+class AttemptRow(Base):
+    """One process that worked on a job. host: where its pid means something. slot: the device it was given."""
+
+    __tablename__ = "attempts"
+
+    id: Mapped[str] = key()
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    fence: Mapped[int]
+    state: Mapped[str] = mapped_column(Word, default="running")
+    executor: Mapped[str] = mapped_column(Word)
+    host: Mapped[str] = mapped_column(Name)
+    slot: Mapped[int] = mapped_column(default=0)
+    pid: Mapped[int | None] = mapped_column(BigInteger)
+    pid_started: Mapped[str | None] = mapped_column(Name)
+    external_id: Mapped[str | None] = mapped_column(Name)
+    started_at: Mapped[datetime] = mapped_column(default=now)
+    finished_at: Mapped[datetime | None]
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    __table_args__ = (
+        one_of("state", ATTEMPT_STATES),
+        UniqueConstraint("job_id", "number"),
+        Index(None, "state", "host"),
+    )
+
+
+class WorkerRow(Base):
+    """A worker that takes jobs from the queue; its heartbeat tells the site that somebody does."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = key()
+    host: Mapped[str] = mapped_column(Name)
+    pid: Mapped[int] = mapped_column(BigInteger)
+    executor: Mapped[str] = mapped_column(Word)
+    slots: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(default=now)
+    heartbeat_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+# use of models ---------------------------------------------------------------------------------------------------
+
+
+class ClassificationRow(Base):
+    """New images sent to a model, and the files among them that could not be used."""
+
+    __tablename__ = "classifications"
+
+    id: Mapped[str] = key()
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"))
+    model_name: Mapped[str] = mapped_column(Name)
+    weights_sha256: Mapped[str] = mapped_column(Sha256)
+    problems: Mapped[list[Any]] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (Index(None, "created_at", "id"), Index(None, "model_id", "created_at", "id"))
+
+
+class ClassificationImageRow(Base):
+    """The answer for one image of a classification."""
+
+    __tablename__ = "classification_images"
+
+    classification_id: Mapped[str] = mapped_column(
+        ForeignKey("classifications.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), index=True)
+    label: Mapped[str] = mapped_column(Name)
+    probabilities: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class ExplanationRow(Base):
+    """Where a model looked in one image. result: all that is shown; folder: its files, inside the home folder."""
+
+    __tablename__ = "explanations"
+
+    id: Mapped[str] = key()
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), index=True)
+    class_name: Mapped[str] = mapped_column(Name)
+    seconds: Mapped[float] = mapped_column(Float(53))
+    folder: Mapped[str] = mapped_column(Text)
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        Index(None, "model_id", "image_id", "class_name"),
+    )
+
+
+# traces ----------------------------------------------------------------------------------------------------------
+
+
+class AuditEntryRow(Base):
+    """Who did what to which thing. `detail` holds ids and numbers, never image contents or file names."""
+
+    __tablename__ = "audit_entries"
+
+    id: Mapped[str] = key()
+    at: Mapped[datetime] = mapped_column(default=now)
+    actor: Mapped[str] = mapped_column(Name)
+    action: Mapped[str] = mapped_column(Word)
+    noun: Mapped[str] = mapped_column(Word)
+    noun_id: Mapped[str] = mapped_column(Name)
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    __table_args__ = (Index(None, "at", "id"), Index(None, "noun", "noun_id", "at"))
+
+
+class IdempotencyKeyRow(Base):
+    """The answer once given to a request with a key, so that sending it twice does it once.
+
+    status and response are empty while the first request is still at work.
+    """
+
+    __tablename__ = "idempotency_keys"
+
+    id: Mapped[str] = key()
+    method: Mapped[str] = mapped_column(String(10))
+    path: Mapped[str] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(Name)
+    request_sha256: Mapped[str] = mapped_column(Sha256)
+    status: Mapped[int | None]
+    response: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+    __table_args__ = (UniqueConstraint("method", "path", "key"),)
