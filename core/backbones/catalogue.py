@@ -1,0 +1,112 @@
+"""The backbones known by name, read from catalogue.toml, and where each lies on this machine."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from core.errors import NotFound, Unavailable
+from core.settings import Settings
+
+EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+RECORD_FILE = "backbone.json"
+HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the catalogue.
+
+    weights: "embedded", "open_clip" or "clip" (see catalogue.toml). hub: owner/name, None for the embedded one.
+    supported: False where the model's towers cannot be opened.
+    """
+
+    name: str
+    title: str
+    weights: str
+    licence: str
+    note: str
+    hub: str | None = None
+    text_kind: str | None = None
+    supported: bool = True
+
+
+@cache
+def catalogue() -> dict[str, Entry]:
+    """All entries by name, in the order of the file."""
+    data = tomllib.loads((Path(__file__).parent / "catalogue.toml").read_text(encoding="utf-8"))
+    return {name: Entry(name=name, **fields) for name, fields in data.items()}
+
+
+def backbone_names() -> list[str]:
+    """Names that `load_backbone` knows."""
+    return list(catalogue())
+
+
+def hub_slug(hub: str) -> str:
+    """The folder name of a hub model that has no name of its own: owner--name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", hub.replace("/", "--"))
+
+
+def entry_for(name: str) -> Entry:
+    """The entry of a known name, or one made up for `hf-hub:owner/name`. Raises NotFound."""
+    if name in catalogue():
+        return catalogue()[name]
+    if re.fullmatch(rf"{HUB_PREFIX}[\w.-]+/[\w.-]+", name):
+        hub = name.removeprefix(HUB_PREFIX)
+        known = next((entry for entry in catalogue().values() if entry.hub == hub), None)
+        return known or Entry(hub_slug(hub), hub, "open_clip", "see the publisher's page", "", hub=hub)
+    raise NotFound(
+        f"A backbone is one of {', '.join(catalogue())}, hf-hub:OWNER/NAME or a folder with {CONFIG_FILE}",
+        f"found '{name}'",
+        "`promptoscope backbones list` shows what is on this machine.",
+    )
+
+
+def default_home(home: Path | None) -> Path:
+    """The home folder in force."""
+    return Settings().home if home is None else Path(home)
+
+
+def fetched_folder(entry: Entry, home: Path) -> Path:
+    """Where `backbones fetch` puts this one."""
+    return home / "backbones" / entry.name
+
+
+def find_folder(name_or_path: str, home: Path) -> tuple[str, Path]:
+    """The lasting name of a backbone and the folder that holds it.
+
+    The name is what loads it again: a catalogue name, or `local-dir:` and the absolute path.
+    Raises NotFound for an unknown name or missing folder, Unavailable for a known one that has not been fetched.
+    """
+    if name_or_path == "embedded":
+        return name_or_path, EMBEDDED_FOLDER
+    path = Path(name_or_path.removeprefix(FOLDER_PREFIX)).expanduser()
+    if name_or_path.startswith(FOLDER_PREFIX) or (name_or_path not in catalogue() and path.is_dir()):
+        return _given_folder(path.resolve())
+    entry = entry_for(name_or_path)
+    if not entry.supported:
+        raise Unavailable(f"'{entry.name}' cannot be loaded", entry.note, "Choose another backbone.")
+    folder = fetched_folder(entry, home)
+    if not (folder / CONFIG_FILE).is_file():
+        raise Unavailable(
+            f"The backbone '{entry.name}' must be fetched once before it can be used",
+            f"nothing is in {folder}",
+            f"Run `promptoscope backbones fetch {name_or_path}` on a machine with network, or copy that folder here.",
+        )
+    return (entry.name if entry.name in catalogue() else name_or_path), folder
+
+
+def _given_folder(path: Path) -> tuple[str, Path]:
+    if not (path / CONFIG_FILE).is_file():
+        raise NotFound(
+            f"A backbone folder must hold {CONFIG_FILE}",
+            f"none is in {path}",
+            "Give a folder in open_clip's format.",
+        )
+    return f"{FOLDER_PREFIX}{path}", path

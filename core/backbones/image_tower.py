@@ -1,0 +1,189 @@
+"""The two image towers, opened up: timm's vision transformer and open_clip's own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import timm.layers
+import torch
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import ResidualAttentionBlock
+from open_clip.transformer import VisionTransformer as OpenClipViT
+from timm.models.vision_transformer import Block as TimmBlock
+from timm.models.vision_transformer import VisionTransformer as TimmViT
+from torch import Tensor, nn
+
+from core.backbones.attention import run_open_clip_block, run_timm_block
+from core.backbones.contract import BeforeLayer, LayerTokens
+from core.backbones.placement import check_tokens, place_tokens
+from core.errors import InvalidInput
+
+
+class ImageTower(ABC):
+    """A vision transformer with a class token at position 0, run layer by layer."""
+
+    blocks: Sequence[nn.Module]
+    width: int
+    prefix: int
+    """Tokens before the first patch: the class token and any registers."""
+    patch_size: tuple[int, int]
+    image_size: tuple[int, int]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        return self.image_size[0] // self.patch_size[0], self.image_size[1] // self.patch_size[1]
+
+    @property
+    def length(self) -> int:
+        """Tokens of one picture, nothing inserted."""
+        return self.prefix + self.grid[0] * self.grid[1]
+
+    def run(
+        self,
+        pixels: Tensor,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
+        mask: Tensor | None = None,
+        capture: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Hidden states after the last norm; arguments as in `Backbone.image_tokens`."""
+        self._check_pixels(pixels)
+        tokens = check_tokens(tokens, len(self.blocks), self.width)
+        hidden = self.norm_first(place_tokens(self.embed(pixels), tokens, 0, self.length))
+        for layer, block in enumerate(self.blocks):
+            if layer > 0:
+                hidden = place_tokens(hidden, tokens, layer, self.length)
+            if before_layer is not None:
+                hidden = before_layer(layer, hidden)
+            # Called as a module wherever that is possible: forward hooks on a block see only such calls.
+            plain = mask is None and capture is None
+            hidden = block(hidden) if plain else self.run_block(block, hidden, mask, capture)
+        return self.norm_last(hidden)
+
+    def _check_pixels(self, pixels: Tensor) -> None:
+        expected = (3, *self.image_size)
+        if pixels.ndim != 4 or tuple(pixels.shape[1:]) != expected:
+            raise InvalidInput(
+                f"This backbone reads pixels of the shape (batch, {expected[0]}, {expected[1]}, {expected[2]})",
+                f"found {tuple(pixels.shape)}",
+                "Prepare pictures with the backbone's own preprocess().",
+            )
+
+    @abstractmethod
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Class token, patches and positions: (batch, tokens, width), before any norm."""
+
+    @abstractmethod
+    def norm_first(self, hidden: Tensor) -> Tensor:
+        """The norm before the first block, where the tower has one."""
+
+    @abstractmethod
+    def norm_last(self, hidden: Tensor) -> Tensor:
+        """The norm after the last block."""
+
+    @abstractmethod
+    def run_block(self, block: nn.Module, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
+        """One block part by part."""
+
+    @abstractmethod
+    def project(self, hidden: Tensor) -> Tensor:
+        """Into the joint space."""
+
+    @abstractmethod
+    def first_norm(self, block: nn.Module) -> nn.Module:
+        """The norm at the start of a block."""
+
+
+class TimmTower(ImageTower):
+    """The trunk of open_clip's TimmModel."""
+
+    def __init__(self, visual: TimmModel) -> None:
+        trunk = visual.trunk
+        if not isinstance(trunk, TimmViT) or trunk.cls_token is None or trunk.global_pool != "token":
+            raise unsupported_tower("image", f"timm's {type(trunk).__name__} without a class token for pooling")
+        for block in trunk.blocks:
+            if type(block) is not TimmBlock or type(block.attn) is not timm.layers.Attention or block.attn.gate:
+                raise unsupported_tower("image", f"timm's {type(block).__name__} with {type(block.attn).__name__}")
+        self.visual, self.trunk, self.blocks = visual, trunk, list(trunk.blocks)
+        self.width, self.prefix = trunk.embed_dim, trunk.num_prefix_tokens
+        self.patch_size = tuple(trunk.patch_embed.patch_size)
+        self.image_size = tuple(visual.image_size)
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        return self.trunk._pos_embed(self.trunk.patch_embed(pixels))
+
+    def norm_first(self, hidden: Tensor) -> Tensor:
+        return self.trunk.norm_pre(hidden)
+
+    def norm_last(self, hidden: Tensor) -> Tensor:
+        return self.trunk.fc_norm(self.trunk.norm(hidden))
+
+    def run_block(self, block: nn.Module, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
+        return run_timm_block(block, x, mask, capture)
+
+    def project(self, hidden: Tensor) -> Tensor:
+        return self.visual.head(self.trunk.head(hidden))
+
+    def first_norm(self, block: nn.Module) -> nn.Module:
+        return block.norm1
+
+
+class OpenClipTower(ImageTower):
+    """open_clip's own vision transformer."""
+
+    prefix = 1
+
+    def __init__(self, visual: OpenClipViT) -> None:
+        if visual.attn_pool is not None or visual.pool_type != "tok":
+            raise unsupported_tower("image", "a tower that does not pool by its class token")
+        check_open_clip_blocks("image", visual.transformer.resblocks)
+        self.visual, self.blocks = visual, list(visual.transformer.resblocks)
+        self.width = visual.conv1.out_channels
+        self.patch_size, self.image_size = tuple(visual.patch_size), tuple(visual.image_size)
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        patches = self.visual.conv1(pixels).flatten(2).transpose(1, 2)
+        class_token = self.visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
+        return self.visual.positional_embedding.to(patches.dtype) + torch.cat([class_token, patches], dim=1)
+
+    def norm_first(self, hidden: Tensor) -> Tensor:
+        return self.visual.ln_pre(hidden)
+
+    def norm_last(self, hidden: Tensor) -> Tensor:
+        return self.visual.ln_post(hidden)
+
+    def run_block(self, block: nn.Module, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
+        return run_open_clip_block(block, x, mask, capture)
+
+    def project(self, hidden: Tensor) -> Tensor:
+        return hidden if self.visual.proj is None else hidden @ self.visual.proj
+
+    def first_norm(self, block: nn.Module) -> nn.Module:
+        return block.ln_1
+
+
+def open_image_tower(visual: nn.Module) -> ImageTower:
+    """The tower around an open_clip model's `visual`. Raises InvalidInput for a kind that cannot be opened."""
+    if isinstance(visual, TimmModel):
+        return TimmTower(visual)
+    if isinstance(visual, OpenClipViT):
+        return OpenClipTower(visual)
+    raise unsupported_tower("image", f"an open_clip {type(visual).__name__}")
+
+
+def check_open_clip_blocks(kind: str, blocks: Sequence[nn.Module]) -> None:
+    """Raise InvalidInput unless all are open_clip's standard residual blocks, batch first."""
+    for block in blocks:
+        if type(block) is not ResidualAttentionBlock or not block.attn.batch_first:
+            raise unsupported_tower(kind, f"blocks of the type {type(block).__name__}")
+
+
+def unsupported_tower(kind: str, found: str) -> InvalidInput:
+    """The error for a tower that visual or text prompts cannot enter."""
+    expected = {
+        "image": "The image tower must be a standard vision transformer with a class token",
+        "text": "The text tower must be a BERT or open_clip's causal transformer that pools at the end token",
+    }[kind]
+    return InvalidInput(expected, f"found {found}", "Choose another backbone.")

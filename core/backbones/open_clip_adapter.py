@@ -1,0 +1,173 @@
+"""One adapter from any open_clip dual encoder to the backbone contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from open_clip.transform import image_transform
+from PIL import Image
+from torch import Tensor, nn
+
+from core.backbones.attention import widen_attention
+from core.backbones.contract import Backbone, BeforeLayer, ImageAttention, LayerTokens, Preprocessing, Tokens
+from core.backbones.image_tower import open_image_tower
+from core.backbones.placement import extra_positions, first_listed
+from core.backbones.text_tower import open_text_tower
+from core.backbones.tokenizer import Tokenizer
+
+AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+TEXTS_AT_ONCE = 128  # keeps memory flat for thousands of sentences; each chunk is cut to its own longest text
+
+
+class OpenClipBackbone(Backbone):
+    """An open_clip model, frozen and opened up.
+
+    Image towers: timm's vision transformer and open_clip's. Text towers: BERT and open_clip's causal transformer.
+    Raises InvalidInput for any other tower.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Tokenizer,
+        preprocessing: Preprocessing,
+        *,
+        name: str,
+        checksum: str,
+        device: torch.device,
+        precision: str = "fp32",
+    ) -> None:
+        self.model = model.to(device).eval().requires_grad_(False)
+        self.image_tower, self.text_tower = open_image_tower(self.model.visual), open_text_tower(self.model)
+        self.name, self.checksum, self.device, self.precision = name, checksum, device, precision
+        self.preprocessing, self.tokenizer = preprocessing, tokenizer
+        self.image_width, self.image_layers = self.image_tower.width, len(self.image_tower.blocks)
+        self.text_width, self.text_layers = self.text_tower.width, len(self.text_tower.blocks)
+        self.text_kind, self.patch_grid = self.text_tower.kind, self.image_tower.grid
+        self.context_length = min(tokenizer.context_length, self.text_tower.positions)
+        self.logit_scale = float(self.model.logit_scale.exp())
+        with torch.no_grad():
+            self.joint_width = self.project_image(torch.zeros(1, self.image_width, device=device)).shape[-1]
+        self._transform = image_transform(
+            preprocessing.size,
+            is_train=False,
+            mean=preprocessing.mean,
+            std=preprocessing.std,
+            resize_mode=preprocessing.resize,
+            interpolation=preprocessing.interpolation,
+        )
+
+    # pictures ---------------------------------------------------------------------------------------------------
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        return self._transform(image.convert("RGB"))
+
+    def image_tokens(
+        self,
+        pixels: Tensor,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
+        attention_mask: Tensor | None = None,
+        attention: list[Tensor] | None = None,
+    ) -> Tensor:
+        """As in the contract. With a mask or captured weights the blocks run part by part: hooks on a block's norms
+        fire, hooks on the block itself do not."""
+        return self.image_tower.run(pixels.to(self.device), tokens, before_layer, attention_mask, attention)
+
+    def pool_image(self, hidden: Tensor) -> Tensor:
+        return hidden[:, 0]
+
+    def project_image(self, hidden: Tensor) -> Tensor:
+        return self.image_tower.project(hidden)
+
+    def encode_images_frozen(self, pixels: Tensor, tokens: LayerTokens | None = None) -> Tensor:
+        """Image features (batch, joint_width), float32, without gradient, in the backbone's precision."""
+        with torch.inference_mode(), self.autocast():
+            features = self.encode_images(pixels, tokens)
+        return features.float().clone()
+
+    def autocast(self) -> torch.autocast:
+        """The context of gradient-free passes: mixed precision where `precision` asks for it, else nothing."""
+        kind = AUTOCAST_TYPES.get(self.precision)
+        return torch.autocast(self.device.type, dtype=kind or torch.bfloat16, enabled=kind is not None)
+
+    def image_attention(self, pixels: Tensor, tokens: LayerTokens | None = None) -> ImageAttention:
+        """As in the contract, in float32. Where tokens enter after layer 0, they look at themselves alone before."""
+        captured: list[Tensor] = []
+        with torch.inference_mode():
+            self.image_tokens(pixels, tokens, attention=captured)
+        tower = self.image_tower
+        extra = extra_positions(tokens, tower.length)
+        inserted = tokens is not None and tokens.mode == "insert"
+        if inserted and tokens is not None:
+            early = first_listed(tokens)
+            captured[:early] = [widen_attention(weights, extra) for weights in captured[:early]]
+        positions = [p for p in range(captured[-1].shape[-1]) if p not in extra] if inserted else range(tower.length)
+        kept = [(p, place - tower.prefix) for place, p in enumerate(positions) if place >= tower.prefix]
+        kept = [(p, cell) for p, cell in kept if p not in extra]
+        return ImageAttention(
+            weights=torch.stack([weights.float() for weights in captured]).clone(),
+            class_token=positions[0],
+            extra=extra,
+            patches=tuple(p for p, _ in kept),
+            patch_index=tuple(cell for _, cell in kept),
+            grid=tower.grid,
+        )
+
+    def image_blocks(self) -> Sequence[nn.Module]:
+        return self.image_tower.blocks
+
+    def grad_cam_layer(self) -> nn.Module:
+        return self.image_tower.first_norm(self.image_tower.blocks[-1])
+
+    # texts ------------------------------------------------------------------------------------------------------
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """As in the contract. Raises InvalidInput for a text longer than `context_length`: nothing is cut off."""
+        found = self.tokenizer(texts)
+        return Tokens(found.ids.to(self.device), found.mask.to(self.device))
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, start and end included; may exceed `context_length`."""
+        return self.tokenizer.count(texts)
+
+    def embed_tokens(self, ids: Tensor) -> Tensor:
+        return self.text_tower.words(ids.to(self.device))
+
+    def text_tokens(
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
+        attention_mask: Tensor | None = None,
+        dropout: bool = False,
+    ) -> Tensor:
+        """As in the contract; `attention_mask` is that of the widened sequence. Pool with `text_pool_mask`."""
+        return self.text_tower.run(embeds, mask, tokens, before_layer, attention_mask, dropout)
+
+    def text_pool_mask(self, mask: Tensor, tokens: LayerTokens | None) -> Tensor:
+        """The mask that `pool_text` needs after `tokens` went into the sequence."""
+        return self.text_tower.pool_mask(mask, tokens)
+
+    def pool_text(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        return self.text_tower.pool(hidden, mask)
+
+    def project_text(self, hidden: Tensor) -> Tensor:
+        return self.text_tower.project(hidden)
+
+    def encode_text(
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
+        dropout: bool = False,
+    ) -> Tensor:
+        hidden = self.text_tokens(embeds, mask, tokens, before_layer, dropout=dropout)
+        return self.project_text(self.pool_text(hidden, self.text_pool_mask(mask, tokens)))
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        chunks = [texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE)]
+        return torch.cat([super(OpenClipBackbone, self).encode_texts(chunk) for chunk in chunks or [texts]])
