@@ -1,0 +1,151 @@
+"""Images, pixels or patients that stand on both sides of a split, and pictures that look almost alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from core.errors import UnreadableImage
+from core.images.decode import read_bounded
+from core.images.image_set import ImageSet, LabelledImage, Problem
+from core.images.limits import Limits
+from core.images.signature import Signature, map_in_threads, sign, sign_known
+
+MOST_DIFFERENT_BITS = 2
+_BLOCK = 512
+
+
+def find_leaks(image_set: ImageSet) -> list[Problem]:
+    """What makes a test result worthless: one problem for each test image or group that training has seen.
+
+    Kinds: `same_bytes` and `same_pixels` (an image in train or val and in test), `same_group` (a patient in both),
+    and `two_classes` (the same bytes under two classes, wherever). Decodes images not decoded before in this process.
+    """
+    seen = [image for image in image_set.images if image.part != "test"]
+    test = image_set.part("test")
+    return [
+        *_shared(seen, test, lambda i: i.sha256, "same_bytes", "the same file"),
+        *_shared_pixels(seen, test),
+        *_shared_groups(seen, test),
+        *_two_classes(image_set),
+    ]
+
+
+def find_near_duplicates(image_set: ImageSet) -> list[Problem]:
+    """Test images that look almost like a training or validation image: a warning, not a proof.
+
+    Compares 64-bit difference hashes; at most 2 different bits count as near. Equal pixels are left to `find_leaks`.
+    Flat pictures (all bits equal) say nothing and are skipped. One problem per test image.
+    """
+    seen = [image for image in image_set.images if image.part != "test"]
+    test = list(image_set.part("test"))
+    signatures = _signatures([*seen, *test])
+    seen, test = _structured(seen, signatures), _structured(test, signatures)
+    problems = []
+    for image, other, bits in _near_pairs(seen, test, signatures):
+        problems.append(
+            Problem(
+                image.name,
+                "near_duplicate",
+                "a test picture unlike any in training",
+                f"looks almost like '{other.name}' in {other.part} ({bits} of 64 bits differ)",
+            )
+        )
+    return problems
+
+
+def _shared(
+    seen: Sequence[LabelledImage],
+    test: Sequence[LabelledImage],
+    key: Callable[[LabelledImage], str | None],
+    kind: str,
+    what: str,
+) -> Iterator[Problem]:
+    first: dict[str, LabelledImage] = {}
+    for image in seen:
+        value = key(image)
+        if value is not None:
+            first.setdefault(value, image)
+    for image in test:
+        value = key(image)
+        if value is not None and value in first:
+            other = first[value]
+            yield Problem(image.name, kind, "each image in one part", f"{what} as '{other.name}' in {other.part}")
+
+
+def _shared_pixels(seen: Sequence[LabelledImage], test: Sequence[LabelledImage]) -> Iterator[Problem]:
+    """Equal pixels in different files, such as a PNG and its TIFF copy."""
+    signatures = _signatures([*seen, *test])
+    seen_bytes = {image.sha256 for image in seen}
+    others = [image for image in test if image.sha256 not in seen_bytes]
+    yield from _shared(seen, others, lambda i: signatures[i.sha256].pixels, "same_pixels", "the same pixels")
+
+
+def _shared_groups(seen: Sequence[LabelledImage], test: Sequence[LabelledImage]) -> Iterator[Problem]:
+    """One problem for each group in both parts, told at its first test image."""
+    first_test: dict[str | None, LabelledImage] = {}
+    for image in test:
+        first_test.setdefault(image.group, image)
+    yield from _shared(seen, list(first_test.values()), lambda i: i.group, "same_group", "of the same group")
+
+
+def _two_classes(image_set: ImageSet) -> Iterator[Problem]:
+    by_bytes: dict[str, list[LabelledImage]] = defaultdict(list)
+    for image in image_set.images:
+        by_bytes[image.sha256].append(image)
+    for images in by_bytes.values():
+        for image in images[1:]:
+            if image.label != images[0].label:
+                yield Problem(
+                    image.name,
+                    "two_classes",
+                    f"one class for each image, here '{image_set.classes[image.label]}'",
+                    f"the same file as '{images[0].name}' in class '{image_set.classes[images[0].label]}'",
+                )
+
+
+def _signatures(images: Sequence[LabelledImage]) -> dict[str, Signature]:
+    """Signature by content hash."""
+    first = {image.sha256: image for image in images}
+    return dict(zip(first, map_in_threads(_signature, first.values()), strict=True))
+
+
+def _signature(image: LabelledImage) -> Signature:
+    limits = Limits()
+    known = sign_known(image.sha256)
+    if known is not None:
+        return known
+    content = read_bounded(image.path, limits)
+    if hashlib.sha256(content).hexdigest() != image.sha256:
+        raise UnreadableImage(
+            f"'{image.name}' as it was when it was read", "found other content", "Read the image set again."
+        )
+    return sign(content, image.sha256, limits)
+
+
+def _structured(images: Sequence[LabelledImage], signatures: dict[str, Signature]) -> list[LabelledImage]:
+    return [i for i in images if 4 <= signatures[i.sha256].difference.bit_count() <= 60]
+
+
+def _near_pairs(
+    seen: Sequence[LabelledImage], test: Sequence[LabelledImage], signatures: dict[str, Signature]
+) -> Iterator[tuple[LabelledImage, LabelledImage, int]]:
+    """For each test image with a near neighbour: (test image, nearest seen image, different bits)."""
+    if not seen or not test:
+        return
+    train_bits = np.array([signatures[i.sha256].difference for i in seen], dtype=np.uint64)
+    train_pixels = np.array([signatures[i.sha256].pixels for i in seen])
+    for start in range(0, len(test), _BLOCK):
+        block = test[start : start + _BLOCK]
+        bits = np.array([signatures[i.sha256].difference for i in block], dtype=np.uint64)
+        distance = np.bitwise_count(bits[:, None] ^ train_bits[None, :])
+        rows, columns = np.nonzero(distance <= MOST_DIFFERENT_BITS)
+        nearest: dict[int, tuple[int, int]] = {}
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            if train_pixels[column] != signatures[block[row].sha256].pixels:
+                nearest[row] = min(nearest.get(row, (65, 0)), (int(distance[row, column]), column))
+        for row, (different, column) in nearest.items():
+            yield block[row], seen[column], different

@@ -1,0 +1,83 @@
+"""A folder of files named by the SHA-256 of their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from core.errors import InvalidInput, NotFound
+
+CHUNK_BYTES = 1024**2
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"(\.[a-z0-9]{1,8}){0,2}")
+
+
+class FileStore:
+    """Keeps each content once, at `<folder>/<first two digits>/<sha256><suffix>`.
+
+    A file appears by an atomic rename, so a reader never sees half of one, and putting the same bytes twice changes
+    nothing. Names come from the content alone, never from a sender.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def put(self, content: bytes | BinaryIO, suffix: str = "") -> tuple[str, Path]:
+        """Store bytes or a binary stream; give (sha256, path). Raises InvalidInput for an odd suffix."""
+        suffix = suffix.lower()
+        if not _SUFFIX.fullmatch(suffix):
+            raise InvalidInput("A suffix is a dot and up to 8 letters or digits", f"found {suffix!r}")
+        if isinstance(content, bytes | bytearray | memoryview):
+            known = self._target(hashlib.sha256(content).hexdigest(), suffix)
+            if known.exists():
+                return known.name[:64], known
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.folder, prefix=".incoming-")
+        try:
+            with os.fdopen(handle, "wb") as target:
+                sha256 = _copy(content, target)
+            return sha256, self._settle(Path(name), sha256, suffix)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def path_of(self, sha256: str) -> Path:
+        """Where the file with this hash lies. Raises NotFound if the store has none."""
+        if _SHA256.fullmatch(sha256):
+            for path in sorted((self.folder / sha256[:2]).glob(f"{sha256}*")):
+                if ".mask" not in path.suffixes:
+                    return path
+        raise NotFound("A stored file with this hash", f"found none for {sha256[:64]!r}", "Add the file again.")
+
+    def _target(self, sha256: str, suffix: str) -> Path:
+        return self.folder / sha256[:2] / f"{sha256}{suffix}"
+
+    def _settle(self, incoming: Path, sha256: str, suffix: str) -> Path:
+        target = self._target(sha256, suffix)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            incoming.chmod(0o600)
+            os.replace(incoming, target)
+        return target
+
+
+def _copy(content: bytes | BinaryIO, target: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    for chunk in _chunks(content):
+        digest.update(chunk)
+        target.write(chunk)
+    target.flush()
+    os.fsync(target.fileno())  # the name promises the content: after a power cut it must not stand for less
+    return digest.hexdigest()
+
+
+def _chunks(content: bytes | BinaryIO) -> Iterator[bytes]:
+    if isinstance(content, bytes | bytearray | memoryview):
+        yield bytes(content)
+        return
+    while chunk := content.read(CHUNK_BYTES):
+        yield chunk
