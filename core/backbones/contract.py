@@ -154,6 +154,10 @@ class Backbone(ABC):
         return self.project_image(self.pool_image(self.image_tokens(pixels, tokens, before_layer)))
 
     @abstractmethod
+    def encode_images_frozen(self, pixels: Tensor, tokens: LayerTokens | None = None) -> Tensor:
+        """Image features (batch, joint_width), float32, without gradient, in the fast precision of the device."""
+
+    @abstractmethod
     def pool_image(self, hidden: Tensor) -> Tensor:
         """The hidden state that stands for the picture: (batch, tokens, width) to (batch, width)."""
 
@@ -174,6 +178,10 @@ class Backbone(ABC):
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Token ids cut to the longest text, never padded to the context length. Works offline."""
+
+    @abstractmethod
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Length of each text in tokens, start and end included, uncut."""
 
     @abstractmethod
     def embed_tokens(self, ids: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -14,6 +15,8 @@ from torch.nn import functional
 
 from core.backbones.contract import Backbone, LayerTokens
 from core.descriptions.description_set import DescriptionSet
+from core.tuning.feature_store import FeatureStore
+from core.tuning.features import text_features
 from core.tuning.option import Options, option
 
 if TYPE_CHECKING:
@@ -48,9 +51,7 @@ class LoopConfig(MethodConfig):
         choices=("cosine", "cosine_by_step", "constant"),
         advanced=True,
     )
-    warmup_epochs: int = option(
-        1, "Epochs at the warm-up rate.", unit="epochs", bounds=(0, 1000), advanced=True
-    )
+    warmup_epochs: int = option(1, "Epochs at the warm-up rate.", unit="epochs", bounds=(0, 1000), advanced=True)
     warmup_rate: float = option(1e-5, "Learning rate while warming up.", bounds=(0.0, 1.0), advanced=True)
     views: int = option(
         8,
@@ -63,9 +64,7 @@ class LoopConfig(MethodConfig):
         "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
         choices=("crop", "crop_flip", "mild", "center"),
     )
-    text_dropout: bool = option(
-        False, "The text tower's own dropout is active while training.", advanced=True
-    )
+    text_dropout: bool = option(False, "The text tower's own dropout is active while training.", advanced=True)
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,26 @@ class Task:
     modality: str | None = None
     seed: int = 1
     hidden_states: Mapping[str, Tensor] = field(default_factory=dict)
+    store: FeatureStore | None = None
+
+    def text_features(self, texts: Sequence[str]) -> Tensor:
+        """Unit-norm features (texts, joint_width) of frozen texts, from the store where they are known."""
+        return text_features(self.backbone, texts, self.store)
+
+    def template_features(self, template: str) -> Tensor:
+        """Unit-norm features (classes, joint_width) of one sentence per class."""
+        return self.text_features([template.format(name) for name in self.classes])
+
+    def description_features(self) -> list[Tensor]:
+        """For each class the unit-norm features (its sentences, joint_width) of its descriptions."""
+        groups = [self.descriptions.sentences[name] for name in self.classes]
+        found = self.text_features([text for group in groups for text in group])
+        return list(found.split([len(group) for group in groups]))
+
+    def description_anchors(self) -> Tensor:
+        """Unit-norm mean (classes, joint_width) of the unit-norm features of each class's descriptions."""
+        means = torch.stack([features.mean(dim=0) for features in self.description_features()])
+        return functional.normalize(means, dim=-1)
 
     def generator(self) -> torch.Generator:
         """Randomness for initial values."""
@@ -137,6 +156,11 @@ class Method(nn.Module, ABC):
     Config: ClassVar[type[MethodConfig]] = LoopConfig
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Option values of "paper" and "reference" where they differ from the defaults."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # the dataclass called Config beside a method is its own; without one it has the options of the loop
+        cls.Config = getattr(sys.modules[cls.__module__], "Config", cls.Config)
 
     def __init__(self, config: Any, task: Task) -> None:
         super().__init__()
@@ -218,6 +242,13 @@ class Method(nn.Module, ABC):
     def load_learned_state(self, state: Mapping[str, Tensor]) -> None:
         """Take saved tensors. Overridden where shapes depend on the training images (caches)."""
         self.load_state_dict(dict(state))
+
+    def training_state(self) -> dict[str, Tensor]:
+        """Further tensors that an unfinished training needs after a crash: running averages, best so far."""
+        return {}
+
+    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `training_state` gave."""
 
     @classmethod
     def card(cls) -> dict[str, Any]:

@@ -131,6 +131,4 @@ def _check(spec: dataclasses.Field, value: Any) -> None:
             "Choose a value inside the bounds.",
         )
     if choices and value not in choices:
-        raise InvalidOption(
-            f"'{spec.name}' is one of {', '.join(choices)}", f"found '{value}'", "Choose one of them."
-        )
+        raise InvalidOption(f"'{spec.name}' is one of {', '.join(choices)}", f"found '{value}'", "Choose one of them.")

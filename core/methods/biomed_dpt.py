@@ -1,0 +1,99 @@
+"""Biomed-DPT: modality words in the text, constant zero vectors in the image tower, descriptions as teacher.
+
+Paper: Peng et al., Biomed-DPT: Dual Modality Prompt Tuning for Biomedical Vision-Language Models, 2025.
+Official code: tongdiedie/BiomedAP, commit f7137a5 (MIT), which holds the trainer; the method's own repository has none.
+
+Differences between paper and code, each an option. The paper inserts learnable zero-initialised vectors; the code
+overwrites the first four patches with constant zeros at every layer and learns nothing in the image tower. The default
+follows the code: the published numbers come from it, and the tower stays cacheable. Variant "paper" inserts the zeros
+behind the class token instead, so that no patch is lost; they stay constant. The code's class-token position
+("middle_ref", which tears names apart) is an option, the default is "end". Published loss weights differ by data set;
+the default is one set for all. We use all descriptions of a class, the code the first 50.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torch.nn import functional
+
+from core.backbones.contract import LayerTokens
+from core.tuning.contract import Batch, ImagePath, LoopConfig, Method, Task
+from core.tuning.losses import divergence
+from core.tuning.option import option
+from core.tuning.text_context import POSITIONS, TextContext
+
+
+@dataclass(frozen=True)
+class Config(LoopConfig):
+    """Options of Biomed-DPT."""
+
+    context_length: int | None = option(
+        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
+    )
+    position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
+    zero_vectors: int = option(
+        4, "Zero vectors in the image tower; 0 leaves it as it is.", unit="tokens", bounds=(0, 64)
+    )
+    zero_vector_mode: str = option(
+        "replace", "Zero vectors replace the first patches or stand beside them.", choices=("replace", "insert")
+    )
+    anchor_weight: float = option(
+        12.5, "Weight of the distance between learned and described classes.", bounds=(0.0, 1000.0)
+    )
+    distillation_weight: float = option(
+        0.5, "Weight of the distance to the scores the descriptions give.", bounds=(0.0, 1000.0)
+    )
+    batch_size: int = option(4, "Images per step.", unit="images", bounds=(1, 4096))
+    learning_rate: float = option(0.0025, "Step size after the first epoch.", bounds=(0.0, 100.0))
+    text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
+
+
+class BiomedDPT(Method):
+    """Cross-entropy + mean absolute distance to the description anchors + divergence from their scores."""
+
+    title = "Biomed-DPT"
+    summary = "Learns context words, guided by the class descriptions; zero vectors in the image tower shift attention."
+    paper = "Peng et al. Biomed-DPT: Dual Modality Prompt Tuning for Biomedical Vision-Language Models. 2025."
+    code = "tongdiedie/BiomedAP, commit f7137a5"
+    licence = "MIT"
+    trains = "context words of the text prompt; zero vectors in the image tower are constant"
+    needs = frozenset({"template", "descriptions"})
+    variants: ClassVar = {
+        "paper": {"zero_vector_mode": "insert"},
+        "reference": {"position": "middle_ref"},
+    }
+
+    _anchors: Tensor
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        self.context = TextContext(
+            task.backbone, task.classes, config.template, n=config.context_length, position=config.position
+        )
+        self.register_buffer("_anchors", task.description_anchors(), persistent=False)
+
+    @classmethod
+    def image_path(cls, config: Any) -> ImagePath:
+        return "prompted" if config.zero_vectors else "frozen"
+
+    def visual_tokens(self) -> LayerTokens | None:
+        n, tower = self.config.zero_vectors, self.backbone
+        if not n:
+            return None
+        return LayerTokens.zeros(n, tower.image_width, tower.image_layers, self.config.zero_vector_mode)
+
+    def class_features(self) -> Tensor:
+        return self.context.features(dropout=self.training and self.config.text_dropout)
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        images, texts = self.image_features(batch), self.class_features()
+        logits = self.backbone.logit_scale * images @ texts.T
+        teacher = self.backbone.logit_scale * images @ self._anchors.T
+        return {
+            "cross_entropy": functional.cross_entropy(logits, batch.labels),
+            "anchor": self.config.anchor_weight * (texts - self._anchors).abs().mean(),
+            "distillation": self.config.distillation_weight * divergence(logits, teacher),
+        }

@@ -1,0 +1,64 @@
+"""CoOp: learn the words in front of the class name.
+
+Paper: Zhou, Yang, Loy, Liu, Learning to Prompt for Vision-Language Models, IJCV 2022.
+Official code: KaiyangZhou/CoOp; the settings for BiomedCLIP are those of HealthX-Lab/BiomedCoOp, commit 7ceb5a8 (MIT).
+
+Differences. The BiomedCLIP trainers start from the words "a photo of a" (4 tokens), train 100 epochs at every number of
+shots and never flip; the paper starts from 16 random tokens, trains 50 to 200 epochs by shots and flips: variant
+"paper". The class name stands at the end; position "middle_ref" keeps the published order in which only the first
+token of a name moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from core.tuning.contract import LoopConfig, Method, Task
+from core.tuning.option import option
+from core.tuning.text_context import POSITIONS, TextContext
+
+
+@dataclass(frozen=True)
+class Config(LoopConfig):
+    """Options of CoOp."""
+
+    context_length: int | None = option(
+        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
+    )
+    random_start: bool = option(False, "Start from random vectors instead of the template's words.")
+    per_class: bool = option(False, "Learn a context of its own for each class.")
+    position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
+
+
+class CoOp(Method):
+    """Context vectors shared by all classes (or one set a class), trained by cross-entropy."""
+
+    title = "CoOp"
+    summary = "Learns the few words in front of each class name; images and the rest of the model stay as they are."
+    paper = "Zhou, Yang, Loy, Liu. Learning to Prompt for Vision-Language Models. IJCV 2022."
+    code = "KaiyangZhou/CoOp; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
+    licence = "MIT"
+    trains = "context words of the text prompt"
+    needs = frozenset({"template"})
+    variants: ClassVar = {
+        "paper": {"context_length": 16, "random_start": True, "epochs": 200, "augmentation": "crop_flip"}
+    }
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        self.context = TextContext(
+            task.backbone,
+            task.classes,
+            config.template,
+            n=config.context_length,
+            random=config.random_start,
+            per_class=config.per_class,
+            position=config.position,
+            generator=task.generator(),
+        )
+
+    def class_features(self) -> Tensor:
+        return self.context.features(dropout=self.training and self.config.text_dropout)

@@ -1,0 +1,109 @@
+"""A trained model on disk: learned tensors, everything needed to rebuild around them, and a card for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from core.errors import NotFound, UnreadableSource
+
+FORMAT = 1
+CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
+DISCLAIMER = "For research use only. Not for use in diagnostic procedures."
+
+
+def save_artifact(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write a model folder in one move; an existing one of the same name is replaced."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+    try:
+        # a mkdtemp folder is private; a model folder follows the umask like any other
+        draft.chmod(0o755 & ~_umask())
+        save_file({name: value.clone() for name, value in tensors.items()}, draft / WEIGHTS)
+        (draft / CONFIG).write_text(
+            json.dumps({"format": FORMAT, **card}, indent=2, ensure_ascii=False) + "\n", "utf-8"
+        )
+        (draft / CARD).write_text(model_card(card), "utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The card and the learned tensors of a model folder. Raises NotFound or UnreadableSource."""
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise NotFound(
+            f"A model folder with {CONFIG} and {WEIGHTS}",
+            f"'{folder}' has no {' and no '.join(missing)}",
+            "Give the folder that training wrote.",
+        )
+    try:
+        card = json.loads((folder / CONFIG).read_text("utf-8"))
+        tensors = load_file(folder / WEIGHTS)
+    except Exception as error:  # safetensors raises a class of its own for damaged files
+        raise UnreadableSource(
+            "A readable model folder", f"'{folder.name}' is damaged ({error})", "Train or copy it again."
+        ) from None
+    if card.get("format") != FORMAT:
+        raise UnreadableSource(
+            f"A model folder of format {FORMAT}",
+            f"'{folder.name}' has format {card.get('format')}",
+            "Use the version of Promptoscope that wrote it.",
+        )
+    return card, tensors
+
+
+def model_card(card: Mapping[str, Any]) -> str:
+    """The card as Markdown with a YAML head, written from the run itself."""
+    metrics = "\n".join(f"| {name} | {_number(value)} |" for name, value in card["metrics"].items())
+    options = "\n".join(f"- `{name}` = {value!r}" for name, value in card["options"].items())
+    notes = "\n".join(f"- {note}" for note in card["notes"]) or "- none"
+    calibrated = f"temperature {card['temperature']:.3f}" if card["calibrated"] else "not calibrated"
+    return f"""---
+library_name: promptoscope
+tags: [{card["method"]}, image-classification, few-shot]
+---
+
+# {card["title"]} on {card["image_set"]["name"]}
+
+{DISCLAIMER}
+
+Method `{card["method"]}` (variant {card["variant"]}) on the backbone `{card["backbone"]}`, trained with
+{card["n_train"]} images, seed {card["seed"]}; {card["n_val"]} validation images; measured on {card["n_test"]} test
+images.
+Classes, in the order of the scores: {", ".join(card["classes"])}. Probabilities: {calibrated}.
+Descriptions: {card["descriptions"]["source"]}.
+
+| metric | value |
+|---|---|
+{metrics}
+
+## Notes
+
+{notes}
+
+## Options
+
+{options}
+"""
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

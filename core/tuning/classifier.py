@@ -1,0 +1,159 @@
+"""A trained model ready for use: pictures in, calibrated probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from core.backbones.contract import Backbone, LayerTokens
+from core.descriptions.description_set import DescriptionSet
+from core.errors import BackboneMismatch, ClassMismatch, UnreadableImage
+from core.images.decode import decode_image
+from core.tuning.artifact import read_artifact
+from core.tuning.contract import Method, Task
+from core.tuning.registry import get_method
+
+PICTURES_PER_PASS = 32
+PROMPTS_PER_PASS = 512
+
+
+class Classifier:
+    """A method with its learned tensors on its backbone.
+
+    folder: where it was loaded from. card: the content of its `adapter_config.json`.
+    """
+
+    def __init__(self, method: Method, card: dict[str, Any], folder: Path) -> None:
+        self.method, self.card, self.folder = method.eval(), card, folder
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen encoder it stands on."""
+        return self.method.backbone
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the scores."""
+        return self.method.task.classes
+
+    @property
+    def temperature(self) -> float:
+        """Logits are divided by this before the softmax; 1 where nothing was calibrated."""
+        return float(self.card["temperature"])
+
+    def visual_tokens(self) -> LayerTokens | None:
+        """Tokens the model puts into the image tower."""
+        return self.method.visual_tokens()
+
+    def logits_from_pixels(self, pixels: Tensor) -> Tensor:
+        """Uncalibrated scores (batch, classes), differentiable in pixels (batch, 3, size, size)."""
+        return self.method.logits(self.method.encode_images(pixels))
+
+    def features(self, images: Sequence[Image.Image]) -> Tensor:
+        """Unit-norm image features (images, joint_width) as the model sees them, without gradient."""
+        rows = []
+        for start in range(0, len(images), PICTURES_PER_PASS):
+            chunk = images[start : start + PICTURES_PER_PASS]
+            pixels = torch.stack([self.backbone.preprocess(image) for image in chunk]).to(self.backbone.device)
+            rows.append(frozen_features(self.method, pixels))
+        return torch.cat(rows)
+
+    def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
+        """Calibrated probabilities (images, classes) of RGB pictures, on the CPU."""
+        if not images:
+            return torch.empty(0, len(self.classes))
+        return (predict_logits(self.method, self.features(images)) / self.temperature).softmax(dim=-1).cpu()
+
+    def predict(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
+        """One object a file: file, label, probabilities {class: p}, model. Raises UnreadableImage naming the file."""
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(paths), PICTURES_PER_PASS):
+            chunk = paths[start : start + PICTURES_PER_PASS]
+            found = self.probabilities([_decode(path) for path in chunk])
+            rows += [self._row(path, p) for path, p in zip(chunk, found.tolist(), strict=True)]
+        return rows
+
+    def _row(self, path: Path, probabilities: list[float]) -> dict[str, Any]:
+        table = dict(zip(self.classes, probabilities, strict=True))
+        label = max(table, key=lambda name: table[name])
+        return {"file": str(path), "label": label, "probabilities": table, "model": str(self.folder)}
+
+
+def load_model(
+    folder: str | Path,
+    *,
+    home: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    backbone: Backbone | None = None,
+    classes: Sequence[str] | None = None,
+) -> Classifier:
+    """Load a model folder.
+
+    backbone: use this one instead of loading the one the card names. classes: the list the caller counts on. Raises
+    BackboneMismatch if the weights are not those the model was trained on, ClassMismatch if the lists differ.
+    """
+    from core.backbones.loading import load_backbone
+
+    folder = Path(folder).resolve()
+    card, tensors = read_artifact(folder)
+    tower = backbone or load_backbone(card["backbone_path"], device=device, precision=precision, home=home)
+    if tower.checksum != card["backbone_checksum"]:
+        raise BackboneMismatch(
+            f"The backbone '{card['backbone']}' with the checksum {card['backbone_checksum'][:12]}",
+            f"'{tower.name}' has {tower.checksum[:12]}",
+            "Load the backbone this model was trained on, or train again.",
+        )
+    if classes is not None and list(classes) != card["classes"]:
+        raise ClassMismatch(
+            f"The classes {', '.join(classes)}",
+            f"the model has {', '.join(card['classes'])}",
+            "Choose another model.",
+        )
+    method = rebuild(card, tower)
+    method.load_learned_state({name: value.to(tower.device) for name, value in tensors.items()})
+    return Classifier(method, card, folder)
+
+
+def rebuild(card: dict[str, Any], backbone: Backbone) -> Method:
+    """The method of a card, untrained."""
+    kind = get_method(card["method"])
+    found = card["descriptions"]
+    sentences = {name: tuple(found["sentences"][name]) for name in card["classes"]}
+    task = Task(
+        backbone,
+        tuple(card["classes"]),
+        DescriptionSet(sentences, found["source"]),
+        modality=card["modality"],
+        seed=card["seed"],
+    )
+    return kind(kind.Config.from_values(card["options"]), task)
+
+
+def frozen_features(method: Method, pixels: Tensor) -> Tensor:
+    """Unit-norm features of pixels without gradient; a tower that was not trained runs in the fast precision."""
+    if method.image_path(method.config) == "trained":
+        with torch.inference_mode():
+            return method.encode_images(pixels).clone()
+    found = method.backbone.encode_images_frozen(pixels, method.visual_tokens())
+    return functional.normalize(found.float(), dim=-1)
+
+
+def predict_logits(method: Method, features: Tensor) -> Tensor:
+    """Scores (images, classes); in small chunks where every image needs texts of its own."""
+    size = max(1, PROMPTS_PER_PASS // len(method.task.classes)) if method.per_image_text else max(1, len(features))
+    with torch.inference_mode():
+        return torch.cat([method.logits(chunk) for chunk in features.split(size)]).float().clone()
+
+
+def _decode(path: Path) -> Image.Image:
+    try:
+        return decode_image(path)
+    except UnreadableImage as error:
+        raise UnreadableImage(error.expected, f"'{path.name}': {error.found}", error.remedy) from None

@@ -1,0 +1,191 @@
+"""The training data as methods see it: features or pixels of views, batches, and a validation part."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.backbones.contract import Backbone, LayerTokens
+from core.images.image_set import LabelledImage
+from core.images.shots import ShotDraw
+from core.tuning.contract import Batch, ImagePath
+from core.tuning.feature_store import FeatureStore
+from core.tuning.features import image_features, view_pixels
+from core.tuning.views import CENTER
+
+
+def epoch_generator(seed: int, epoch: int, purpose: str = "order") -> torch.Generator:
+    """Randomness of one epoch; the same whether training ran through or was resumed before it."""
+    number = int.from_bytes(hashlib.sha256(f"{seed}|{epoch}|{purpose}".encode()).digest()[:7], "big")
+    return torch.Generator().manual_seed(number)
+
+
+class TrainingData(ABC):
+    """What a method may learn from. It has no test images.
+
+    labels, validation_labels: int64, (train,) and (validation,). `validation_labels` may be empty: then nothing can
+    be chosen on validation images and methods cross-fit inside the shots or leave a choice at its default.
+    """
+
+    labels: Tensor
+    validation_labels: Tensor
+
+    @property
+    def n_train(self) -> int:
+        """Training images."""
+        return len(self.labels)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are further images to choose on."""
+        return len(self.validation_labels) > 0
+
+    @abstractmethod
+    def train_features(self, recipe: str = CENTER, view: int = 0) -> Tensor:
+        """Unit-norm features (train, joint_width) of one view of each training image."""
+
+    @abstractmethod
+    def validation_features(self) -> Tensor:
+        """Unit-norm features (validation, joint_width) of the centre views."""
+
+    @abstractmethod
+    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+        """The batches of one epoch, the same for the same seed and epoch."""
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Full batches, or one with everything where there is less than a batch."""
+        return max(1, self.n_train // batch_size)
+
+
+class ImageData(TrainingData):
+    """Training data from drawn images: cached features for frozen towers, pixels for trained ones."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        draw: ShotDraw,
+        store: FeatureStore,
+        *,
+        seed: int,
+        path: ImagePath = "frozen",
+        tokens: LayerTokens | None = None,
+        recipe: str = CENTER,
+        views: int = 1,
+        extra_views: Mapping[str, str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._backbone, self._draw, self._store = backbone, draw, store
+        self._seed, self._path, self._tokens = seed, path, tokens
+        self._recipe, self._views = recipe, 1 if recipe == CENTER else views
+        self._extra = dict(extra_views or {})
+        self._progress = progress
+        self._kept: dict[Any, Tensor] = {}
+        self.labels = torch.tensor([i.label for i in draw.train], device=backbone.device)
+        self.validation_labels = torch.tensor(
+            [i.label for i in draw.validation], dtype=torch.int64, device=backbone.device
+        )
+
+    def validation_pixels(self) -> Tensor:
+        """Model input (validation, 3, size, size) of the centre views."""
+        return view_pixels(self._backbone, self._draw.validation, CENTER, 0, 0).to(self._backbone.device)
+
+    def warm(self) -> None:
+        """Compute what training will ask for, so that the time it takes is shown as its own stage."""
+        if self._path != "trained":
+            self.validation_features()
+            for recipe in (self._recipe, *self._extra.values()):
+                self._views_of(recipe)
+
+    def train_features(self, recipe: str = CENTER, view: int = 0) -> Tensor:
+        if recipe == self._recipe and view < self._views and self._path != "trained":
+            return self._views_of(recipe)[:, view]
+        return self._features("train", recipe, (view,))[:, 0]
+
+    def validation_features(self) -> Tensor:
+        return self._features("validation", CENTER, (0,))[:, 0]
+
+    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+        order = torch.randperm(self.n_train, generator=epoch_generator(self._seed, epoch))
+        view = epoch % self._views
+        for step in range(self.steps_per_epoch(batch_size)):
+            yield self._batch(order[step * batch_size : (step + 1) * batch_size], view)
+
+    def _batch(self, index: Tensor, view: int) -> Batch:
+        where = index.to(self.labels.device)
+        if self._path == "trained":
+            pixels = self._pixels(index, self._recipe, view)
+            further = {name: self._pixels(index, recipe, view) for name, recipe in self._extra.items()}
+            return Batch(self.labels[where], pixels=pixels, views=further, index=index)
+        further = {name: self._views_of(recipe)[where, view] for name, recipe in self._extra.items()}
+        features = self._views_of(self._recipe)[where, view]
+        return Batch(self.labels[where], features=features, views=further, index=index)
+
+    def _views_of(self, recipe: str) -> Tensor:
+        views = 1 if recipe == CENTER else self._views
+        found = self._features("train", recipe, tuple(range(views)))
+        return found.expand(-1, self._views, -1)
+
+    def _features(self, part: str, recipe: str, views: tuple[int, ...]) -> Tensor:
+        key = (part, recipe, views)
+        if key not in self._kept:
+            images: tuple[LabelledImage, ...] = getattr(self._draw, part)
+            self._kept[key] = image_features(
+                self._backbone,
+                images,
+                self._store,
+                tokens=self._tokens,
+                recipe=recipe,
+                views=views,
+                seed=self._seed,
+                progress=self._progress,
+            )
+        return self._kept[key]
+
+    def _pixels(self, index: Tensor, recipe: str, view: int) -> Tensor:
+        images = [self._draw.train[i] for i in index.tolist()]
+        return view_pixels(self._backbone, images, recipe, view, self._seed).to(self._backbone.device)
+
+
+class TensorData(TrainingData):
+    """Training data from tensors with the batches given: for recorded traces and worked numbers."""
+
+    def __init__(
+        self,
+        labels: Tensor,
+        batches: list[list[int]],
+        *,
+        features: Tensor | None = None,
+        pixels: Tensor | None = None,
+        validation_features: Tensor | None = None,
+        validation_labels: Tensor | None = None,
+    ) -> None:
+        self.labels, self._batches, self._features, self._pixels = labels, batches, features, pixels
+        self._validation = validation_features if validation_features is not None else torch.empty(0)
+        self.validation_labels = (
+            validation_labels if validation_labels is not None else torch.empty(0, dtype=torch.int64)
+        )
+
+    def train_features(self, recipe: str = CENTER, view: int = 0) -> Tensor:
+        assert self._features is not None, "this data was given as pixels"
+        return self._features
+
+    def validation_features(self) -> Tensor:
+        return self._validation
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        return len(self._batches)
+
+    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+        for rows in self._batches:
+            index = torch.tensor(rows)
+            yield Batch(
+                self.labels[index],
+                features=None if self._features is None else self._features[index],
+                pixels=None if self._pixels is None else self._pixels[index],
+                index=index,
+            )

@@ -1,0 +1,61 @@
+"""Features that were computed once, kept on disk under an address made of everything they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SQL_VARIABLES = 500
+"""Keys asked for in one statement; SQLite allows more, this keeps statements short."""
+
+
+class FeatureStore:
+    """Vectors by address, shared by methods, seeds, shots, processes and users.
+
+    Values are float32 vectors. `path` None keeps everything in memory, for tests and single runs without a home.
+    Losing the file loses nothing but time.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # a feature can be computed again, so the last writes may be lost in a power cut
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS features (address TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+        )
+
+    def get(self, addresses: Iterable[str]) -> dict[str, Tensor]:
+        """The vectors that are there, by address."""
+        wanted = list(addresses)
+        found: dict[str, Tensor] = {}
+        for start in range(0, len(wanted), SQL_VARIABLES):
+            chunk = wanted[start : start + SQL_VARIABLES]
+            marks = ",".join("?" * len(chunk))
+            rows = self._db.execute(f"SELECT address, vector FROM features WHERE address IN ({marks})", chunk)
+            found.update({address: torch.from_numpy(np.frombuffer(v, np.float32).copy()) for address, v in rows})
+        return found
+
+    def put(self, vectors: Mapping[str, Tensor]) -> None:
+        """Keep vectors; an address that exists already keeps its value."""
+        rows = [(address, v.detach().float().cpu().numpy().tobytes()) for address, v in vectors.items()]
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", rows)
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+def address(*parts: object) -> str:
+    """SHA-256 of everything a feature depends on."""
+    return hashlib.sha256("|".join(str(part) for part in parts).encode()).hexdigest()

@@ -1,0 +1,102 @@
+"""Frozen features of pictures and texts: computed once, read from the store ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.backbones.contract import Backbone, LayerTokens
+from core.images.decode import decode_image
+from core.images.image_set import LabelledImage
+from core.tuning.feature_store import FeatureStore, address
+from core.tuning.views import CENTER, draw_view, view_address, view_generator
+
+PICTURES_PER_PASS = 32
+DECODING_THREADS = 2
+TEXTS_PER_PASS = 64
+
+Job = tuple[LabelledImage, int]
+"""A picture and the number of one of its views."""
+
+
+def image_features(
+    backbone: Backbone,
+    images: Sequence[LabelledImage],
+    store: FeatureStore,
+    *,
+    tokens: LayerTokens | None = None,
+    recipe: str = CENTER,
+    views: Sequence[int] = (0,),
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Unit-norm features (images, views, joint_width) of the gradient-free tower with constant tokens.
+
+    tokens: constant visual tokens, part of the address. progress: called with (done, total) passes of one picture.
+    """
+    tower = (*_tower(backbone), tokens.key() if tokens else "plain")
+    jobs = [(image, view) for image in images for view in views]
+    addresses = [address(*tower, view_address(recipe, seed, view), image.sha256) for image, view in jobs]
+    known = store.get(addresses)
+    missing = {a: job for a, job in zip(addresses, jobs, strict=True) if a not in known}
+    if progress:
+        progress(len(jobs) - len(missing), len(jobs))
+    for chunk, pixels in _passes(backbone, missing, recipe, seed):
+        found = backbone.encode_images_frozen(pixels.to(backbone.device), tokens)
+        fresh = dict(zip(chunk, functional.normalize(found.float(), dim=-1).cpu(), strict=True))
+        store.put(fresh)
+        known.update(fresh)
+        if progress:
+            progress(len(set(addresses) & known.keys()), len(set(addresses)))
+    table = torch.stack([known[a] for a in addresses]) if addresses else torch.empty(0, backbone.joint_width)
+    return table.view(len(images), len(views), -1).to(backbone.device)
+
+
+def text_features(backbone: Backbone, texts: Sequence[str], store: FeatureStore | None = None) -> Tensor:
+    """Unit-norm features (texts, joint_width) of plain texts, dropout off."""
+    store = store or FeatureStore()
+    addresses = [address(*_tower(backbone), "text", text) for text in texts]
+    known = store.get(addresses)
+    missing = {a: text for a, text in zip(addresses, texts, strict=True) if a not in known}
+    # texts of like length share a pass, so that little is padded
+    queue = sorted(missing, key=lambda a: len(missing[a]))
+    for start in range(0, len(queue), TEXTS_PER_PASS):
+        chunk = queue[start : start + TEXTS_PER_PASS]
+        found = functional.normalize(backbone.encode_texts([missing[a] for a in chunk]).float(), dim=-1)
+        fresh = dict(zip(chunk, found.cpu(), strict=True))
+        store.put(fresh)
+        known.update(fresh)
+    return torch.stack([known[a] for a in addresses]).to(backbone.device)
+
+
+def view_pixels(backbone: Backbone, images: Sequence[LabelledImage], recipe: str, view: int, seed: int) -> Tensor:
+    """Model input (images, 3, size, size) of one view of each picture."""
+    with ThreadPoolExecutor(DECODING_THREADS) as pool:
+        return torch.stack(list(pool.map(lambda image: _draw(backbone, image, recipe, view, seed), images)))
+
+
+def _tower(backbone: Backbone) -> tuple[str, ...]:
+    return backbone.checksum, backbone.precision, str(backbone.preprocessing)
+
+
+def _passes(backbone: Backbone, missing: dict[str, Job], recipe: str, seed: int) -> Iterator[tuple[list[str], Tensor]]:
+    """Addresses and pixels, pass by pass; the next pass is decoded while the tower works on this one."""
+    order = list(missing)
+    chunks = [order[start : start + PICTURES_PER_PASS] for start in range(0, len(order), PICTURES_PER_PASS)]
+    with ThreadPoolExecutor(DECODING_THREADS) as pool:
+        load = lambda a: _draw(backbone, missing[a][0], recipe, missing[a][1], seed)  # noqa: E731
+        ahead = [pool.submit(load, a) for a in chunks[0]] if chunks else []
+        for number, chunk in enumerate(chunks):
+            pixels = torch.stack([future.result() for future in ahead])
+            following = chunks[number + 1] if number + 1 < len(chunks) else []
+            ahead = [pool.submit(load, a) for a in following]
+            yield chunk, pixels
+
+
+def _draw(backbone: Backbone, image: LabelledImage, recipe: str, view: int, seed: int) -> Tensor:
+    generator = None if recipe == CENTER else view_generator(seed, image.sha256, recipe, view)
+    return draw_view(decode_image(image.path), backbone, recipe, generator)

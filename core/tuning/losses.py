@@ -1,0 +1,16 @@
+"""Loss terms that several methods share."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    """KL divergence from the teacher's distribution to the student's, divided by images x classes.
+
+    student, teacher: logits (batch, classes). The published trainers divide by the number of elements, not by the
+    batch, which their loss weights are tuned for. Source: BiomedCoOp and Biomed-DPT, distillation term.
+    """
+    pair = functional.log_softmax(student, dim=-1), functional.log_softmax(teacher, dim=-1)
+    return functional.kl_div(*pair, reduction="sum", log_target=True) / student.numel()

@@ -1,0 +1,62 @@
+"""Which option values a run starts from: the method's defaults, the backbone's preset, a variant, the person's own."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from core.errors import InvalidOption
+from core.tuning.contract import LoopConfig, Method, MethodConfig
+
+DEFAULT = "default"
+
+
+def preset(backbone: str, method: str) -> dict[str, Any]:
+    """Option values from `presets/<backbone>/<method>.toml`; empty where the published defaults stand.
+
+    A method's own defaults are the published settings for BiomedCLIP-type models. A folder beside this file holds
+    what was found better for one backbone.
+    """
+    path = files("core.tuning") / "presets" / backbone / f"{method}.toml"
+    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def resolve_config(
+    method: type[Method],
+    backbone: str,
+    *,
+    variant: str = DEFAULT,
+    options: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+    views: int | None = None,
+    template: str | None = None,
+) -> tuple[MethodConfig, list[str]]:
+    """The config a run uses, and notes on what could not be applied.
+
+    Later sources win: defaults, preset, variant, template, options, epochs and views. Raises InvalidOption.
+    """
+    name = method.card()["name"]
+    values = preset(backbone, name) | _variant(method, name, variant)
+    if template:
+        values["template"] = template
+    values |= options or {}
+    notes = []
+    for key, value in (("epochs", epochs), ("views", views)):
+        if value is None:
+            continue
+        if issubclass(method.Config, LoopConfig):
+            values[key] = value
+        else:
+            notes.append(f"{method.title} is not trained in steps: the given number of {key} has no effect.")
+    return method.Config.from_values(values, owner=name), notes
+
+
+def _variant(method: type[Method], name: str, variant: str) -> dict[str, Any]:
+    if variant == DEFAULT:
+        return {}
+    if variant not in method.variants:
+        known = ", ".join([DEFAULT, *method.variants])
+        raise InvalidOption(f"A variant of {name}", f"'{variant}' is none", f"It has: {known}.")
+    return dict(method.variants[variant])

@@ -1,0 +1,80 @@
+"""Views: the randomly cropped and flipped forms of a picture that training sees, each drawn from its own seed."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from core.backbones.contract import Backbone
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a view is drawn. area: share of the picture's area; aspect: of the crop; flip: probability."""
+
+    area: tuple[float, float]
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.0
+
+
+RECIPES: dict[str, Recipe] = {
+    # the crop that BiomedCoOp-style trainers use: down to 8 % of the area, no flip
+    "crop": Recipe(area=(0.08, 1.0)),
+    # the original CoOp recipe adds a flip
+    "crop_flip": Recipe(area=(0.08, 1.0), flip=0.5),
+    # of the adapter runners: lesions are rarely cut away
+    "mild": Recipe(area=(0.5, 1.0), flip=0.5),
+}
+CENTER = "center"
+"""The evaluation view: the backbone's own preprocessing, nothing random."""
+CROP_TRIES = 10
+
+
+def view_address(recipe: str, seed: int, view: int) -> str:
+    """What names a view of any picture: the recipe, and for random ones the run seed and the view's number."""
+    return recipe if recipe == CENTER else f"{recipe}:{seed}:{view}"
+
+
+def view_generator(seed: int, image_sha256: str, recipe: str, view: int) -> torch.Generator:
+    """The generator that view `view` of one picture is drawn from; equal wherever the same bytes turn up."""
+    text = f"{seed}|{image_sha256}|{recipe}|{view}"
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+    return torch.Generator().manual_seed(number)
+
+
+def draw_view(image: Image.Image, backbone: Backbone, recipe: str, generator: torch.Generator | None) -> Tensor:
+    """One view as model input (3, size, size). `generator` may be None for the centre view only."""
+    if recipe == CENTER or generator is None:
+        return backbone.preprocess(image)
+    spec, size = RECIPES[recipe], backbone.preprocessing.size
+    how = Image.Resampling.BICUBIC if backbone.preprocessing.interpolation == "bicubic" else Image.Resampling.BILINEAR
+    view = image.resize((size, size), how, box=crop_box(image.width, image.height, spec, generator))
+    if torch.rand((), generator=generator).item() < spec.flip:
+        view = ImageOps.mirror(view)
+    return backbone.preprocess(view)
+
+
+def crop_box(width: int, height: int, spec: Recipe, generator: torch.Generator) -> tuple[int, int, int, int]:
+    """A random crop (left, top, right, bottom) in px with area and aspect inside the recipe's ranges.
+
+    The rule of RandomResizedCrop: area uniform, aspect log-uniform, ten tries, then the largest centred crop of an
+    allowed aspect (Szegedy et al., Going deeper with convolutions, 2015).
+    """
+    low, high = (math.log(edge) for edge in spec.aspect)
+    for _ in range(CROP_TRIES):
+        draws = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+        area = width * height * (spec.area[0] + draws[0] * (spec.area[1] - spec.area[0]))
+        aspect = math.exp(low + draws[1] * (high - low))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(draws[2] * (width - w + 1)), int(draws[3] * (height - h + 1))
+            return left, top, left + w, top + h
+    w = min(width, round(height * spec.aspect[1]))
+    h = min(height, round(width / spec.aspect[0]))
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h
