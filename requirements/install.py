@@ -30,7 +30,7 @@ INPUTS = (
 
 
 def lock_applies(system, machine, implementation, python, libc):
-    """Whether the hashed locks were made for this platform: 64-bit Intel/AMD Linux, CPython 3.11 or 3.12, glibc 2.28+.
+    """Whether the hashed locks hold: 64-bit Intel or AMD Linux, CPython 3.11 or 3.12, glibc 2.28 or newer.
 
     system, machine, implementation: as `platform` names them. python: (major, minor). libc: `platform.libc_ver()`.
     """
