@@ -1,0 +1,193 @@
+// The Image sets page: the list of sets beside the one looked at, or the form that adds one.
+// Its address says what is shown: ?id=SET, or ?add for the form.
+import {
+  PsElement, announce, api, button, busy, chip, confirmByTyping, count, define, empty, errorNotice, h, link, listOf,
+  moment, param,
+} from "./core.js";
+import { addDemo, problemTray } from "./upload.js";
+import "./class-counts.js";
+import "./thumbnails.js";
+
+const MOST_SETS = 1000;
+
+class ImageSets extends PsElement {
+  #sets = [];
+  #heard = false;
+
+  async start() {
+    this.show(busy("Loading image sets…"));
+    this.#listen();
+    this.#sets = listOf(await api.get(`/image-sets?limit=${MOST_SETS}`, { signal: this.signal }));
+    this.#draw();
+  }
+
+  #listen() {
+    if (this.#heard) return;
+    this.#heard = true;
+    addEventListener("popstate", () => this.#draw(), { signal: this.signal });
+    this.addEventListener("ps-added", (event) => {
+      this.#sets = [event.detail, ...this.#sets.filter((set) => set.id !== event.detail.id)];
+      this.#go(`/image-sets?id=${encodeURIComponent(event.detail.id)}`);
+    });
+  }
+
+  #go(address) {
+    history.pushState(null, "", address);
+    this.#draw();
+    this.querySelector(".ps-detail h2")?.focus();
+  }
+
+  #draw() {
+    this.detail = h("div", { class: "ps-detail ps-stack" });
+    if (!this.#sets.length && !param("id")) {
+      this.detail.append(this.#first(), this.#form());
+      this.show(this.detail);
+      return;
+    }
+    this.show(h("div", { class: "ps-split" }, this.#list(), this.detail));
+    if (new URLSearchParams(location.search).has("add")) this.detail.append(this.#form());
+    else this.#open(this.#shownId());
+  }
+
+  #shownId() {
+    return param("id") ?? String(this.#sets[0].id);
+  }
+
+  #first() {
+    return empty(
+      "No image set yet",
+      "Add your own images below, or look around with the demo set: scans drawn by this program, not patient images.",
+      this.#demoButton(),
+    );
+  }
+
+  #form() {
+    return h("ps-upload", { limits: this.getAttribute("limits") });
+  }
+
+  #demoButton() {
+    const node = button("Add the demo set", async () => {
+      node.disabled = true;
+      node.textContent = "Drawing the demo set…";
+      try {
+        const set = await addDemo();
+        this.dispatchEvent(new CustomEvent("ps-added", { detail: set }));
+      } catch (error) {
+        node.replaceWith(errorNotice(error, () => this.#draw()));
+      }
+    });
+    return node;
+  }
+
+  // ------------------------------------------------------------ the list
+
+  #list() {
+    const adding = new URLSearchParams(location.search).has("add");
+    const shown = adding || !this.#sets.length ? null : this.#shownId();
+    return h(
+      "nav",
+      { class: "ps-stack-s", "aria-label": "Image sets" },
+      this.#way("/image-sets?add", "Add images", "ps-button"),
+      !this.#sets.some((set) => set.drawn) && this.#demoButton(),
+      h("ul", { class: "ps-list" }, this.#sets.map((set) => h("li", {}, this.#entry(set, String(set.id) === shown)))),
+    );
+  }
+
+  #entry(set, isShown) {
+    const node = this.#way(`/image-sets?id=${encodeURIComponent(set.id)}`, "", "ps-list-link");
+    if (isShown) node.setAttribute("aria-current", "true");
+    node.append(
+      h("span", { class: "ps-list-title" }, set.name),
+      h("span", { class: "ps-hint" }, `${count(set.n_images, "image")}, ${count(set.classes.length, "class", "classes")}`),
+    );
+    if (set.drawn) node.append(h("span", {}, chip("Drawn, not patient images", "info")));
+    return node;
+  }
+
+  // A link that changes the page without loading it, unless it is opened elsewhere.
+  #way(address, text, kind) {
+    return h("a", {
+      href: address,
+      class: kind,
+      onclick: (event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+        event.preventDefault();
+        this.#go(address);
+      },
+    }, text);
+  }
+
+  // ------------------------------------------------------------ one set
+
+  async #open(id) {
+    this.detail.replaceChildren(busy("Loading the image set…"));
+    const place = this.detail;
+    try {
+      const set = await api.get(`/image-sets/${encodeURIComponent(id)}`, { signal: this.signal });
+      if (place === this.detail) this.#drawSet(set);
+    } catch (error) {
+      if (error.name !== "AbortError") place.replaceChildren(errorNotice(error, () => this.#open(id)));
+    }
+  }
+
+  #drawSet(set) {
+    const pictures = h("ps-thumbnails");
+    pictures.data = set;
+    const counts = h("ps-class-counts");
+    counts.data = set.classes;
+    this.detail.replaceChildren(
+      head(set),
+      h("section", { class: "ps-card", "aria-label": "Classes and parts" }, h("h3", {}, "Classes"), counts, notes(set)),
+      ...[problemTray(set.problems)].filter(Boolean),
+      h("section", { class: "ps-card", "aria-label": "Images" }, h("h3", {}, "Images"), pictures),
+      this.#danger(set),
+    );
+  }
+
+  #danger(set) {
+    const said = h("div");
+    const node = button("Delete this set…", async () => {
+      const sure = await confirmByTyping({
+        title: "Delete this image set?",
+        text: `“${set.name}” and its ${count(set.n_images, "image")} will be gone from this machine. This cannot be undone.`,
+        word: set.name,
+        action: "Delete the set",
+      });
+      if (sure) this.#delete(set, said);
+    });
+    return h("div", { class: "ps-stack-s" }, h("div", { class: "ps-actions" }, node), said);
+  }
+
+  async #delete(set, said) {
+    try {
+      await api.delete(`/image-sets/${encodeURIComponent(set.id)}`);
+      this.#sets = this.#sets.filter((other) => other.id !== set.id);
+      announce(`${set.name} was deleted`);
+      this.#go("/image-sets");
+    } catch (error) {
+      said.replaceChildren(errorNotice(error));
+    }
+  }
+}
+
+function head(set) {
+  const id = encodeURIComponent(set.id);
+  return h(
+    "div",
+    { class: "ps-stack-s" },
+    h("h2", { tabindex: "-1", class: "ps-break" }, set.name),
+    h("p", { class: "ps-soft" }, ...[set.modality && `${set.modality}, `, "added ", moment(set.created_at)].filter(Boolean)),
+    set.drawn && h("p", { class: "ps-notice" }, "These images were drawn by this program to try things out. They are not patient images, "
+      + "and what a model learns from them says nothing about patients."),
+    h("div", { class: "ps-actions" },
+      link("Train on this set", `/train?image_set=${id}`, "main"),
+      link("Describe the classes", `/descriptions?image_set=${id}`)),
+  );
+}
+
+function notes(set) {
+  if (!set.notes.length) return null;
+  return h("ul", { class: "ps-notes" }, set.notes.map((text) => h("li", {}, text)));
+}
+
+define("ps-image-sets", ImageSets);
