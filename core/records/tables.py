@@ -176,9 +176,7 @@ class DescriptionSentenceRow(Base):
 
     __tablename__ = "description_sentences"
 
-    version_id: Mapped[str] = mapped_column(
-        ForeignKey("description_versions.id", ondelete="CASCADE"), primary_key=True
-    )
+    version_id: Mapped[str] = mapped_column(ForeignKey("description_versions.id", ondelete="CASCADE"), primary_key=True)
     class_position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     class_name: Mapped[str] = mapped_column(Name)

@@ -1,0 +1,187 @@
+"""Description sets and their versions. A version is never changed; editing makes the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from core.descriptions.description_set import DescriptionSet
+from core.errors import Conflict, InvalidInput, NotFound
+from core.records.ids import new_id
+from core.records.tables import DescriptionSentenceRow, DescriptionSetRow, DescriptionVersionRow
+from core.records.types import iso
+
+
+def save_version(
+    session: Session,
+    image_set_id: str | None,
+    name: str,
+    sentences: Mapping[str, Sequence[str]],
+    *,
+    author: str,
+    source: str,
+    note: str = "",
+    based_on: int | None = None,
+) -> tuple[str, int]:
+    """Save a wording as the next version of the set with this name, made where there is none: (set id, version).
+
+    based_on: the version that was edited; where a newer one exists by now, Conflict says so and nothing is saved.
+    Raises InvalidInput without sentences or with an empty one.
+    """
+    _check(name, sentences)
+    row = _set_named(session, image_set_id, name)
+    newest = session.scalar(
+        select(func.max(DescriptionVersionRow.version)).where(DescriptionVersionRow.description_set_id == row.id)
+    )
+    if based_on is not None and based_on != (newest or 0):
+        raise Conflict(
+            f"An edit starts from the newest version of '{name}', {newest or 'none'}",
+            f"this one started from version {based_on}",
+            "Open the newest version, make the changes there and save again.",
+        )
+    version = DescriptionVersionRow(
+        id=new_id(),
+        description_set_id=row.id,
+        version=(newest or 0) + 1,
+        based_on_id=_version_row(session, row.id, based_on).id if based_on else None,
+        author=author,
+        note=note,
+        source=source,
+        fingerprint=_as_set(sentences, source).fingerprint,
+    )
+    session.add(version)
+    session.flush()
+    session.execute(insert(DescriptionSentenceRow), _sentence_values(version.id, sentences))
+    return row.id, version.version
+
+
+def list_description_sets(session: Session, image_set_id: str | None = None) -> list[dict[str, Any]]:
+    """Description sets with their newest version, by name; all, or those of one image set."""
+    query = select(DescriptionSetRow).order_by(DescriptionSetRow.name, DescriptionSetRow.id)
+    if image_set_id is not None:
+        query = query.where(DescriptionSetRow.image_set_id == image_set_id)
+    rows = session.scalars(query).all()
+    versions = _versions(session, [row.id for row in rows])
+    texts = _sentences(session, [versions[row.id][-1].id for row in rows])
+    return [_dict(row, versions[row.id], versions[row.id][-1], texts) for row in rows]
+
+
+def description_set_dict(session: Session, set_id: str, version: int | None = None) -> dict[str, Any]:
+    """One version of a description set, the newest unless said: id, name, image_set_id, version, versions, source,
+    sentences, fingerprint. Raises NotFound."""
+    row = _set_row(session, set_id)
+    versions = _versions(session, [row.id])[row.id]
+    chosen = _version_row(session, row.id, version)
+    return _dict(row, versions, chosen, _sentences(session, [chosen.id]))
+
+
+def find_version(session: Session, set_id: str, version: int | None = None) -> DescriptionVersionRow:
+    """The row of a version, the newest unless said. Raises NotFound."""
+    return _version_row(session, _set_row(session, set_id).id, version)
+
+
+def load_descriptions(session: Session, version_id: str) -> DescriptionSet:
+    """The sentences of a version, named "<set>, version <n>" as their source. Raises NotFound."""
+    row = session.get(DescriptionVersionRow, version_id)
+    if row is None:
+        raise NotFound("A description version with this id", f"'{version_id}' is none", "It may have been deleted.")
+    name = _set_row(session, row.description_set_id).name
+    return _as_set(_sentences(session, [row.id])[row.id], f"{name}, version {row.version}")
+
+
+def _check(name: str, sentences: Mapping[str, Sequence[str]]) -> None:
+    if not name.strip():
+        raise InvalidInput("A description set has a name", "found none", "Write one.")
+    empty = [label for label, texts in sentences.items() if not texts or not all(text.strip() for text in texts)]
+    if empty or not sentences:
+        raise InvalidInput(
+            "Every class has at least one sentence and none is empty",
+            f"that is not so for {', '.join(repr(label) for label in empty) or 'any class'}",
+            "Write a sentence or remove the empty line.",
+        )
+
+
+def _set_named(session: Session, image_set_id: str | None, name: str) -> DescriptionSetRow:
+    same_set = DescriptionSetRow.image_set_id.is_not_distinct_from(image_set_id)
+    row = session.scalar(select(DescriptionSetRow).where(same_set, DescriptionSetRow.name == name))
+    if row is None:
+        row = DescriptionSetRow(id=new_id(), image_set_id=image_set_id, name=name)
+        session.add(row)
+        session.flush()
+    return row
+
+
+def _set_row(session: Session, set_id: str) -> DescriptionSetRow:
+    row = session.get(DescriptionSetRow, set_id)
+    if row is None:
+        raise NotFound("A description set with this id", f"'{set_id}' is none", "List the description sets.")
+    return row
+
+
+def _version_row(session: Session, set_id: str, version: int | None) -> DescriptionVersionRow:
+    query = select(DescriptionVersionRow).where(DescriptionVersionRow.description_set_id == set_id)
+    query = query if version is None else query.where(DescriptionVersionRow.version == version)
+    row = session.scalar(query.order_by(DescriptionVersionRow.version.desc()).limit(1))
+    if row is None:
+        raise NotFound("A version of this description set", f"{version} is none", "Choose one that is listed.")
+    return row
+
+
+def _sentence_values(version_id: str, sentences: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "version_id": version_id,
+            "class_position": place,
+            "position": position,
+            "class_name": label,
+            "sentence": text.strip(),
+        }
+        for place, (label, texts) in enumerate(sentences.items())
+        for position, text in enumerate(texts)
+    ]
+
+
+def _as_set(sentences: Mapping[str, Sequence[str]], source: str) -> DescriptionSet:
+    return DescriptionSet({label: tuple(t.strip() for t in texts) for label, texts in sentences.items()}, source)
+
+
+def _versions(session: Session, set_ids: Sequence[str]) -> dict[str, list[DescriptionVersionRow]]:
+    found: dict[str, list[DescriptionVersionRow]] = {id_: [] for id_ in set_ids}
+    query = select(DescriptionVersionRow).where(DescriptionVersionRow.description_set_id.in_(set_ids))
+    for row in session.scalars(query.order_by(DescriptionVersionRow.version)):
+        found[row.description_set_id].append(row)
+    return found
+
+
+def _sentences(session: Session, version_ids: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    found: dict[str, dict[str, list[str]]] = {id_: {} for id_ in version_ids}
+    table = DescriptionSentenceRow
+    query = select(table).where(table.version_id.in_(version_ids))
+    for row in session.scalars(query.order_by(table.version_id, table.class_position, table.position)):
+        found[row.version_id].setdefault(row.class_name, []).append(row.sentence)
+    return found
+
+
+def _dict(
+    row: DescriptionSetRow,
+    versions: Sequence[DescriptionVersionRow],
+    chosen: DescriptionVersionRow,
+    texts: Mapping[str, dict[str, list[str]]],
+) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "image_set_id": row.image_set_id,
+        "version": chosen.version,
+        "version_id": chosen.id,
+        "versions": [
+            {"version": v.version, "created_at": iso(v.created_at), "author": v.author, "note": v.note}
+            for v in versions
+        ],
+        "source": chosen.source,
+        "sentences": texts[chosen.id],
+        "fingerprint": chosen.fingerprint,
+    }

@@ -1,0 +1,370 @@
+"""Image sets and their images, in the words of the domain. Functions take the session they work in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import Row, Select, delete, func, insert, or_, select
+from sqlalchemy.orm import Session
+
+from core.errors import Conflict, InvalidInput, NotFound
+from core.images.image_set import PARTS, ImageSet, LabelledImage, Problem
+from core.records.ids import new_id
+from core.records.tables import (
+    ClassificationImageRow,
+    ImageClassRow,
+    ImageProblemRow,
+    ImageRow,
+    ImageSetRow,
+    JobRow,
+    RunRow,
+)
+from core.records.types import iso
+
+Source = Literal["upload", "folder", "demo"]
+FILES_PER_QUERY = 500
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """Where an image's bytes lie in the image store. mask: the same for its lesion mask, where there is one."""
+
+    image_id: str
+    sha256: str
+    file: str
+    mask: str | None
+
+
+def add_image_set(
+    session: Session,
+    image_set: ImageSet,
+    *,
+    source: Source,
+    store: Path,
+    drawn: bool = False,
+    masks: Mapping[str, tuple[str, Path]] | None = None,
+) -> str:
+    """Record an image set whose files already lie in the store, and return its id.
+
+    masks: image name -> (SHA-256, path in the store) of its mask. Raises Conflict if the name is taken.
+    """
+    if session.scalar(select(ImageSetRow.id).where(ImageSetRow.name == image_set.name)):
+        raise Conflict(
+            "Every image set has a name of its own",
+            f"'{image_set.name}' exists already",
+            "Choose another name or delete the old set first.",
+        )
+    set_id = new_id()
+    session.execute(
+        insert(ImageSetRow).values(
+            id=set_id,
+            name=image_set.name,
+            modality=image_set.modality,
+            source=source,
+            drawn=drawn,
+            fingerprint=image_set.fingerprint,
+            notes=list(image_set.notes),
+            extra=dict(image_set.extra),
+        )
+    )
+    class_ids = [new_id() for _ in image_set.classes]
+    _insert(
+        session,
+        ImageClassRow,
+        [
+            {"id": id_, "image_set_id": set_id, "label": label, "name": name}
+            for label, (id_, name) in enumerate(zip(class_ids, image_set.classes, strict=True))
+        ],
+    )
+    _insert(session, ImageRow, _image_values(set_id, class_ids, image_set.images, store, masks or {}))
+    _insert(
+        session,
+        ImageProblemRow,
+        [{"id": new_id(), "image_set_id": set_id, **problem.as_dict()} for problem in image_set.problems],
+    )
+    return set_id
+
+
+def find_image_set(session: Session, id_or_name: str) -> ImageSetRow:
+    """The row of an image set. Raises NotFound."""
+    row = session.get(ImageSetRow, id_or_name)
+    row = row or session.scalar(select(ImageSetRow).where(ImageSetRow.name == id_or_name))
+    if row is None:
+        raise NotFound(
+            "An image set with this id or name", f"'{id_or_name}' is none", "List the image sets to see their names."
+        )
+    return row
+
+
+def list_image_sets(session: Session, limit: int = 200, offset: int = 0) -> list[dict[str, Any]]:
+    """Image sets, the newest first, in the shape of `image_set_dict`."""
+    query = select(ImageSetRow).order_by(ImageSetRow.created_at.desc(), ImageSetRow.id.desc())
+    return _set_dicts(session, session.scalars(query.limit(limit).offset(offset)).all())
+
+
+def image_set_dict(session: Session, id_or_name: str) -> dict[str, Any]:
+    """One image set: id, name, modality, source, drawn, fingerprint, created_at, n_images, classes, problems, notes.
+
+    Raises NotFound.
+    """
+    return _set_dicts(session, [find_image_set(session, id_or_name)])[0]
+
+
+def list_images(
+    session: Session,
+    image_set_id: str,
+    *,
+    class_name: str | None = None,
+    part: str | None = None,
+    offset: int = 0,
+    limit: int = 60,
+) -> list[dict[str, Any]]:
+    """Images of a set in file order, a page at a time. Raises InvalidInput for a part that does not exist."""
+    query = _images().where(ImageRow.image_set_id == image_set_id).order_by(ImageRow.id)
+    query = _narrowed(query, class_name, part).limit(limit).offset(offset)
+    return [_image_dict(row) for row in session.execute(query)]
+
+
+def count_images(session: Session, image_set_id: str, *, class_name: str | None = None, part: str | None = None) -> int:
+    """How many images `list_images` would give over all pages."""
+    query = select(func.count(ImageRow.id)).outerjoin(ImageClassRow, ImageRow.class_id == ImageClassRow.id)
+    return session.scalar(_narrowed(query.where(ImageRow.image_set_id == image_set_id), class_name, part)) or 0
+
+
+def image_dict(session: Session, image_id: str) -> dict[str, Any]:
+    """One image: id, image_set_id, name, class, part, group, width, height, sha256, has_mask. Raises NotFound."""
+    row = session.execute(_images().where(ImageRow.id == image_id)).first()
+    if row is None:
+        raise NotFound("An image with this id", f"'{image_id}' is none", "It may have been deleted with its set.")
+    return _image_dict(row)
+
+
+def stored_file(session: Session, image_id: str) -> StoredFile:
+    """Where an image lies, whether it belongs to a set or was sent to be classified. Raises NotFound."""
+    row = session.get(ImageRow, image_id)
+    if row is None:
+        raise NotFound("An image with this id", f"'{image_id}' is none", "It may have been deleted with its set.")
+    return StoredFile(row.id, row.sha256, row.file, row.mask_file)
+
+
+def load_image_set(session: Session, id_or_name: str, store: Path) -> ImageSet:
+    """The image set as it was recorded: same classes, same order of images, same fingerprint.
+
+    store: folder of the image store. Raises NotFound.
+    """
+    row = find_image_set(session, id_or_name)
+    classes = session.scalars(
+        select(ImageClassRow.name).where(ImageClassRow.image_set_id == row.id).order_by(ImageClassRow.label)
+    )
+    images = session.execute(_images().where(ImageRow.image_set_id == row.id).order_by(ImageRow.id))
+    problems = session.scalars(
+        select(ImageProblemRow).where(ImageProblemRow.image_set_id == row.id).order_by(ImageProblemRow.id)
+    )
+    return ImageSet(
+        name=row.name,
+        classes=tuple(classes),
+        images=tuple(_labelled_image(image, label, store) for image, _, label in images),
+        problems=tuple(Problem(p.file, p.problem, p.expected, p.found) for p in problems),
+        notes=tuple(row.notes),
+        modality=row.modality,
+        extra=dict(row.extra),
+    )
+
+
+def delete_image_set(session: Session, id_or_name: str) -> list[str]:
+    """Delete an image set and return the store's files that nothing refers to any more, for the caller to remove.
+
+    Its sealed runs stay, with its name and fingerprint. Raises NotFound, or Conflict while a job uses the set.
+    """
+    row = find_image_set(session, id_or_name)
+    busy = session.scalar(
+        select(func.count(JobRow.id))
+        .join(RunRow, JobRow.run_id == RunRow.id)
+        .where(RunRow.image_set_id == row.id, JobRow.state.in_(("queued", "running")))
+    )
+    if busy:
+        raise Conflict(
+            "An image set is deleted when no job uses it",
+            f"{busy} queued or running {'job does' if busy == 1 else 'jobs do'}",
+            "Cancel them or wait until they are done.",
+        )
+    files = _files(session, ImageRow.image_set_id == row.id)
+    # Classes go with the set, and what refers to both may only go once.
+    session.execute(delete(ImageRow).where(ImageRow.image_set_id == row.id))
+    session.delete(row)
+    session.flush()
+    return unused_files(session, files)
+
+
+def add_loose_images(session: Session, images: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Record images that belong to no set, such as those sent to be classified; their ids in the same order.
+
+    images: name, sha256, file (path inside the store), width, height.
+    """
+    rows = [{"id": new_id(), **image} for image in images]
+    _insert(session, ImageRow, rows)
+    return [row["id"] for row in rows]
+
+
+def unused_files(session: Session, files: Iterable[str]) -> list[str]:
+    """Of these files of the store, those that no image and no mask refers to."""
+    left = sorted(set(files))
+    used: set[str | None] = set()
+    for start in range(0, len(left), FILES_PER_QUERY):
+        some = left[start : start + FILES_PER_QUERY]
+        query = select(ImageRow.file, ImageRow.mask_file)
+        for file, mask in session.execute(query.where(or_(ImageRow.file.in_(some), ImageRow.mask_file.in_(some)))):
+            used |= {file, mask}
+    return [file for file in left if file not in used]
+
+
+def loose_images_of(session: Session, classification_id: str) -> list[str]:
+    """Ids of the images that were sent with a classification and belong to no set."""
+    query = (
+        select(ImageRow.id)
+        .join(ClassificationImageRow, ClassificationImageRow.image_id == ImageRow.id)
+        .where(ClassificationImageRow.classification_id == classification_id, ImageRow.image_set_id.is_(None))
+        .order_by(ImageRow.id)
+    )
+    return list(session.scalars(query))
+
+
+def _insert(session: Session, table: type, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        session.execute(insert(table), rows)
+
+
+def _image_values(
+    set_id: str,
+    class_ids: Sequence[str],
+    images: Iterable[LabelledImage],
+    store: Path,
+    masks: Mapping[str, tuple[str, Path]],
+) -> list[dict[str, Any]]:
+    rows = []
+    for image in images:
+        mask_sha256, mask_path = masks.get(image.name, (None, None))
+        rows.append(
+            {
+                "id": new_id(),
+                "image_set_id": set_id,
+                "class_id": class_ids[image.label],
+                "name": image.name,
+                "part": image.part,
+                "group_name": image.group,
+                "width": image.width,
+                "height": image.height,
+                "sha256": image.sha256,
+                "file": path_in(store, image.path),
+                "mask_sha256": mask_sha256,
+                "mask_file": path_in(store, mask_path) if mask_path else None,
+            }
+        )
+    return rows
+
+
+def path_in(store: Path, path: Path) -> str:
+    """The path as rows hold it: inside the store, with forward slashes. Raises InvalidInput for one outside."""
+    try:
+        return path.resolve().relative_to(store.resolve()).as_posix()
+    except ValueError:
+        raise InvalidInput(
+            "Recorded files lie in the home folder",
+            "one lies outside",
+            "Read the images into the image store before they are recorded.",
+        ) from None
+
+
+def _images() -> Select[ImageRow, str, int]:
+    return select(ImageRow, ImageClassRow.name, ImageClassRow.label).outerjoin(
+        ImageClassRow, ImageRow.class_id == ImageClassRow.id
+    )
+
+
+def _narrowed(query: Query, class_name: str | None, part: str | None) -> Query:
+    if part is not None and part not in PARTS:
+        raise InvalidInput(f"A part is one of {', '.join(PARTS)}", f"found '{part}'", "Choose one of them.")
+    query = query if class_name is None else query.where(ImageClassRow.name == class_name)
+    return query if part is None else query.where(ImageRow.part == part)
+
+
+def _labelled_image(image: ImageRow, label: int, store: Path) -> LabelledImage:
+    return LabelledImage(
+        path=store / image.file,
+        name=image.name,
+        label=label,
+        part=image.part,  # type: ignore[arg-type]  # the table's check constraint allows only parts
+        sha256=image.sha256,
+        group=image.group_name,
+        width=image.width,
+        height=image.height,
+    )
+
+
+def _image_dict(row: Row[ImageRow, str, int]) -> dict[str, Any]:
+    image, class_name, _ = row
+    return {
+        "id": image.id,
+        "image_set_id": image.image_set_id,
+        "name": image.name,
+        "class": class_name,
+        "part": image.part,
+        "group": image.group_name,
+        "width": image.width,
+        "height": image.height,
+        "sha256": image.sha256,
+        "has_mask": image.mask_file is not None,
+    }
+
+
+def _set_dicts(session: Session, rows: Sequence[ImageSetRow]) -> list[dict[str, Any]]:
+    ids = [row.id for row in rows]
+    classes = _classes(session, ids)
+    problems: dict[str, list[dict[str, str]]] = {id_: [] for id_ in ids}
+    found = select(ImageProblemRow).where(ImageProblemRow.image_set_id.in_(ids)).order_by(ImageProblemRow.id)
+    for problem in session.scalars(found):
+        facts = Problem(problem.file, problem.problem, problem.expected, problem.found)
+        problems[problem.image_set_id].append(facts.as_dict())
+    return [_set_dict(row, classes[row.id], problems[row.id]) for row in rows]
+
+
+def _classes(session: Session, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    by_class: dict[str, dict[str, Any]] = {}
+    by_set: dict[str, list[dict[str, Any]]] = {id_: [] for id_ in ids}
+    query = select(ImageClassRow).where(ImageClassRow.image_set_id.in_(ids)).order_by(ImageClassRow.label)
+    for row in session.scalars(query):
+        by_class[row.id] = {"name": row.name, "label": row.label, **dict.fromkeys(PARTS, 0)}
+        by_set[row.image_set_id].append(by_class[row.id])
+    counts = (
+        select(ImageRow.class_id, ImageRow.part, func.count(ImageRow.id))
+        .where(ImageRow.image_set_id.in_(ids))
+        .group_by(ImageRow.class_id, ImageRow.part)
+    )
+    for class_id, part, count in session.execute(counts):
+        by_class[str(class_id)][str(part)] = count
+    return by_set
+
+
+def _set_dict(row: ImageSetRow, classes: list[dict[str, Any]], problems: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "modality": row.modality,
+        "source": row.source,
+        "drawn": row.drawn,
+        "fingerprint": row.fingerprint,
+        "created_at": iso(row.created_at),
+        "n_images": sum(each[part] for each in classes for part in PARTS),
+        "classes": classes,
+        "problems": problems,
+        "notes": list(row.notes),
+    }
+
+
+def _files(session: Session, condition: Any) -> list[str]:
+    rows = session.execute(select(ImageRow.file, ImageRow.mask_file).where(condition))
+    return [file for pair in rows for file in pair if file]

@@ -1,0 +1,293 @@
+"""Runs: what was asked, sealed with everything that was used and found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from core.errors import Conflict, NotFound
+from core.records.ids import new_id
+from core.records.image_sets import find_image_set
+from core.records.tables import EpochMetricRow, ImageRow, JobRow, ModelRow, PredictionRow, RunRow
+from core.records.types import finite, iso, now
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a person asked to be trained. shots None: all training images. values None: the method's default."""
+
+    image_set: str
+    method: str
+    backbone: str = "embedded"
+    variant: str = "default"
+    shots: int | None = 16
+    seed: int = 1
+    epochs: int | None = None
+    views: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    description_version_id: str | None = None
+    modality: str | None = None
+    template: str | None = None
+    allow_leakage: bool = False
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How people tell this run from others."""
+        shots = "all images" if self.shots is None else f"{self.shots} shots"
+        return self.name or f"{self.method}, {shots}, seed {self.seed}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"options": dict(self.options)}
+
+
+@dataclass(frozen=True)
+class EpochMetric:
+    """What the loop measured in one epoch, counted from 1."""
+
+    epoch: int
+    loss: float | None
+    terms: Mapping[str, float] = field(default_factory=dict)
+    learning_rate: float | None = None
+    train_accuracy: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "epoch": self.epoch,
+            "loss": finite(self.loss),
+            "terms": {name: finite(value) for name, value in self.terms.items()},
+            "learning_rate": finite(self.learning_rate),
+            "train_accuracy": finite(self.train_accuracy),
+        }
+
+
+def add_run(session: Session, request: RunRequest) -> str:
+    """Record what was asked and return the run's id. Raises NotFound if the image set does not exist."""
+    image_set = find_image_set(session, request.image_set)
+    run = RunRow(
+        id=new_id(),
+        name=request.label,
+        image_set_id=image_set.id,
+        image_set_name=image_set.name,
+        image_set_fingerprint=image_set.fingerprint,
+        description_version_id=request.description_version_id,
+        method=request.method,
+        backbone=request.backbone,
+        variant=request.variant,
+        shots=request.shots,
+        seed=request.seed,
+        options=dict(request.options),
+        epochs=request.epochs,
+        request=request.as_dict() | {"image_set": image_set.id},
+    )
+    session.add(run)
+    session.flush()
+    return run.id
+
+
+def find_run(session: Session, run_id: str) -> RunRow:
+    """The row of a run. Raises NotFound."""
+    row = session.get(RunRow, run_id)
+    if row is None:
+        raise NotFound("A run with this id", f"'{run_id}' is none", "List the runs to see their ids.")
+    return row
+
+
+def load_request(session: Session, run_id: str) -> RunRequest:
+    """What was asked, as it was recorded. Raises NotFound."""
+    return RunRequest(**find_run(session, run_id).request)
+
+
+def seal_run(
+    session: Session,
+    run_id: str,
+    record: Mapping[str, Any],
+    predictions: Iterable[Mapping[str, Any]] = (),
+    *,
+    descriptions_fingerprint: str | None = None,
+) -> None:
+    """Write what a training used and found, once. Raises Conflict for a run that is sealed already.
+
+    record: as training gives it, with the keys of the columns. predictions: file, label, predicted, probabilities,
+    one each test image.
+    """
+    facts = {name: record[name] for name in _RECORDED if record.get(name) is not None}
+    sealed = session.execute(
+        update(RunRow)
+        .where(RunRow.id == run_id, RunRow.sealed_at.is_(None))
+        .values(
+            **facts,
+            sealed_at=now(),
+            backbone=record.get("backbone", RunRow.backbone),
+            variant=record.get("variant", RunRow.variant),
+            descriptions_source=record.get("descriptions"),
+            descriptions_fingerprint=descriptions_fingerprint,
+        )
+        .returning(RunRow.image_set_id)
+    ).first()
+    if sealed is None:
+        find_run(session, run_id)
+        raise Conflict("A run is sealed once", "this one is sealed already", "Train again to get another run.")
+    _add_predictions(session, run_id, sealed.image_set_id, list(predictions))
+
+
+_RECORDED = (
+    "options",
+    "classes",
+    "backbone_checksum",
+    "epochs",
+    "steps",
+    "n_train",
+    "n_val",
+    "n_test",
+    "metrics",
+    "confusion",
+    "per_class",
+    "notes",
+    "versions",
+    "device",
+    "seconds",
+    "peak_mb",
+    "temperature",
+    "trainable_parameters",
+)
+
+
+def write_epoch_metrics(session: Session, run_id: str, metrics: Sequence[EpochMetric]) -> None:
+    """Keep what epochs measured; an epoch that a resumed training repeats is replaced."""
+    by_epoch = {metric.epoch: metric for metric in metrics}
+    if not by_epoch:
+        return
+    mine = EpochMetricRow.run_id == run_id
+    session.execute(delete(EpochMetricRow).where(mine, EpochMetricRow.epoch.in_(list(by_epoch))))
+    rows = [{"run_id": run_id, **metric.as_dict()} for metric in by_epoch.values()]
+    session.execute(insert(EpochMetricRow), rows)
+
+
+def epoch_metrics(session: Session, run_id: str) -> list[dict[str, Any]]:
+    """epoch, loss, terms, learning_rate, train_accuracy, in the order of epochs."""
+    query = select(EpochMetricRow).where(EpochMetricRow.run_id == run_id).order_by(EpochMetricRow.epoch)
+    return [
+        EpochMetric(row.epoch, row.loss, row.terms, row.learning_rate, row.train_accuracy).as_dict()
+        for row in session.scalars(query)
+    ]
+
+
+def list_predictions(session: Session, run_id: str, offset: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+    """What the run said about test images: file, image_id, label, predicted, probabilities."""
+    query = select(PredictionRow).where(PredictionRow.run_id == run_id).order_by(PredictionRow.position)
+    return [
+        {
+            "file": row.file,
+            "image_id": row.image_id,
+            "label": row.label,
+            "predicted": row.predicted,
+            "probabilities": row.probabilities,
+        }
+        for row in session.scalars(query.offset(offset).limit(limit))
+    ]
+
+
+def list_runs(
+    session: Session,
+    image_set_id: str | None = None,
+    *,
+    run_ids: Sequence[str] | None = None,
+    sealed_only: bool = False,
+    limit: int = 500,
+    offset: int = 0,
+) -> list[dict[str, Any]]:
+    """Runs, the newest first, in the shape of `run_dict` without epoch metrics."""
+    query = _runs().order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
+    query = query if image_set_id is None else query.where(RunRow.image_set_id == image_set_id)
+    query = query if run_ids is None else query.where(RunRow.id.in_(run_ids))
+    query = query.where(RunRow.sealed_at.is_not(None)) if sealed_only else query
+    return [_dict(row) for row in session.execute(query)]
+
+
+def run_dict(session: Session, run_id: str) -> dict[str, Any]:
+    """One run with its epoch metrics. `metrics` is None until it is sealed. Raises NotFound."""
+    row = session.execute(_runs().where(RunRow.id == run_id)).first()
+    if row is None:
+        raise NotFound("A run with this id", f"'{run_id}' is none", "List the runs to see their ids.")
+    return _dict(row) | {"epoch_metrics": epoch_metrics(session, run_id)}
+
+
+def _runs() -> Select[RunRow, str, str, str]:
+    return (
+        select(RunRow, JobRow.id, JobRow.state, ModelRow.id)
+        .outerjoin(JobRow, JobRow.run_id == RunRow.id)
+        .outerjoin(ModelRow, ModelRow.run_id == RunRow.id)
+    )
+
+
+def _add_predictions(
+    session: Session, run_id: str, image_set_id: str | None, predictions: Sequence[Mapping[str, Any]]
+) -> None:
+    if not predictions:
+        return
+    names = select(ImageRow.name, ImageRow.id).where(ImageRow.image_set_id == image_set_id, ImageRow.part == "test")
+    ids: dict[str, str] = dict(session.execute(names).tuples().all()) if image_set_id else {}
+    rows = [
+        {
+            "run_id": run_id,
+            "position": position,
+            "image_id": ids.get(str(each["file"])),
+            "file": str(each["file"]),
+            "label": each["label"],
+            "predicted": each["predicted"],
+            "probabilities": each["probabilities"],
+        }
+        for position, each in enumerate(predictions)
+    ]
+    session.execute(insert(PredictionRow), rows)
+
+
+def _dict(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
+    run, job_id, job_state, model_id = row
+    return {
+        "id": run.id,
+        "name": run.name,
+        "job_id": job_id,
+        "state": "succeeded" if run.sealed_at else job_state,
+        "created_at": iso(run.created_at),
+        "sealed_at": iso(run.sealed_at),
+        "method": run.method,
+        "backbone": run.backbone,
+        "backbone_checksum": run.backbone_checksum,
+        "variant": run.variant,
+        "image_set": {"id": run.image_set_id, "name": run.image_set_name},
+        "image_set_fingerprint": run.image_set_fingerprint,
+        "shots": run.shots,
+        "seed": run.seed,
+        "options": run.options,
+        "epochs": run.epochs,
+        "steps": run.steps,
+        "seconds": run.seconds,
+        "peak_mb": run.peak_mb,
+        "device": run.device,
+        "versions": run.versions,
+        "n_train": run.n_train,
+        "n_val": run.n_val,
+        "n_test": run.n_test,
+        "classes": run.classes,
+        "metrics": run.metrics,
+        "temperature": run.temperature,
+        "trainable_parameters": run.trainable_parameters,
+        "descriptions": run.descriptions_source,
+        "descriptions_fingerprint": run.descriptions_fingerprint,
+        "description_version_id": run.description_version_id,
+        "model_id": model_id,
+        "notes": run.notes,
+        "confusion": run.confusion,
+        "per_class": run.per_class,
+        "request": run.request,
+    }
