@@ -1,0 +1,48 @@
+"""What explanations ask of a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from core.backbones.contract import Backbone, LayerTokens
+
+
+class ExplainedClassifier(Protocol):
+    """The part of a trained model that explanations use; `core.tuning` has the real one."""
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen dual encoder below."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Class names in label order."""
+
+    @property
+    def method(self) -> Any:
+        """The trained method; its `logits` turns unit-norm image features into scores."""
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by."""
+
+    def logits_from_pixels(self, pixels: Tensor) -> Tensor:
+        """(batch, 3, size, size) to (batch, classes), differentiable in the pixels."""
+
+    def visual_tokens(self) -> LayerTokens | None:
+        """Vectors the method puts into the image tower."""
+
+
+def pixels_of(classifier: ExplainedClassifier, image: Image.Image) -> Tensor:
+    """One picture as model input (1, 3, size, size) on the model's device."""
+    return classifier.backbone.preprocess(image.convert("RGB"))[None].to(classifier.backbone.device)
+
+
+def probabilities_of(classifier: ExplainedClassifier, logits: Tensor) -> Tensor:
+    """Calibrated probabilities (batch, classes), float32 on the CPU."""
+    return torch.softmax(logits.float() / float(classifier.temperature), dim=-1).cpu()
