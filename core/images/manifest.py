@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, printable, safe_name
@@ -98,8 +99,8 @@ def parse_manifest(content: bytes, name: str = "manifest.csv") -> Listing:
 def parse_split(content: bytes, name: str = "split.json") -> Listing:
     """Read CoOp's {"train": [[path, label, class name], ...], "val": [...], "test": [...]}.
 
-    The label numbers give the order of classes; gaps close up. Each bad row becomes a problem. Raises UnreadableSource
-    for another shape and for one label with two names.
+    The label numbers give the order of classes; gaps close up. Each bad row becomes a problem. Raises
+    UnreadableSource for another shape and for one label with two names.
     """
     table = _json_table(content, name)
     listing = Listing([], [])
@@ -178,8 +179,16 @@ def _check_record(record: list[str], columns: dict[str, int]) -> tuple[str, str,
         raise RefusedFile(
             "unknown_split", f"One of {', '.join(PARTS)} in column 'split'", f"found '{printable(cells['split'])}'"
         )
-    class_name(cells["label"])
+    _check_label(cells["label"])
     return _listed_path(cells["path"]), cells["label"], part, cells.get("group") or None
+
+
+def _check_label(written: str) -> None:
+    """Make an impossible class name a problem of its row, not of the whole manifest."""
+    try:
+        class_name(written)
+    except UnreadableSource as error:
+        raise RefusedFile("bad_label", error.expected, error.found, error.remedy) from error
 
 
 def _listed_path(written: str) -> str:
@@ -247,6 +256,6 @@ def _check_split_row(row: object) -> tuple[str, int, str]:
     )
     if not shape_ok:
         raise RefusedFile("bad_row", "[path, label number, class name]", "found another shape")
-    path, label, written = row  # type: ignore[misc]
-    class_name(written)
+    path, label, written = cast(tuple[str, int, str], row)
+    _check_label(written)
     return _listed_path(path), label, written

@@ -1,4 +1,4 @@
-"""Where the files of an image set come from: a folder, an upload of many files, or a zip with a manifest beside it."""
+"""Where the files of an image set come from: a folder, an upload of many files, a zip with a manifest beside it."""
 
 from __future__ import annotations
 
@@ -85,9 +85,7 @@ class FolderSource:
         if is_ignored(name):
             return
         if not name.isprintable():
-            refused = RefusedFile(
-                "unsafe_name", "A plain relative file name", "found characters that cannot be shown"
-            )
+            refused = RefusedFile("unsafe_name", "A plain relative file name", "found characters that cannot be shown")
             self.problems.append(refused.about(printable(name)))
             return
         self._found[_nfc(name)] = path

@@ -1,0 +1,48 @@
+"""Whether a path holds a usable image set: every problem, every leak and a summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core.errors import InvalidInput
+from core.images.image_set import PARTS, ImageSet, Problem
+from core.images.leakage import find_leaks, find_near_duplicates
+from core.images.limits import Limits
+from core.images.read import read_image_set
+
+
+def check_images(path: str | Path, limits: Limits | None = None) -> tuple[list[Problem], dict[str, Any]]:
+    """All problems of a source, then a summary.
+
+    The summary has usable, classes, train, val, test (numbers of images), problems, leaks, near_duplicates (counts),
+    notes, and ok: whether something usable remains and no test image leaks. A source that cannot be read at all is a
+    problem too, so nothing is raised for it.
+    """
+    try:
+        return check_image_set(read_image_set(path, limits=limits))
+    except InvalidInput as error:
+        refused: list[Problem] = list(getattr(error, "problems", ()))
+        whole = Problem(Path(path).name, error.code, error.expected, error.found)
+        return [*refused, whole], _summary(None, len(refused) + 1, 0, 0)
+
+
+def check_image_set(image_set: ImageSet) -> tuple[list[Problem], dict[str, Any]]:
+    """The same for a set that has been read."""
+    leaks = find_leaks(image_set)
+    near = find_near_duplicates(image_set)
+    problems = [*image_set.problems, *leaks, *near]
+    return problems, _summary(image_set, len(image_set.problems), len(leaks), len(near))
+
+
+def _summary(image_set: ImageSet | None, n_problems: int, n_leaks: int, n_near: int) -> dict[str, Any]:
+    return {
+        "usable": len(image_set.images) if image_set else 0,
+        "classes": list(image_set.classes) if image_set else [],
+        **{part: len(image_set.part(part)) if image_set else 0 for part in PARTS},
+        "problems": n_problems,
+        "leaks": n_leaks,
+        "near_duplicates": n_near,
+        "notes": list(image_set.notes) if image_set else [],
+        "ok": image_set is not None and n_leaks == 0,
+    }

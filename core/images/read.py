@@ -1,0 +1,352 @@
+"""Reading image sets: every layout people bring, every bad file named, every good one kept.
+
+All images are decoded fully once, in threads, so that a cut-off file is found now and not in the middle of a training.
+Images of folders, manifests and split files stay where they are unless a store is given; those of zips, uploads and
+MedMNIST archives are written to the store under their hash.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import hashlib
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from core.errors import UnreadableImage, UnreadableSource
+from core.images import split
+from core.images.archive import RefusedFile, ZipSource, check_nested
+from core.images.decode import FORMAT_NAMES, STORED_SUFFIX, SUFFIXES, sniff_format
+from core.images.image_set import ImageSet, LabelledImage, Problem
+from core.images.layout import Entry, Plan, plan_source
+from core.images.limits import Limits, megabytes
+from core.images.masks import join_masks
+from core.images.medmnist import MedMnistSource, plan_medmnist
+from core.images.signature import map_in_threads, sign
+from core.images.source import FolderSource, OverlaySource, Source, UploadSource
+from core.images.store import FileStore
+
+HOLD_OUT = 0.3
+_Loaded = tuple[LabelledImage | None, list[Problem]]
+_Fetched = tuple[Entry, bytes, list[bytes]] | Problem
+
+
+class UnusableImageSet(UnreadableSource):
+    """A source without a usable image set; `problems` says what was wrong with each file."""
+
+    def __init__(self, expected: str, found: str, remedy: str, problems: Sequence[Problem]) -> None:
+        super().__init__(expected, found, remedy)
+        self.problems = tuple(problems)
+
+
+def read_image_set(
+    path: str | Path,
+    name: str | None = None,
+    *,
+    store_dir: str | Path | None = None,
+    seed: int = 0,
+    limits: Limits | None = None,
+    modality: str | None = None,
+    hold_out: float = HOLD_OUT,
+) -> ImageSet:
+    """Read a folder, zip, CSV manifest, CoOp `split_*.json` or MedMNIST `.npz` as an image set.
+
+    name: of the set, by default the file's. store_dir: where to keep image files by content (by default folders stay
+    in place and others are unpacked to a folder that lives as long as this process). seed and hold_out: of the test
+    part, where none is given. Raises UnreadableSource (UnusableImageSet with all problems, if no two classes with
+    readable training images remain).
+    """
+    path, limits = Path(path), limits or Limits()
+    store = FileStore(store_dir) if store_dir is not None else None
+    finish = functools.partial(
+        _read, name=name or path.stem, store=store, seed=seed, limits=limits, modality=modality, fraction=hold_out
+    )
+    if path.is_dir():
+        return finish(FolderSource(path, limits), plan_source)
+    if not path.is_file():
+        raise UnreadableSource("An existing folder or file", f"found nothing at '{path}'", "Check the path.")
+    kind = path.suffix.lower()
+    if kind in (".csv", ".json"):
+        _check_listing_size(path.stat().st_size, limits)
+        return finish(FolderSource(path.parent, limits), lambda source: plan_source(source, path.name))
+    with path.open("rb") as stream:
+        if kind == ".npz":
+            arrays = MedMnistSource(stream, limits)
+            return finish(arrays, lambda _: plan_medmnist(arrays, path))
+        return finish(ZipSource(stream, limits), plan_source)
+
+
+def read_uploaded_files(
+    files: Sequence[tuple[str, BinaryIO]],
+    name: str | None = None,
+    *,
+    store_dir: str | Path | None = None,
+    seed: int = 0,
+    limits: Limits | None = None,
+    modality: str | None = None,
+    hold_out: float = HOLD_OUT,
+) -> ImageSet:
+    """Read an upload: one zip, one zip and its manifest (CSV or split JSON), or many files with relative names.
+
+    files: (relative name, seekable binary stream). The rest is as in `read_image_set`.
+    """
+    limits = limits or Limits()
+    if not files:
+        raise UnreadableSource("A zip, or images in class folders", "found no file", "Choose files and send again.")
+    source, listing = _upload_source(files, limits)
+    return _read(
+        source,
+        lambda given: plan_source(given, listing),
+        name=name or _upload_name(files),
+        store=FileStore(store_dir) if store_dir is not None else None,
+        seed=seed,
+        limits=limits,
+        modality=modality,
+        fraction=hold_out,
+    )
+
+
+def _upload_source(files: Sequence[tuple[str, BinaryIO]], limits: Limits) -> tuple[Source, str | None]:
+    """The source an upload amounts to, and the name of the manifest sent beside a zip."""
+    suffixes = [PurePosixPath(name or "").suffix.lower() for name, _ in files]
+    zips = [stream for (_, stream), suffix in zip(files, suffixes, strict=True) if suffix == ".zip"]
+    if len(zips) != 1 or len(files) > 2:
+        return UploadSource(files, limits), None
+    archive = ZipSource(zips[0], limits)
+    if len(files) == 1:
+        return archive, None
+    (_, stream), suffix = next(pair for pair in zip(files, suffixes, strict=True) if pair[1] != ".zip")
+    if suffix not in (".csv", ".json"):
+        raise UnreadableSource(
+            "One zip, alone or with its manifest (.csv or .json)", f"found a file of kind '{suffix}'"
+        )
+    content = stream.read(limits.max_text_bytes + 1)
+    _check_listing_size(len(content), limits)
+    listing = f"manifest{suffix}"
+    return OverlaySource(archive, listing, content), listing
+
+
+def _upload_name(files: Sequence[tuple[str, BinaryIO]]) -> str:
+    """A name for the set: the zip's, or the folder's that was chosen."""
+    zips = [name for name, _ in files if name.lower().endswith(".zip")]
+    first = PurePosixPath((zips or [files[0][0]])[0].replace("\\", "/"))
+    return first.stem if zips or len(first.parts) < 2 else first.parts[0]
+
+
+def _read(
+    source: Source,
+    plan_it: Callable[[Source], Plan],
+    *,
+    name: str,
+    store: FileStore | None,
+    seed: int,
+    limits: Limits,
+    modality: str | None,
+    fraction: float,
+) -> ImageSet:
+    """Plan, load, check the classes, hold out a test part if there is none."""
+    try:
+        plan = plan_it(source)
+    except RefusedFile as error:  # the listing itself could not be read
+        raise UnreadableSource(error.expected, error.found, error.remedy) from error
+    except UnreadableSource as error:
+        raise UnusableImageSet(error.expected, error.found, error.remedy, source.problems) from error
+    images, refused = _load(source, plan, store, limits)
+    problems = [*source.problems, *plan.problems, *refused]
+    notes = list(plan.notes)
+    if not any(image.part == "test" for image in images):
+        images = _with_test_part(images, plan.classes, fraction, seed, notes, problems)
+    images, classes = _trainable(images, plan.classes, notes, problems)
+    notes += _repeats(images)
+    return ImageSet(name, tuple(classes), tuple(images), tuple(problems), tuple(notes), modality)
+
+
+def _load(
+    source: Source, plan: Plan, store: FileStore | None, limits: Limits
+) -> tuple[list[LabelledImage], list[Problem]]:
+    """Read, decode and store every planned file; images stay in planned order."""
+    images: list[LabelledImage] = []
+    problems: list[Problem] = []
+    work = functools.partial(_take, source=source, store=store, limits=limits)
+    for image, found in map_in_threads(work, _fetch(source, plan)):
+        problems += found
+        if image is not None:
+            images.append(image)
+    return images, problems
+
+
+def _fetch(source: Source, plan: Plan) -> Iterator[_Fetched]:
+    """Bytes of each file, read one after the other: archives cannot be read from several threads."""
+    for entry in plan.entries:
+        try:
+            check_nested(entry.name)
+            _check_suffix(entry.name)
+            content = source.read(entry.key)
+            yield entry, content, [source.read(mask) for mask in entry.masks]
+        except RefusedFile as refusal:
+            yield refusal.about(entry.name)
+
+
+def _take(fetched: _Fetched, source: Source, store: FileStore | None, limits: Limits) -> _Loaded:
+    """Decode one file and keep it: the labelled image, or None, and its problems."""
+    if isinstance(fetched, Problem):
+        return None, [fetched]
+    entry, content, masks = fetched
+    try:
+        check_content(entry.name, content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        signature = sign(content, sha256, limits)
+    except RefusedFile as refusal:
+        return None, [refusal.about(entry.name)]
+    except UnreadableImage as error:
+        return None, [Problem(entry.name, error.code, error.expected, error.found)]
+    place = source.path(entry.key) if store is None else None
+    path = place or (store or process_store()).put(content, STORED_SUFFIX[signature.format])[1]
+    part = entry.part or "train"
+    image = LabelledImage(path, entry.name, entry.label, part, sha256, entry.group, signature.width, signature.height)
+    return image, [] if place else _keep_mask(image, masks, limits)
+
+
+def _keep_mask(image: LabelledImage, masks: list[bytes], limits: Limits) -> list[Problem]:
+    """Write the masks of a stored image beside it, once."""
+    target = image.path.with_suffix(".mask.png")
+    if not masks:
+        return []
+    try:
+        joined = join_masks(masks, (image.width, image.height), limits)
+    except UnreadableImage as error:
+        return [Problem(image.name, "unreadable_mask", error.expected, error.found)]
+    if joined is None:
+        return [Problem(image.name, "mask_size", "a mask as large as its image", "a mask of another size")]
+    if target.exists() and target.read_bytes() != joined:
+        return [Problem(image.name, "other_mask", "one mask for the same image", "another one, which was kept")]
+    partial = target.with_name(f".{target.name}.{threading.get_ident()}")
+    partial.write_bytes(joined)
+    partial.replace(target)
+    return []
+
+
+def check_content(name: str, content: bytes) -> None:
+    """Hold a file's content against its name. Raises RefusedFile for a mismatch and for two files in one."""
+    claimed = SUFFIXES[PurePosixPath(name).suffix.lower()]
+    found = sniff_format(content)
+    if found is not None and found != claimed:
+        raise RefusedFile("wrong_extension", f"{claimed} content, as the name says", f"found {found} content")
+    if _ends_as_zip(content):
+        raise RefusedFile("polyglot", "An image and nothing else", "found a file that is a ZIP archive as well")
+
+
+def _ends_as_zip(content: bytes) -> bool:
+    """Whether the bytes end with a zip's end record; its length must fit, as four bytes alone occur by chance."""
+    tail = content[-65_557:]
+    at = tail.rfind(b"PK\x05\x06")
+    return at >= 0 and len(tail) >= at + 22 and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") == len(tail)
+
+
+def _check_suffix(name: str) -> None:
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in SUFFIXES:
+        kind = f"a file of kind '{suffix}'" if suffix else "a file name without a suffix"
+        raise RefusedFile("not_an_image", FORMAT_NAMES[:1].upper() + FORMAT_NAMES[1:], f"found {kind}")
+
+
+def _check_listing_size(n_bytes: int, limits: Limits) -> None:
+    if n_bytes > limits.max_text_bytes:
+        raise UnreadableSource(f"A manifest of at most {megabytes(limits.max_text_bytes)}", "found a larger one")
+
+
+def _with_test_part(
+    images: list[LabelledImage],
+    classes: list[str],
+    fraction: float,
+    seed: int,
+    notes: list[str],
+    problems: list[Problem],
+) -> list[LabelledImage]:
+    """Hold a test part out of the training images, in place."""
+    train = [image for image in images if image.part == "train"]
+    counts = Counter(image.label for image in train)
+    lonely = [label for label, count in counts.items() if count < 2]
+    problems += [
+        Problem(i.name, "too_few_images", "at least 2 images in a class to hold a test part out", "the only one")
+        for i in train
+        if i.label in lonely
+    ]
+    rest = [image for image in train if image.label not in lonely]
+    held = split.hold_out(rest, classes, fraction, seed)
+    how = "by group" if any(image.group for image in rest) else "by image (no groups are known)"
+    notes.append(
+        f"No test part was given: {len(held.held)} of {len(rest)} images, {fraction:.0%} of each class, "
+        f"were held out {how} with seed {seed}."
+    )
+    notes += held.notes
+    test = {image.name: image for image in held.held}
+    dropped = {image.name for image in train if image.label in lonely}
+    return [test.get(i.name, i) if i.part == "train" else i for i in images if i.name not in dropped]
+
+
+def _trainable(
+    images: list[LabelledImage], classes: list[str], notes: list[str], problems: list[Problem]
+) -> tuple[list[LabelledImage], list[str]]:
+    """Only classes with training images, labels closed up. Raises UnusableImageSet below two classes."""
+    trained = sorted({image.label for image in images if image.part == "train"})
+    for image in images:
+        if image.label not in trained:
+            problems.append(
+                Problem(
+                    image.name, "untrained_class", "training images in every class", f"none in '{classes[image.label]}'"
+                )
+            )
+    dropped = [f"'{name}'" for label, name in enumerate(classes) if label not in trained]
+    if len(trained) < 2:
+        raise UnusableImageSet(
+            "At least two classes with readable training images",
+            _what_remained([classes[label] for label in trained], problems),
+            "Add images, or mend the files that were refused.",
+            problems,
+        )
+    if dropped:
+        notes.append(f"Left out, because no training image could be used: {', '.join(dropped)}.")
+    rank = {label: index for index, label in enumerate(trained)}
+    kept = [replace(i, label=rank[i.label]) for i in images if i.label in rank]
+    notes += [
+        f"Class '{classes[label]}' has no test image."
+        for label in trained
+        if not any(i.label == label and i.part == "test" for i in images)
+    ]
+    return kept, [classes[label] for label in trained]
+
+
+def _what_remained(classes: list[str], problems: list[Problem]) -> str:
+    found = f"found one, '{classes[0]}'" if classes else "found none"
+    if not problems:
+        return found
+    first = problems[0]
+    refused = f"{len(problems)} files were refused" if len(problems) > 1 else "1 file was refused"
+    return f"{found}; {refused}, first '{first.file}' (expected {_lower(first.expected)}; {first.found})"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _repeats(images: Sequence[LabelledImage]) -> list[str]:
+    """A sentence about files that stand in one class and part more than once."""
+    counts = Counter((image.sha256, image.label, image.part) for image in images)
+    extra = sum(count - 1 for count in counts.values())
+    if not extra:
+        return []
+    return [f"{extra} file{'s repeat' if extra > 1 else ' repeats'} another file of the same class and part."]
+
+
+@functools.cache
+def process_store() -> FileStore:
+    """A private store below the system's temporary folder that is removed when this process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="promptoscope-")
+    atexit.register(folder.cleanup)
+    return FileStore(folder.name)
