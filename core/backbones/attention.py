@@ -5,9 +5,11 @@ Each runner gives what the block's own forward gives in eval mode; only the orde
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -40,9 +42,9 @@ def attend(
     return mixed.transpose(1, 2).flatten(2)
 
 
-def run_timm_block(block: nn.Module, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
+def run_timm_block(block: Any, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
     """One pre-norm block of a timm vision transformer."""
-    attention: nn.Module = block.attn
+    attention = block.attn
     qkv = attention.qkv(block.norm1(x)).unflatten(-1, (3, attention.num_heads, -1))
     query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
     mixed = attend(attention.q_norm(query), attention.k_norm(key), value, mask, capture)
@@ -50,16 +52,16 @@ def run_timm_block(block: nn.Module, x: Tensor, mask: Tensor | None, capture: li
     return x + block.ls2(block.mlp(block.norm2(x)))
 
 
-def run_open_clip_block(block: nn.Module, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
+def run_open_clip_block(block: Any, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
     """One pre-norm residual block of open_clip, image or text."""
-    attention: nn.Module = block.attn
+    attention = block.attn
     joined = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
     query, key, value = (split_heads(part, attention.num_heads) for part in joined.chunk(3, dim=-1))
     x = x + block.ls_1(attention.out_proj(attend(query, key, value, mask, capture)))
     return x + block.ls_2(block.mlp(block.ln_2(x)))
 
 
-def run_bert_layer(layer: nn.Module, x: Tensor, mask: Tensor | None, dropout: bool) -> Tensor:
+def run_bert_layer(layer: Any, x: Tensor, mask: Tensor | None, dropout: bool) -> Tensor:
     """One post-norm layer of BERT. dropout: its own probabilities are active."""
     attention, joined, output = layer.attention.self, layer.attention.output, layer.output
     query, key, value = (

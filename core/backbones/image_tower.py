@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
 import timm.layers
 import torch
@@ -23,7 +24,7 @@ from core.errors import InvalidInput
 class ImageTower(ABC):
     """A vision transformer with a class token at position 0, run layer by layer."""
 
-    blocks: Sequence[nn.Module]
+    blocks: list[nn.Module]
     width: int
     prefix: int
     """Tokens before the first patch: the class token and any registers."""
@@ -92,14 +93,14 @@ class ImageTower(ABC):
         """Into the joint space."""
 
     @abstractmethod
-    def first_norm(self, block: nn.Module) -> nn.Module:
+    def first_norm(self, block: Any) -> nn.Module:
         """The norm at the start of a block."""
 
 
 class TimmTower(ImageTower):
-    """The trunk of open_clip's TimmModel."""
+    """The trunk of open_clip's TimmModel, `visual`."""
 
-    def __init__(self, visual: TimmModel) -> None:
+    def __init__(self, visual: Any) -> None:
         trunk = visual.trunk
         if not isinstance(trunk, TimmViT) or trunk.cls_token is None or trunk.global_pool != "token":
             raise unsupported_tower("image", f"timm's {type(trunk).__name__} without a class token for pooling")
@@ -126,7 +127,7 @@ class TimmTower(ImageTower):
     def project(self, hidden: Tensor) -> Tensor:
         return self.visual.head(self.trunk.head(hidden))
 
-    def first_norm(self, block: nn.Module) -> nn.Module:
+    def first_norm(self, block: Any) -> nn.Module:
         return block.norm1
 
 
@@ -135,7 +136,7 @@ class OpenClipTower(ImageTower):
 
     prefix = 1
 
-    def __init__(self, visual: OpenClipViT) -> None:
+    def __init__(self, visual: Any) -> None:
         if visual.attn_pool is not None or visual.pool_type != "tok":
             raise unsupported_tower("image", "a tower that does not pool by its class token")
         check_open_clip_blocks("image", visual.transformer.resblocks)
@@ -160,7 +161,7 @@ class OpenClipTower(ImageTower):
     def project(self, hidden: Tensor) -> Tensor:
         return hidden if self.visual.proj is None else hidden @ self.visual.proj
 
-    def first_norm(self, block: nn.Module) -> nn.Module:
+    def first_norm(self, block: Any) -> nn.Module:
         return block.ln_1
 
 
@@ -173,7 +174,7 @@ def open_image_tower(visual: nn.Module) -> ImageTower:
     raise unsupported_tower("image", f"an open_clip {type(visual).__name__}")
 
 
-def check_open_clip_blocks(kind: str, blocks: Sequence[nn.Module]) -> None:
+def check_open_clip_blocks(kind: str, blocks: Iterable[Any]) -> None:
     """Raise InvalidInput unless all are open_clip's standard residual blocks, batch first."""
     for block in blocks:
         if type(block) is not ResidualAttentionBlock or not block.attn.batch_first:

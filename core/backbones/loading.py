@@ -122,7 +122,7 @@ def _make_text_local(folder: Path, text_config: dict[str, Any]) -> None:
     text_config["hf_model_pretrained"] = False
 
 
-def _load_weights(model: nn.Module, weights: Path) -> None:
+def _load_weights(model: Any, weights: Path) -> None:
     try:
         load_checkpoint(model, str(weights), strict=True)
     except (RuntimeError, KeyError, OSError) as error:
@@ -134,7 +134,7 @@ def _load_weights(model: nn.Module, weights: Path) -> None:
         ) from error
 
 
-def read_preprocessing(config: dict[str, Any], model: nn.Module) -> Preprocessing:
+def read_preprocessing(config: dict[str, Any], model: Any) -> Preprocessing:
     """The recipe from picture to tensor. Raises InvalidInput for one we do not offer."""
     given = config.get("preprocess_cfg", {})
     height, width = model.visual.image_size
@@ -145,12 +145,12 @@ def read_preprocessing(config: dict[str, Any], model: nn.Module) -> Preprocessin
             f"the configuration says {height} x {width}, '{resize}', '{interpolation}'",
             "Choose another backbone.",
         )
-    mean, std = tuple(given.get("mean") or CLIP_MEAN), tuple(given.get("std") or CLIP_STD)
-    return Preprocessing(height, mean, std, interpolation, resize)
+    (m0, m1, m2), (s0, s1, s2) = given.get("mean") or CLIP_MEAN, given.get("std") or CLIP_STD
+    return Preprocessing(height, (m0, m1, m2), (s0, s1, s2), interpolation, resize)
 
 
 def file_checksum(file: Path, home: Path) -> str:
-    """SHA-256 of a file, hex. Remembered in the home folder as long as path, size and time of change stay the same."""
+    """SHA-256 of a file, hex. Remembered in the home folder while path, size and time of change stay the same."""
     stat = file.stat()
     key = f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
     memory = home / "cache" / "checksums.json"

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def recall(file: Path, key: str) -> Any:
-    """What was remembered under the key, or None. An unreadable file counts as empty: all in it can be found again."""
+    """What was remembered under the key, or None. An unreadable file counts as empty: it can all be found again."""
     return _read(file).get(key)
 
 

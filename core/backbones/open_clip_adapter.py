@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from open_clip.transform import image_transform
@@ -29,7 +30,7 @@ class OpenClipBackbone(Backbone):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         tokenizer: Tokenizer,
         preprocessing: Preprocessing,
         *,

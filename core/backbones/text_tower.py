@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from open_clip.hf_model import ClsLastHiddenStatePooler, ClsPooler, HFTextEncoder, MeanPooler
@@ -22,7 +21,7 @@ class TextTower(ABC):
     """A text transformer run layer by layer from raw word embeddings."""
 
     kind: Literal["bert", "causal"]
-    blocks: Sequence[nn.Module]
+    blocks: list[nn.Module]
     words: nn.Embedding
     width: int
     positions: int
@@ -100,7 +99,7 @@ class BertTower(TextTower):
 
     kind = "bert"
 
-    def __init__(self, text: HFTextEncoder) -> None:
+    def __init__(self, text: Any) -> None:
         bert = text.transformer
         if not isinstance(bert, BertModel):
             raise unsupported_tower("text", f"a {type(bert).__name__}")
@@ -143,13 +142,13 @@ class CausalTower(TextTower):
 
     kind = "causal"
 
-    def __init__(self, parts: nn.Module) -> None:
+    def __init__(self, parts: Any) -> None:
         pooling = getattr(parts, "text_pool_type", None) or getattr(parts, "pool_type", None)
         if getattr(parts, "cls_emb", None) is not None or parts.attn_mask is None or pooling not in ("argmax", "eos"):
             raise unsupported_tower("text", f"one that pools by '{pooling}', appends a token or is not causal")
         self.parts, self.blocks = parts, list(parts.transformer.resblocks)
         check_open_clip_blocks("text", self.blocks)
-        self.words: nn.Embedding = parts.token_embedding
+        self.words = parts.token_embedding
         self.width, self.positions = self.words.embedding_dim, len(parts.positional_embedding)
 
     def embed(self, embeds: Tensor, dropout: bool) -> Tensor:
@@ -185,7 +184,7 @@ class CausalTower(TextTower):
         return projection(hidden) if isinstance(projection, nn.Module) else hidden @ projection
 
 
-def open_text_tower(model: nn.Module) -> TextTower:
+def open_text_tower(model: Any) -> TextTower:
     """The text tower of an open_clip model. Raises InvalidInput for a kind that cannot be opened."""
     text = getattr(model, "text", model)
     if isinstance(text, HFTextEncoder):

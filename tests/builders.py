@@ -1,0 +1,51 @@
+"""Things that tests of every part build: kept small, seeded, and made once a session."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.backbones.open_clip_adapter import OpenClipBackbone
+
+TOWERS = ("timm-bert", "timm-causal", "clip-bert", "clip-causal")
+"""The four combinations of image tower and text tower."""
+
+
+@cache
+def session_folder() -> Path:
+    """A folder that lives as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="promptoscope-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def tiny_backbone_folder(kind: str = "timm-bert") -> Path:
+    """The folder of a backbone with seeded random weights: 3 to 6 layers of width 32 or 64, 64 px.
+
+    kind: one of TOWERS, or "timm-bert-mean", "timm-bert-pooler" for the other poolers of a BERT tower.
+    """
+    from core.backbones.random_folder import build_random_backbone_folder
+
+    return build_random_backbone_folder(session_folder() / "backbones" / kind, layout=f"tiny-{kind}", seed=5)
+
+
+@cache
+def tiny_backbone(kind: str = "timm-bert") -> OpenClipBackbone:
+    """That backbone, loaded on the CPU in fp32. Shared by all tests of the process: leave it as it is."""
+    from core.backbones import load_backbone
+
+    return load_backbone(tiny_backbone_folder(kind), device="cpu", precision="fp32", home=session_folder() / "home")
+
+
+@cache
+def embedded_backbone() -> OpenClipBackbone:
+    """The embedded backbone on the CPU in fp32, shared as well."""
+    from core.backbones import load_backbone
+
+    return load_backbone("embedded", device="cpu", precision="fp32", home=session_folder() / "home")
