@@ -62,12 +62,15 @@ class LinearProbe(Method):
 
     weight: Tensor
     bias: Tensor
+    strength: Tensor
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         classes, device = len(task.classes), task.backbone.device
         self.register_buffer("weight", torch.zeros(classes, task.backbone.joint_width, device=device))
         self.register_buffer("bias", torch.zeros(classes, device=device))
+        # C as it was chosen, kept with the weights so that a model tells how strongly it was regularised
+        self.register_buffer("strength", torch.tensor(config.inverse_regularisation, dtype=torch.float64))
 
     def logits(self, features: Tensor) -> Tensor:
         return features @ self.weight.T + self.bias
@@ -78,6 +81,7 @@ class LinearProbe(Method):
         score = self._score(data, images, labels) if self.config.search else None
         if score:
             strength = search_strength(score)
+        self.strength.fill_(strength)
         self._keep(_fit(images, labels, strength))
 
     def _score(self, data: TrainingData, images: np.ndarray, labels: np.ndarray) -> Callable[[float], float] | None:

@@ -110,7 +110,7 @@ def _epoch(
             optimizer.zero_grad(set_to_none=True)
             terms = method.loss_terms(batch)
             if on_step:
-                on_step(epoch * steps + step, {name: float(value) for name, value in terms.items()})
+                on_step(epoch * steps + step, {name: float(value.detach()) for name, value in terms.items()})
             method.backward(terms)
             optimizer.step()
             for name, value in terms.items():

@@ -1,0 +1,228 @@
+"""Replay recorded traces of reference implementations and print how far ours is from them.
+
+    python -m benchmarks.parity FOLDER [--home HOME]
+
+Prints a row a trace: the largest difference of loss, evaluation logits and learned context. Methods that are not built
+yet are listed as skipped. Exits 1 when a difference is beyond its limit or nothing could be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.traces import METHODS, NOT_TARGETS, Trace, TraceSet, features, fill_layers, read_set, read_traces
+from core.backbones.contract import Backbone
+from core.backbones.loading import load_backbone
+from core.backbones.random_folder import parity_backbone_folder
+from core.errors import PromptoscopeError
+from core.settings import Settings
+from core.tuning.contract import LoopConfig, Method, Task
+from core.tuning.data import TensorData
+from core.tuning.loop import fit
+from core.tuning.registry import get_method
+
+LIMITS = {"loss": 1e-4, "logits": 1e-3, "context": 1e-5}
+"""Largest differences allowed, as the traces' authors suggest."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trace's outcome; a difference is None where the trace has nothing of the kind."""
+
+    trace: str
+    loss: float | None = None
+    logits: float | None = None
+    context: float | None = None
+    skipped: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether every difference is inside its limit."""
+        found = {"loss": self.loss, "logits": self.logits, "context": self.context}
+        return all(value is None or value <= LIMITS[name] for name, value in found.items())
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder with set.json and traces")
+    parser.add_argument("--home", type=Path, default=Settings().home, help="where the rebuilt model is kept")
+    arguments = parser.parse_args()
+    try:
+        rows = replay_all(arguments.folder, arguments.home)
+    except PromptoscopeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(table(rows))
+    compared = [row for row in rows if not row.skipped]
+    return 0 if compared and all(row.fits for row in compared) else 1
+
+
+def replay_all(folder: Path, home: Path) -> list[Row]:
+    """Every trace of a folder, on the model that its seed describes."""
+    shared, traces = read_set(folder), read_traces(folder)
+    seed = shared.facts["weights_seed"]
+    tower_folder = parity_backbone_folder(home / "cache" / f"parity-{seed}", seed)
+    backbone = load_backbone(str(tower_folder), device="cpu", precision="fp32", home=home)
+    return [replay(trace, shared, backbone) for trace in traces]
+
+
+def replay(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
+    """One trace. The JSON inside says which method it is."""
+    name = trace.record["method"]
+    if name in NOT_TARGETS or trace.name in NOT_TARGETS:
+        return Row(trace.name, skipped="recorded for information, no target")
+    if name in METHODS:
+        return _steps(trace, shared, backbone)
+    if name in DIRECT:
+        return DIRECT[name](trace, shared, backbone)
+    return Row(trace.name, skipped="method not built yet")
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text."""
+    lines = [f"{'trace':24} {'loss':>10} {'logits':>10} {'context':>10}  verdict"]
+    for row in rows:
+        if row.skipped:
+            lines.append(f"{row.trace:24} {'-':>10} {'-':>10} {'-':>10}  skipped: {row.skipped}")
+            continue
+        cells = " ".join(f"{'-' if v is None else f'{v:.1e}':>10}" for v in (row.loss, row.logits, row.context))
+        lines.append(f"{row.trace:24} {cells}  {'ok' if row.fits else 'BEYOND THE LIMITS'}")
+    limits = ", ".join(f"{name} {value:g}" for name, value in LIMITS.items())
+    return "\n".join([*lines, f"limits: {limits}"])
+
+
+def _steps(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
+    """A method that is trained by steps, through the one loop with the recorded batches."""
+    name, translate = METHODS[trace.record["method"]]
+    kind, optimizer = get_method(name), trace.record["optimizer"]
+    config = kind.Config.from_values(
+        translate(trace.settings)
+        | {"epochs": 1, "schedule": "constant", "learning_rate": optimizer["lr"]}
+        | {"momentum": optimizer["momentum"], "weight_decay": optimizer["weight_decay"]}
+    )
+    method = kind(config, _task(trace, shared, backbone))
+    fill_layers(method, trace)
+    images = _images(method, shared.pictures)
+    logits = [_difference(_evaluate(method, images), trace.array("logits_initial"))]
+    losses: list[float] = []
+    data = TensorData(shared.labels, trace.record["batches"], features=images)
+    fit(method, data, seed=0, on_step=lambda step, terms: losses.append(sum(terms.values())))
+    recorded = [step["loss"] for step in trace.record["steps"]]
+    logits.append(_difference(_evaluate(method, _images(method, shared.pictures)), trace.array("logits_final")))
+    return Row(
+        trace.name,
+        loss=max(abs(a - b) for a, b in zip(losses, recorded, strict=True)),
+        logits=max(logits),
+        context=_context_difference(method, trace),
+    )
+
+
+def _zero_shot(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
+    kind = get_method("zero_shot")
+    images = features(backbone, shared.pictures)
+    found = []
+    for ensemble, key in ((False, "logits_single"), (True, "logits_ensemble")):
+        config = kind.Config.from_values({"template": trace.settings["template"], "ensemble": ensemble})
+        method = kind(config, _task(trace, shared, backbone))
+        found.append(_difference(_evaluate(method, images), trace.array(key)))
+    return Row(trace.name, logits=max(found))
+
+
+def _tip_adapter_f(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
+    kind, settings = get_method("tip_adapter_f"), trace.settings
+    config = kind.Config.from_values({"epochs": settings["train_epoch"], "learning_rate": settings["lr"]})
+    method = kind(config, _task(trace, shared, backbone))
+    images = features(backbone, shared.pictures)
+    data = TensorData(
+        shared.labels,
+        trace.record["train_batches_per_epoch"],
+        features=images,
+        validation_features=features(backbone, shared.validation_pictures),
+        validation_labels=shared.labels,
+    )
+    losses: list[float] = []
+    fit(method, data, seed=0, on_step=lambda step, terms: losses.append(sum(terms.values())))
+    method.tune(data)
+    recorded = [step["loss"] for step in trace.record["steps"]]
+    return Row(
+        trace.name,
+        loss=max(abs(a - b) for a, b in zip(losses, recorded, strict=True)),
+        logits=_difference(_evaluate(method, images), trace.array("logits_final")),
+        # the reference keeps its keys in the order in which its loader gave the pictures
+        context=_difference(method.state_dict()["keys"][_loader_order(trace)], trace.array("adapter_weight_best")),
+    )
+
+
+def _loader_order(trace: Trace) -> list[int]:
+    return [picture for batch in trace.record["train_batches_per_epoch"] for picture in batch]
+
+
+def _linear_probe(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
+    """The logits at C = 1, and the C that the search ends with (relative difference, in the column "context").
+
+    The recorded search ends near C = 100,000: there the solver stops at its tolerance, and logits depend on rounding.
+    """
+    kind, task = get_method("linear_probe"), _task(trace, shared, backbone)
+    images = features(backbone, shared.pictures)
+    validation = features(backbone, shared.validation_pictures)
+    data = TensorData(
+        shared.labels, [], features=images, validation_features=validation, validation_labels=shared.labels
+    )
+    fixed, searched = (
+        kind(kind.Config.from_values(options), task) for options in ({"search": False}, {"choose_by": "accuracy"})
+    )
+    for method in (fixed, searched):
+        fit(method, data, seed=0)
+    recorded = trace.record["fits"][-1]["C"]
+    return Row(
+        trace.name,
+        logits=_difference(_evaluate(fixed, images), trace.array("logits_C1")),
+        context=abs(float(searched.state_dict()["strength"]) / recorded - 1),
+    )
+
+
+DIRECT: dict[str, Callable[[Trace, TraceSet, Backbone], Row]] = {
+    "zero_shot": _zero_shot,
+    "tip_adapter_f": _tip_adapter_f,
+    "lp": _linear_probe,
+}
+"""Traces that hold something else than four steps of gradient descent."""
+
+
+def _task(trace: Trace, shared: TraceSet, backbone: Backbone) -> Task:
+    return Task(backbone, shared.classes, shared.descriptions(trace.settings.get("n_prompts")))
+
+
+def _images(method: Method, pictures: Tensor) -> Tensor:
+    with torch.no_grad():
+        return method.encode_images(pictures)
+
+
+def _evaluate(method: Method, images: Tensor) -> Tensor:
+    method.eval()
+    with torch.no_grad():
+        return method.logits(images)
+
+
+def _difference(ours: Tensor, recorded: Tensor) -> float:
+    return float((ours.detach().double() - recorded.double()).abs().max())
+
+
+def _context_difference(method: Method, trace: Trace) -> float | None:
+    """The context after the last step, against the recorded one."""
+    last = f"step{len(trace.record['steps'])}/prompt_learner.ctx"
+    if last not in trace.arrays or not isinstance(method.config, LoopConfig):
+        return None
+    return _difference(method.state_dict()["context.vectors"], trace.array(last))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
