@@ -1,0 +1,115 @@
+"""Classifications and explanations: models used on images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+
+from app.api import schemas
+from app.api.common import InContext, InPages, binary, errors, file_answer, form_body, research_use
+from app.api.upload import received_form
+from app.services import classification, explanation
+
+router = APIRouter(dependencies=[Depends(research_use)])
+
+
+@router.get(
+    "/classifications",
+    tags=["classifications"],
+    summary="List classifications",
+    response_model=schemas.ClassificationList,
+    responses=errors(),
+)
+def list_classifications(ctx: InContext, pages: InPages) -> Any:
+    """Classifications, newest first."""
+    return pages.cut(classification.list_classifications(ctx))
+
+
+@router.post(
+    "/classifications",
+    tags=["classifications"],
+    summary="Classify images",
+    status_code=201,
+    response_model=schemas.Classification,
+    responses=errors(404, 413, 422),
+    openapi_extra=form_body({"model_id": "The model to use."}, ["model_id"]),
+)
+async def classify(request: Request, ctx: InContext) -> Any:
+    """Classify new images with a trained model.
+
+    Files are images or zips of images without class folders. Unreadable ones are listed in `problems`, the others
+    are classified; if none is readable the answer is 422.
+    """
+    async with received_form(request, ctx.uploads_dir) as form:
+        model_id = form.required("model_id", "the id of a trained model")
+        return await run_in_threadpool(classification.classify, ctx, model_id, form.streams())
+
+
+@router.get(
+    "/classifications/{classification_id}",
+    tags=["classifications"],
+    summary="Show a classification",
+    response_model=schemas.Classification,
+    responses=errors(404),
+)
+def get_classification(classification_id: str, ctx: InContext) -> Any:
+    """The answers of one classification."""
+    return classification.get_classification(ctx, classification_id)
+
+
+@router.get(
+    "/explanations",
+    tags=["explanations"],
+    summary="List explanations",
+    response_model=schemas.ExplanationList,
+    responses=errors(),
+)
+def list_explanations(
+    ctx: InContext,
+    pages: InPages,
+    model: Annotated[str | None, Query(description="Only those of this model.")] = None,
+) -> Any:
+    """Explanations, newest first."""
+    return pages.cut(explanation.list_explanations(ctx, model))
+
+
+@router.post(
+    "/explanations",
+    tags=["explanations"],
+    summary="Explain a prediction",
+    status_code=201,
+    response_model=schemas.Explanation,
+    responses=errors(404, 422),
+)
+def explain(body: schemas.NewExplanation, ctx: InContext) -> Any:
+    """Compute where a model looks in a stored image, for one class or the predicted one."""
+    return explanation.explain(ctx, str(body.model_id), str(body.image_id), body.class_name)
+
+
+@router.get(
+    "/explanations/{explanation_id}",
+    tags=["explanations"],
+    summary="Show an explanation",
+    response_model=schemas.Explanation,
+    responses=errors(404),
+)
+def get_explanation(explanation_id: str, ctx: InContext) -> Any:
+    """Maps, attention per layer, what-if numbers and trust of one explanation."""
+    return explanation.get_explanation(ctx, explanation_id)
+
+
+@router.get(
+    "/explanations/{explanation_id}/maps/{kind}",
+    tags=["explanations"],
+    summary="Get a map",
+    response_class=FileResponse,
+    responses={**errors(404), **binary("The map as a picture, or all arrays", "image/png", "application/zip")},
+)
+def get_map(explanation_id: str, kind: str, ctx: InContext) -> Any:
+    """One map as PNG; the kind `arrays` gives all of them as a NumPy .npz file."""
+    path = explanation.map_file(ctx, explanation_id, kind)
+    media_type = "image/png" if path.suffix == ".png" else "application/zip"
+    return file_answer(path, media_type, f"explanation-{explanation_id}-{path.stem}{path.suffix}", results=True)

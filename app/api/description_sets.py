@@ -1,0 +1,83 @@
+"""Description sets: the sentences about each class, in versions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from app.api import schemas
+from app.api.common import InContext, InPages, errors
+from app.services import descriptions
+
+router = APIRouter(prefix="/description-sets", tags=["description sets"])
+
+
+@router.get("", summary="List description sets", response_model=schemas.DescriptionSetList, responses=errors(404))
+def list_description_sets(
+    ctx: InContext,
+    pages: InPages,
+    image_set: Annotated[str | None, Query(description="Only those of this image set (id or name).")] = None,
+) -> Any:
+    """Description sets in their newest version."""
+    return pages.cut(descriptions.list_description_sets(ctx, image_set))
+
+
+@router.post(
+    "",
+    summary="Save a version of descriptions",
+    status_code=201,
+    response_model=schemas.DescriptionSet,
+    responses=errors(404, 409, 422),
+)
+def save_version(body: schemas.NewDescriptionVersion, ctx: InContext) -> Any:
+    """Save sentences as a new version under a name; the first one makes the set. Older versions stay."""
+    return descriptions.save_version(ctx, **body.model_dump())
+
+
+@router.post("/check", summary="Check descriptions", response_model=schemas.FindingList, responses=errors(404, 422))
+def check(body: schemas.DescriptionsToCheck, ctx: InContext, pages: InPages) -> Any:
+    """Findings in the sentences: duplicates, what no picture can show, missing class names, too long ones."""
+    return pages.cut(descriptions.check(ctx, body.id, body.version))
+
+
+@router.get(
+    "/preview",
+    summary="Preview template sentences",
+    response_model=schemas.Sentences,
+    responses=errors(404, 422),
+)
+def preview(
+    ctx: InContext,
+    image_set: Annotated[str, Query(description="Id or name of an image set.")],
+    modality: Annotated[str | None, Query(max_length=200)] = None,
+    template: Annotated[str | None, Query(max_length=500, description="A sentence with {} for the class.")] = None,
+) -> Any:
+    """The sentences a method gets when no descriptions are given."""
+    return {"sentences": descriptions.template_preview(ctx, image_set, modality, template)}
+
+
+@router.get(
+    "/{description_set_id}",
+    summary="Show a description set",
+    response_model=schemas.DescriptionSet,
+    responses=errors(404, 422),
+)
+def get_description_set(
+    description_set_id: str,
+    ctx: InContext,
+    version: Annotated[int | None, Query(ge=1, description="A saved version; without it the newest.")] = None,
+) -> Any:
+    """The sentences of one version."""
+    return descriptions.get_description_set(ctx, description_set_id, version)
+
+
+@router.get(
+    "/{description_set_id}/versions",
+    summary="List versions of a description set",
+    response_model=schemas.DescriptionVersionList,
+    responses=errors(404),
+)
+def list_versions(description_set_id: str, ctx: InContext, pages: InPages) -> Any:
+    """Who saved which version when."""
+    return pages.cut(descriptions.get_description_set(ctx, description_set_id)["versions"])

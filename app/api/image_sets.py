@@ -1,0 +1,155 @@
+"""Image sets and their images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+
+from app.api import schemas
+from app.api.common import InContext, InPages, binary, errors, file_answer, form_body
+from app.api.upload import received_form
+from app.services import image_sets
+
+router = APIRouter(tags=["image sets"])
+PICTURES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp")
+
+
+@router.get("/image-sets", summary="List image sets", response_model=schemas.ImageSetList, responses=errors())
+def list_image_sets(ctx: InContext, pages: InPages) -> Any:
+    """All image sets, newest first."""
+    return pages.cut(image_sets.list_image_sets(ctx))
+
+
+@router.post(
+    "/image-sets",
+    summary="Upload an image set",
+    status_code=201,
+    response_model=schemas.ImageSet,
+    responses=errors(409, 413, 422),
+    openapi_extra=form_body(
+        {"name": "Name of the new set.", "modality": "What the pictures are, such as 'breast ultrasound'."}, ["name"]
+    ),
+)
+async def add_image_set(request: Request, ctx: InContext) -> Any:
+    """Make an image set from one zip or from many image files.
+
+    Single files carry their place in their name, as browsers send folders: `train/<class>/x.png` with
+    `test/<class>/y.png`, or `<class>/x.png` (then a test part is held out). Files that cannot be used are listed in
+    `problems`, the others are kept; if none is usable the answer is 422.
+    """
+    async with received_form(request, ctx.uploads_dir) as form:
+        name, modality = form.required("name", "'breast ultrasound, spring'"), form.fields.get("modality")
+        return await run_in_threadpool(image_sets.add_upload, ctx, form.streams(), name, modality or None)
+
+
+@router.post(
+    "/image-sets/demo",
+    summary="Add the drawn demo set",
+    status_code=201,
+    response_model=schemas.ImageSet,
+    responses=errors(),
+)
+def add_demo(ctx: InContext) -> Any:
+    """Draw a set of phantoms (not patient images), or return the one there is."""
+    return image_sets.add_demo(ctx)
+
+
+@router.get(
+    "/image-sets/{image_set_id}",
+    summary="Show an image set",
+    response_model=schemas.ImageSet,
+    responses=errors(404),
+)
+def get_image_set(image_set_id: str, ctx: InContext) -> Any:
+    """One image set by id or name."""
+    return image_sets.get_image_set(ctx, image_set_id)
+
+
+@router.delete(
+    "/image-sets/{image_set_id}",
+    summary="Delete an image set",
+    response_model=schemas.Deleted,
+    responses=errors(404, 409),
+)
+def delete_image_set(image_set_id: str, ctx: InContext) -> Any:
+    """Delete a set that no run uses, and the image files only it had."""
+    return image_sets.delete_image_set(ctx, image_set_id)
+
+
+@router.get(
+    "/image-sets/{image_set_id}/images",
+    summary="List the images of a set",
+    response_model=schemas.ImageList,
+    responses=errors(404, 422),
+)
+def list_images(
+    image_set_id: str,
+    ctx: InContext,
+    pages: InPages,
+    class_name: Annotated[str | None, Query(alias="class", description="Only this class.")] = None,
+    part: Annotated[str | None, Query(pattern="^(train|val|test)$", description="Only this part.")] = None,
+) -> Any:
+    """Images in file order, by class and part if asked."""
+    total = image_sets.count_images(ctx, image_set_id, class_name, part)
+    items = image_sets.list_images(ctx, image_set_id, class_name, part, pages.offset, pages.limit)
+    return pages.page(items, total)
+
+
+@router.get(
+    "/image-sets/{image_set_id}/problems",
+    summary="List the refused files of a set",
+    response_model=schemas.ProblemList,
+    responses=errors(404),
+)
+def list_problems(image_set_id: str, ctx: InContext, pages: InPages) -> Any:
+    """Every file that was refused when the set was read, with its reason."""
+    return pages.cut(image_sets.get_image_set(ctx, image_set_id)["problems"])
+
+
+@router.get("/images/{image_id}", summary="Show an image's record", response_model=schemas.Image, responses=errors(404))
+def get_image(image_id: str, ctx: InContext) -> Any:
+    """What is known about one image, without its picture."""
+    return image_sets.get_image(ctx, image_id)
+
+
+@router.get(
+    "/images/{image_id}/file",
+    summary="Get an image's file",
+    response_class=FileResponse,
+    responses={**errors(404), **binary("The file as it was uploaded", *PICTURES)},
+)
+def get_file(image_id: str, ctx: InContext) -> Any:
+    """The stored bytes, under our own file name."""
+    path, media_type = image_sets.image_file(ctx, image_id)
+    return file_answer(path, media_type, f"image-{image_id}{path.suffix}")
+
+
+@router.get(
+    "/images/{image_id}/thumbnail",
+    summary="Get a small picture of an image",
+    response_class=FileResponse,
+    responses={**errors(404, 422), **binary("A small picture", "image/png", "image/jpeg", "image/webp")},
+)
+def get_thumbnail(
+    image_id: str,
+    ctx: InContext,
+    size_px: Annotated[int, Query(ge=16, le=1024, description="Longer side in pixels.")] = 160,
+) -> Any:
+    """The image scaled down so that a browser can show it, whatever its format."""
+    path, media_type = image_sets.thumbnail(ctx, image_id, size_px)
+    return file_answer(path, media_type, f"image-{image_id}-{size_px}px{path.suffix}")
+
+
+@router.get(
+    "/images/{image_id}/mask",
+    summary="Get an image's lesion mask",
+    response_class=FileResponse,
+    responses={**errors(404), **binary("The mask, white on the lesion", "image/png")},
+)
+def get_mask(image_id: str, ctx: InContext) -> Any:
+    """The mask kept with a drawn phantom; 404 where an image has none."""
+    path, media_type = image_sets.mask_file(ctx, image_id)
+    return file_answer(path, media_type, f"image-{image_id}-mask{path.suffix}")

@@ -1,0 +1,104 @@
+"""Runs and models: what trainings gave."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from app.api import schemas
+from app.api.common import InContext, InPages, binary, errors, file_answer, research_use
+from app.services import models, runs
+
+router = APIRouter(dependencies=[Depends(research_use)])
+
+
+@router.get("/runs", tags=["runs"], summary="List runs", response_model=schemas.RunList, responses=errors(404))
+def list_runs(
+    ctx: InContext,
+    pages: InPages,
+    image_set: Annotated[str | None, Query(description="Only runs on this image set (id or name).")] = None,
+) -> Any:
+    """Runs, newest first."""
+    return pages.cut(runs.list_runs(ctx, image_set))
+
+
+@router.get(
+    "/runs/comparison",
+    tags=["runs"],
+    summary="Compare runs",
+    response_model=schemas.Comparison,
+    responses=errors(404, 422),
+)
+def compare(
+    ctx: InContext,
+    image_set: Annotated[str | None, Query(description="Only runs on this image set (id or name).")] = None,
+    run: Annotated[list[str] | None, Query(description="Only these runs.")] = None,
+) -> Any:
+    """Finished runs side by side, grouped so that only like is compared with like."""
+    return runs.compare(ctx, image_set, run)
+
+
+@router.get("/runs/{run_id}", tags=["runs"], summary="Show a run", response_model=schemas.Run, responses=errors(404))
+def get_run(run_id: str, ctx: InContext) -> Any:
+    """One run with its options, metrics, confusion matrix and epochs."""
+    return runs.get_run(ctx, run_id)
+
+
+@router.get(
+    "/runs/{run_id}/epoch-metrics",
+    tags=["runs"],
+    summary="List a run's epochs",
+    response_model=schemas.EpochMetricList,
+    responses=errors(404),
+)
+def list_epoch_metrics(run_id: str, ctx: InContext, pages: InPages) -> Any:
+    """Loss and learning rate of every epoch so far."""
+    return pages.cut(runs.get_run(ctx, run_id)["epoch_metrics"])
+
+
+@router.get("/models", tags=["models"], summary="List models", response_model=schemas.ModelList, responses=errors())
+def list_models(ctx: InContext, pages: InPages) -> Any:
+    """Trained models, newest first."""
+    return pages.cut(models.list_models(ctx))
+
+
+@router.get(
+    "/models/{model_id}",
+    tags=["models"],
+    summary="Show a model",
+    response_model=schemas.Model,
+    responses=errors(404),
+)
+def get_model(model_id: str, ctx: InContext) -> Any:
+    """A model and the data it was made from."""
+    return models.get_model(ctx, model_id)
+
+
+@router.delete(
+    "/models/{model_id}",
+    tags=["models"],
+    summary="Delete a model",
+    response_model=schemas.Deleted,
+    responses=errors(404, 409),
+)
+def delete_model(model_id: str, ctx: InContext) -> Any:
+    """Delete a model's files and explanations. Its run and numbers stay."""
+    return models.delete_model(ctx, model_id)
+
+
+@router.get(
+    "/models/{model_id}/download",
+    tags=["models"],
+    summary="Download a model",
+    response_class=FileResponse,
+    responses={**errors(404), **binary("The model folder as a zip", "application/zip")},
+)
+def download_model(model_id: str, ctx: InContext) -> Any:
+    """The model folder (adapter_config.json, adapter_model.safetensors, model card) as a zip."""
+    archive = models.archive_model(ctx, model_id)
+    answer = file_answer(archive, "application/zip", f"model-{model_id}.zip", download=True, results=True)
+    answer.background = BackgroundTask(archive.unlink, missing_ok=True)
+    return answer

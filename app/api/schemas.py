@@ -1,0 +1,493 @@
+"""Shapes of requests and answers, for validation and the OpenAPI page. Services return the same as plain dicts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DISCLAIMER = "Research use only. Not for use in diagnostic procedures."
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Answer(BaseModel):
+    """Base of every answer. Services may add fields; none is cut off."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Body(BaseModel):
+    """Base of every request body. Unknown fields are refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ErrorDetail(Answer):
+    """What was expected, what was found, what to do; `code` is stable for programs."""
+
+    code: str
+    message: str
+    expected: str
+    found: str
+    remedy: str
+
+
+class ErrorAnswer(Answer):
+    """The one shape of every error."""
+
+    error: ErrorDetail
+
+
+class Page(Answer):
+    """Where a list stands: `total` items match, `limit` at most are shown from `offset` on."""
+
+    total: int
+    limit: int
+    offset: int
+
+
+class Problem(Answer):
+    """One refused file and why."""
+
+    file: str
+    problem: str
+    expected: str
+    found: str
+
+
+class ClassCount(Answer):
+    """Images of one class in each part. `label` is its number in the order of classes."""
+
+    name: str
+    label: int
+    train: int
+    val: int
+    test: int
+
+
+class ImageSet(Answer):
+    """Labelled images in parts, and what was refused or decided while reading them."""
+
+    id: str | int
+    name: str
+    modality: str | None = None
+    source: Literal["upload", "folder", "demo"]
+    drawn: bool = Field(description="True for phantoms drawn by this program: not patient images.")
+    fingerprint: str
+    created_at: str
+    n_images: int
+    classes: list[ClassCount]
+    problems: list[Problem]
+    notes: list[str]
+
+
+class ImageSetList(Page):
+    """Image sets, newest first."""
+
+    items: list[ImageSet]
+
+
+class Image(Answer):
+    """One image of a set. Its picture is at /api/v1/images/{id}/file."""
+
+    id: str | int
+    image_set_id: str | int | None = None
+    name: str
+    class_: str | None = Field(default=None, alias="class")
+    part: str | None = None
+    group: str | None = None
+    width: int
+    height: int
+    sha256: str
+    has_mask: bool = False
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class ImageList(Page):
+    """Images of a set."""
+
+    items: list[Image]
+
+
+class ProblemList(Page):
+    """Refused files of a set."""
+
+    items: list[Problem]
+
+
+class DescriptionVersion(Answer):
+    """One saved state of a description set."""
+
+    version: int
+    created_at: str
+    author: str | None = None
+    note: str | None = None
+
+
+class DescriptionSet(Answer):
+    """Sentences per class in one version, and where they come from."""
+
+    id: str | int
+    name: str
+    image_set_id: str | int | None = None
+    version: int
+    versions: list[DescriptionVersion]
+    source: str
+    sentences: dict[str, list[str]]
+    fingerprint: str
+
+
+class DescriptionSetList(Page):
+    """Description sets, newest first."""
+
+    items: list[DescriptionSet]
+
+
+class DescriptionVersionList(Page):
+    """Versions of a description set, newest last."""
+
+    items: list[DescriptionVersion]
+
+
+class NewDescriptionVersion(Body):
+    """Sentences to save as a new version of the set with this name (made if there is none)."""
+
+    image_set_id: str | int
+    name: str = Field(min_length=1, max_length=200)
+    sentences: dict[str, list[str]]
+    author: str = Field(default="", max_length=200)
+    source: str = Field(default="api", max_length=200)
+    based_on: int | None = Field(default=None, description="The version that was edited; 409 if it is not the newest.")
+
+
+class DescriptionsToCheck(Body):
+    """A saved description set to check, in its newest or a given version."""
+
+    id: str | int
+    version: int | None = None
+
+
+class Finding(Answer):
+    """Something a reader should look at in a sentence."""
+
+    class_name: str | None = Field(default=None, alias="class")
+    sentence: str = ""
+    finding: str
+    detail: str = ""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class FindingList(Page):
+    """Findings of a check."""
+
+    items: list[Finding]
+
+
+class Sentences(Answer):
+    """Sentences per class, unsaved."""
+
+    sentences: dict[str, list[str]]
+
+
+class Method(Answer):
+    """A method's card."""
+
+    name: str
+    title: str
+    summary: str
+    paper: str
+    code: str
+    licence: str
+    needs: list[str]
+    trains: str
+    image_path: Literal["frozen", "prompted", "trained"]
+    variants: list[str]
+
+
+class MethodOption(Answer):
+    """One option of a method, with the default in force for the backbone asked about."""
+
+    name: str
+    type: str
+    optional: bool
+    default: Any = None
+    unit: str | None = None
+    bounds: list[float] | None = None
+    choices: list[str] | None = None
+    help: str | None = None
+    advanced: bool | None = None
+
+
+class MethodWithOptions(Method):
+    """A method's card, its options and its presets."""
+
+    options: list[MethodOption]
+    presets: dict[str, Any] | list[Any]
+
+
+class MethodList(Page):
+    """Methods by name."""
+
+    items: list[Method]
+
+
+class Backbone(Answer):
+    """A dual encoder known by name, and whether its weights are here."""
+
+    name: str
+    title: str
+    available: bool
+    checksum: str | None = None
+    licence: str | None = None
+    note: str | None = None
+
+
+class BackboneList(Page):
+    """Backbones by name."""
+
+    items: list[Backbone]
+
+
+class TrainingRequest(Body):
+    """What to train: one run of one method. Options left out take the preset of method, variant and backbone."""
+
+    image_set: str | int = Field(description="Id or name of a stored image set.")
+    method: str
+    backbone: str = "embedded"
+    variant: Literal["default", "paper", "reference"] = "default"
+    shots: int | None = Field(default=16, ge=1, description="Training images per class; null takes all.")
+    seed: int = 1
+    epochs: int | None = Field(default=None, ge=1)
+    views: int | None = Field(default=None, ge=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+    description_set: str | int | None = None
+    description_version: int | None = None
+    modality: str | None = None
+    template: str | None = None
+    allow_leakage: bool = False
+    name: str | None = Field(default=None, max_length=200)
+
+
+class JobSubmission(Body):
+    """One or many runs to queue. All are checked before any is queued."""
+
+    requests: list[TrainingRequest] = Field(min_length=1, max_length=500)
+
+
+class Attempt(Answer):
+    """One try at a job."""
+
+    number: int
+    state: str
+    pid: int | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    error: Any = None
+
+
+class Job(Answer):
+    """A training job: its state, how far it is, and its attempts. Times in seconds."""
+
+    id: str | int
+    kind: str
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    run_id: str | int | None = None
+    label: str
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    stage: str | None = None
+    done: int | None = None
+    total: int | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    seconds_per_epoch: float | None = None
+    seconds_left: float | None = None
+    heartbeat_age_s: float | None = None
+    queue_position: int | None = None
+    error: dict[str, Any] | None = None
+    attempts: list[Attempt] = []
+
+
+class JobList(Page):
+    """Jobs, newest first."""
+
+    items: list[Job]
+
+
+class JobLog(Answer):
+    """The log of a job's attempts as text."""
+
+    id: str | int
+    log: str
+
+
+class EpochMetric(Answer):
+    """Loss and rate of one epoch."""
+
+    epoch: int
+    loss: float | None = None
+    terms: dict[str, float] | None = None
+    learning_rate: float | None = None
+    train_accuracy: float | None = None
+
+
+class EpochMetricList(Page):
+    """Epochs of a run in order."""
+
+    items: list[EpochMetric]
+
+
+class Named(Answer):
+    """A reference to something by id, with its name for people."""
+
+    id: str | int | None = None
+    name: str | None = None
+
+
+class Run(Answer):
+    """One training and everything needed to repeat it. Metrics are fractions; null until finished."""
+
+    id: str | int
+    name: str | None = None
+    job_id: str | int | None = None
+    state: str
+    method: str
+    method_title: str | None = None
+    backbone: str
+    variant: str
+    image_set: Named | None = None
+    shots: int | None = None
+    seed: int
+    options: dict[str, Any]
+    metrics: dict[str, float | None] | None = None
+    notes: list[str] = []
+    disclaimer: str = DISCLAIMER
+
+
+class RunList(Page):
+    """Runs, newest first."""
+
+    items: list[Run]
+    disclaimer: str = DISCLAIMER
+
+
+class ComparisonGroup(Answer):
+    """Runs that may be compared: same images, backbone and shots."""
+
+    rows: list[dict[str, Any]]
+
+
+class Comparison(Answer):
+    """Runs in groups of like with like, zero-shot among the rows where it was run."""
+
+    groups: list[ComparisonGroup]
+    notes: list[str] = []
+    disclaimer: str = DISCLAIMER
+
+
+class Model(Answer):
+    """A trained model and the data it was made from."""
+
+    id: str | int
+    run_id: str | int | None = None
+    name: str | None = None
+    method: str
+    method_title: str | None = None
+    backbone: str
+    classes: list[str]
+    image_set: Named | None = None
+    shots: int | None = None
+    seed: int | None = None
+    metrics: dict[str, float | None] | None = None
+    created_at: str
+    disclaimer: str = DISCLAIMER
+
+
+class ModelList(Page):
+    """Models, newest first."""
+
+    items: list[Model]
+    disclaimer: str = DISCLAIMER
+
+
+class ClassifiedImage(Answer):
+    """One image's predicted class and the probability of each."""
+
+    file: str
+    image_id: str | int | None = None
+    label: str
+    probabilities: dict[str, Probability]
+
+
+class Classification(Answer):
+    """Images classified by one model in one go; unreadable files stand in `problems`."""
+
+    id: str | int
+    model_id: str | int
+    created_at: str
+    images: list[ClassifiedImage]
+    problems: list[Problem]
+    disclaimer: str = DISCLAIMER
+
+
+class ClassificationList(Page):
+    """Classifications, newest first."""
+
+    items: list[Classification]
+    disclaimer: str = DISCLAIMER
+
+
+class NewExplanation(Body):
+    """Which image to look at with which model, and for which class (the predicted one if left out)."""
+
+    model_id: str | int
+    image_id: str | int
+    class_name: str | None = Field(default=None, alias="class")
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Explanation(Answer):
+    """Where the model looks: maps, attention per layer, what-if numbers and how far the map can be trusted."""
+
+    id: str | int
+    model_id: str | int
+    image_id: str | int
+    class_: str | None = Field(default=None, alias="class")
+    maps: list[dict[str, Any]]
+    disclaimer: str = DISCLAIMER
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class ExplanationList(Page):
+    """Explanations, newest first."""
+
+    items: list[Explanation]
+    disclaimer: str = DISCLAIMER
+
+
+class Estimate(Answer):
+    """How long a training will take and what it will use."""
+
+    seconds: float | None = None
+    n_train: int
+    n_val: int
+    n_test: int
+    notes: list[str]
+
+
+class Deleted(Answer):
+    """What was deleted."""
+
+    deleted: str | int
+
+
+class Health(Answer):
+    """Whether the server (health) and what it depends on (ready) answer."""
+
+    status: Literal["ok", "unavailable"]

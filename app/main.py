@@ -1,0 +1,103 @@
+"""The site: API, pages and static files behind one guard, with the database migrated and a worker at its side."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from app.api.common import PREFIX
+from app.api.routes import add_api
+from app.api.schemas import DISCLAIMER
+from app.http_errors import HideFailures, install_error_answers
+from app.security import Access, Guard, PrivacyHeaders
+from app.services.context import Context, open_context
+from app.worker_process import WorkerProcess
+from core.records import migrate
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+VERSION = "0.1.0"
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    access: Access | None = None,
+    context: Context | None = None,
+    with_worker: bool = True,
+    with_pages: bool = True,
+) -> FastAPI:
+    """The whole site for one home folder.
+
+    access: secrets and host names; without it, those of a server bound to loopback. with_worker: start a training
+    worker beside the site. with_pages: mount the pages (the API alone starts faster).
+    """
+    context = context or open_context(settings or Settings())
+    app = FastAPI(
+        title="Promptoscope",
+        version=VERSION,
+        description=f"Few-shot tuning, honest comparison and attention maps. {DISCLAIMER}",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # the framework's pages load their scripts from another site
+        redoc_url=None,
+        lifespan=_lifespan(context, with_worker),
+    )
+    app.state.context = context
+    app.state.access = access or Access.prepare(context.home)
+    install_error_answers(app)
+    add_api(app)
+    if with_pages:
+        _add_pages(app, context)
+    app.add_middleware(Guard, access=app.state.access)  # the one added last is outermost
+    app.add_middleware(HideFailures)
+    app.add_middleware(PrivacyHeaders)
+    return app
+
+
+def _lifespan(context: Context, with_worker: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(prepare_home, context)
+        worker = WorkerProcess(context.settings) if with_worker else None
+        if worker:
+            worker.start()
+        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+        try:
+            yield
+        finally:
+            if worker:
+                await run_in_threadpool(worker.stop)
+            context.close()
+
+    return lifespan
+
+
+def prepare_home(context: Context) -> None:
+    """Migrate the database, after a backup if it is older and holds data."""
+    done = migrate.upgrade(context.settings.database, backups_dir=context.home / "backups")
+    if done.backup:
+        log.warning("the database was brought from %s to %s; a copy is at %s", done.before, done.after, done.backup)
+
+
+def _warm_up() -> None:
+    """Load what the first page would otherwise wait for."""
+    from app.services.methods import list_methods
+
+    try:
+        list_methods()
+    except Exception:  # the page that needs it will say what is wrong; the site must start all the same
+        log.exception("loading the methods failed")
+
+
+def _add_pages(app: FastAPI, context: Context) -> None:
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported, which the pages do
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(context.settings.cache_dir / "gradio"))
+    from app.ui.layout import mount_pages
+
+    mount_pages(app, context)

@@ -1,0 +1,155 @@
+"""Classification: new images through a trained model, answers kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from app.services.context import Context
+from app.services.image_sets import ACTOR, ALL
+from app.services.models import get_model, model_folder
+from core.errors import UnreadableImage, UnreadableSource
+from core.images.archive import RefusedFile, ZipSource, printable
+from core.images.decode import STORED_SUFFIX, decode_with_format
+from core.images.image_set import Problem
+from core.images.limits import Limits
+from core.images.source import FolderSource, Source, UploadSource
+from core.images.store import FileStore
+from core.records import audit, image_sets
+from core.records import classifications as records
+
+if TYPE_CHECKING:
+    from core.tuning.classifier import Classifier
+
+IMAGES_PER_PASS = 32
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """One readable image sent for classification: the sender's name and where it is stored."""
+
+    name: str
+    sha256: str
+    path: Path
+    width: int
+    height: int
+
+
+def classify(ctx: Context, model_id: str, files: Iterable[tuple[str, BinaryIO]]) -> dict[str, Any]:
+    """Classify images and keep them with the answers.
+
+    files: (sender's name, stream) of images and zips of images. Raises NotFound for the model, UnreadableSource if
+    no file is a readable image; otherwise unreadable ones stand in "problems".
+    """
+    model = get_model(ctx, model_id)
+    images, problems = read_images(list(files), ctx.store)
+    if not images:
+        raise nothing_readable(problems)
+    with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
+        answers = predictions(classifier, [image.path for image in images])
+    with ctx.db.writing() as session:
+        rows = [
+            {
+                "name": image.name,
+                "sha256": image.sha256,
+                "file": image_sets.path_in(ctx.settings.images_dir, image.path),
+                "width": image.width,
+                "height": image.height,
+            }
+            for image in images
+        ]
+        ids = image_sets.add_loose_images(session, rows)
+        answered = [{"image_id": id, **answer} for id, answer in zip(ids, answers, strict=True)]
+        made = records.add_classification(session, model["id"], answered, [p.as_dict() for p in problems])
+        audit.add_audit_entry(session, ACTOR, "classify", "model", model["id"], {"n_images": len(images)})
+    return get_classification(ctx, made)
+
+
+def get_classification(ctx: Context, id: str) -> dict[str, Any]:
+    """One classification with its images. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return records.classification_dict(session, str(id))
+
+
+def list_classifications(ctx: Context, model_id: str | None = None) -> list[dict[str, Any]]:
+    """Classifications, newest first."""
+    with ctx.db.reading() as session:
+        return records.list_classifications(session, model_id, ALL)
+
+
+def predictions(classifier: Classifier, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """label and probabilities {class: p} of stored images."""
+    from core.images.decode import decode_image
+
+    rows: list[dict[str, Any]] = []
+    for start in range(0, len(paths), IMAGES_PER_PASS):
+        pictures = [decode_image(path) for path in paths[start : start + IMAGES_PER_PASS]]
+        for values in classifier.probabilities(pictures).tolist():
+            table = dict(zip(classifier.classes, values, strict=True))
+            rows.append({"label": max(table, key=lambda name: table[name]), "probabilities": table})
+    return rows
+
+
+def read_images(
+    files: Sequence[tuple[str, BinaryIO]], store: FileStore, limits: Limits | None = None
+) -> tuple[list[NewImage], list[Problem]]:
+    """Decode images and zips of images sent by a browser; the readable ones stored, the others named."""
+    limits = limits or Limits()
+    images: list[NewImage] = []
+    problems: list[Problem] = []
+    plain = [pair for pair in files if PurePosixPath(pair[0]).suffix.lower() != ".zip"]
+    sources: list[Source] = [UploadSource(plain, limits)] if plain else []
+    for name, stream in files:
+        if PurePosixPath(name).suffix.lower() == ".zip":
+            try:
+                sources.append(ZipSource(stream, limits))
+            except (RefusedFile, UnreadableSource) as error:
+                problems.append(Problem(printable(name), "unreadable_archive", error.expected, error.found))
+    for source in sources:
+        found, refused = _read_source(source, store, limits)
+        images += found
+        problems += refused
+    return images, problems
+
+
+def read_image_path(path: Path, store: FileStore, limits: Limits | None = None) -> tuple[list[NewImage], list[Problem]]:
+    """The same for an image file, zip or folder of this machine."""
+    limits = limits or Limits()
+    if path.is_dir():
+        return _read_source(FolderSource(path, limits), store, limits)
+    if not path.is_file():
+        raise UnreadableSource("An image, a zip or a folder of images", f"there is none at '{path}'", "Check the path.")
+    with path.open("rb") as stream:
+        return read_images([(path.name, stream)], store, limits)
+
+
+def nothing_readable(problems: Sequence[Problem]) -> UnreadableSource:
+    """The error where not one image could be read; the problems travel with it."""
+    found = "; ".join(f"{p.file}: {p.found}" for p in problems[:3])
+    error = UnreadableSource(
+        "At least one readable image", found or "found no file", "Send PNG, JPEG, TIFF, BMP or WebP."
+    )
+    error.problems = tuple(problems)  # type: ignore[attr-defined]
+    return error
+
+
+def _read_source(source: Source, store: FileStore, limits: Limits) -> tuple[list[NewImage], list[Problem]]:
+    images: list[NewImage] = []
+    refused: list[Problem] = []
+    for name in source.names:
+        try:
+            images.append(_read_one(source, name, store, limits))
+        except RefusedFile as refusal:
+            refused.append(refusal.about(name))
+        except UnreadableImage as error:
+            refused.append(Problem(name, error.code, error.expected, error.found))
+    return images, [*source.problems, *refused]
+
+
+def _read_one(source: Source, name: str, store: FileStore, limits: Limits) -> NewImage:
+    content = source.read(name)
+    picture, kind = decode_with_format(content, limits)
+    sha256, path = store.put(content, STORED_SUFFIX[kind])
+    return NewImage(name, sha256, path, picture.width, picture.height)

@@ -1,0 +1,99 @@
+"""What every use case needs: settings, database, image store, and the few classifiers kept loaded."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.images.store import FileStore
+from core.records.session import Database
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.tuning.classifier import Classifier
+
+CLASSIFIERS_KEPT = 2
+
+
+class LoadedClassifiers:
+    """The classifiers used last, ready in memory. One computation at a time: two would only share the same device.
+
+    Keyed by model id and weight checksum, so that a folder that changed under an id is loaded again.
+    """
+
+    def __init__(self, load: Callable[[Path], Classifier], keep: int = CLASSIFIERS_KEPT) -> None:
+        self._load, self._keep = load, keep
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[tuple[str, str], Classifier] = OrderedDict()
+
+    @contextmanager
+    def using(self, model_id: str, weights_sha256: str, folder: Path) -> Iterator[Classifier]:
+        """The classifier of a model, for this thread alone until the block ends."""
+        key = (model_id, weights_sha256)
+        with self._lock:
+            if key not in self._loaded:
+                self._make_room()
+                self._loaded[key] = self._load(folder)
+            self._loaded.move_to_end(key)
+            yield self._loaded[key]
+
+    def forget(self, model_id: str) -> None:
+        """Drop a deleted model."""
+        with self._lock:
+            for key in [key for key in self._loaded if key[0] == model_id]:
+                del self._loaded[key]
+
+    def _make_room(self) -> None:
+        while len(self._loaded) >= self._keep:
+            self._loaded.popitem(last=False)
+
+
+@dataclass
+class Context:
+    """Settings, database and files of one home folder; made once per process and passed to every service."""
+
+    settings: Settings
+    db: Database
+    store: FileStore
+    classifiers: LoadedClassifiers
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        return self.settings.home
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where uploads lie while they are read; emptied after each request."""
+        return self.settings.cache_dir / "uploads"
+
+    @property
+    def thumbnails_dir(self) -> Path:
+        """Small pictures, made when first asked for."""
+        return self.settings.cache_dir / "thumbnails"
+
+    @property
+    def explanations_dir(self) -> Path:
+        """Maps and arrays of explanations, one folder each."""
+        return self.settings.home / "explanations"
+
+    def close(self) -> None:
+        """Give up database connections."""
+        self.db.close()
+
+
+def open_context(settings: Settings, db: Database | None = None) -> Context:
+    """The context of a home folder, which is made (for its owner alone) if there is none. Migrates nothing."""
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def load(folder: Path) -> Classifier:
+        from core.tuning.classifier import load_model  # loads torch: only where a model is used
+
+        return load_model(folder, home=settings.home)
+
+    return Context(settings, db or Database(settings.database), FileStore(settings.images_dir), LoadedClassifiers(load))

@@ -1,0 +1,109 @@
+"""Descriptions: the sentences about each class, previewed, saved in versions and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.services.context import Context
+from app.services.image_sets import ACTOR, checked_name
+from core.descriptions.checks import check_descriptions
+from core.descriptions.description_set import DescriptionSet
+from core.descriptions.files import read_descriptions
+from core.descriptions.templates import template_descriptions
+from core.errors import ClassMismatch, NotFound
+from core.records import audit, image_sets
+from core.records import descriptions as records
+
+
+def list_description_sets(ctx: Context, image_set_id: str | None = None) -> list[dict[str, Any]]:
+    """Description sets in their newest version; all, or those of one image set (id or name)."""
+    with ctx.db.reading() as session:
+        found = None if image_set_id is None else image_sets.find_image_set(session, str(image_set_id)).id
+        return records.list_description_sets(session, found)
+
+
+def get_description_set(ctx: Context, id: str, version: int | None = None) -> dict[str, Any]:
+    """One version of a description set, the newest unless said. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return records.description_set_dict(session, str(id), version)
+
+
+def find_description_set(ctx: Context, id_or_name: str, version: int | None = None) -> dict[str, Any]:
+    """The same, also by name where only one set has it. Raises NotFound."""
+    named = [row["id"] for row in list_description_sets(ctx) if id_or_name in (row["id"], row["name"])]
+    if len(named) != 1:
+        raise NotFound(
+            "A description set with this id or name",
+            f"'{id_or_name}' is {'none' if not named else 'the name of several'}",
+            "List the description sets and use an id.",
+        )
+    return get_description_set(ctx, named[0], version)
+
+
+def template_preview(
+    ctx: Context, image_set_id: str, modality: str | None = None, template: str | None = None
+) -> dict[str, list[str]]:
+    """The sentences a method gets for this image set when no descriptions are given: {class: [sentences]}."""
+    with ctx.db.reading() as session:
+        found = image_sets.image_set_dict(session, str(image_set_id))
+    classes = [row["name"] for row in found["classes"]]
+    made = template_descriptions(classes, modality or found["modality"], template or None)
+    return {name: list(texts) for name, texts in made.sentences.items()}
+
+
+def save_version(
+    ctx: Context,
+    image_set_id: str,
+    name: str,
+    sentences: Mapping[str, Sequence[str]],
+    author: str,
+    source: str,
+    based_on: int | None = None,
+) -> dict[str, Any]:
+    """Save sentences as the next version of the set with this name; the first one makes the set.
+
+    Raises ClassMismatch if a class is missing or unknown, Conflict if somebody saved since `based_on`.
+    """
+    name = checked_name(name)
+    with ctx.db.writing() as session:
+        found = image_sets.image_set_dict(session, str(image_set_id))
+        ordered = _for_classes(sentences, [row["name"] for row in found["classes"]])
+        set_id, version = records.save_version(
+            session, found["id"], name, ordered, author=author or ACTOR, source=source, based_on=based_on
+        )
+        audit.add_audit_entry(session, author or ACTOR, "save", "description_set", set_id, {"version": version})
+    return get_description_set(ctx, set_id, version)
+
+
+def import_file(ctx: Context, path: Path, image_set_id: str, name: str | None, author: str) -> dict[str, Any]:
+    """Save the sentences of a JSON or CSV file as a version for an image set."""
+    found = read_descriptions(path)
+    return save_version(ctx, image_set_id, name or path.stem, found.sentences, author, found.source)
+
+
+def check(ctx: Context, id: str, version: int | None = None) -> list[dict[str, str]]:
+    """Findings in a saved version: [{class, sentence, finding, detail}]. Raises NotFound."""
+    found = find_description_set(ctx, str(id), version)
+    return check_sentences(found["sentences"])
+
+
+def check_sentences(sentences: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Findings in sentences that need not be saved: [{class, sentence, finding, detail}]."""
+    texts = {name: tuple(found) for name, found in sentences.items()}
+    return [finding.as_dict() for finding in check_descriptions(DescriptionSet(texts, "unsaved"))]
+
+
+def _for_classes(sentences: Mapping[str, Sequence[str]], classes: list[str]) -> dict[str, list[str]]:
+    """Trimmed sentences in the order of the classes, empty lines left out."""
+    unknown = sorted(set(sentences) - set(classes))
+    if unknown:
+        raise ClassMismatch(
+            f"Sentences for the classes {', '.join(classes)}",
+            f"found {', '.join(repr(name) for name in unknown)}",
+            "Correct the spelling of the class names.",
+        )
+    kept = {name: tuple(text.strip() for text in texts if text.strip()) for name, texts in sentences.items()}
+    ordered = DescriptionSet(kept, "").for_classes(tuple(classes))
+    return {name: list(texts) for name, texts in ordered.sentences.items()}

@@ -1,0 +1,97 @@
+"""Explanation: where a model looks in an image, with its maps kept as files."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from app.services.context import Context
+from app.services.image_sets import ACTOR, ALL, image_file, mask_file
+from app.services.models import get_model, model_folder
+from core.errors import NotFound
+from core.images.decode import decode_image
+from core.records import audit, image_sets
+from core.records import explanations as records
+
+ARRAYS = "arrays"
+ARRAYS_FILE = "arrays.npz"
+
+
+def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None = None) -> dict[str, Any]:
+    """Compute the maps of one image for one class (the predicted one unless said), and keep them.
+
+    Returns what `core.explain` gives, each map with its "url". Raises NotFound for model, image or class.
+    """
+    from core.explain.explain import explain_image
+
+    model = get_model(ctx, model_id)
+    with ctx.db.reading() as session:
+        image = image_sets.image_dict(session, str(image_id))
+    path, _ = image_file(ctx, image["id"])
+    mask = _mask(ctx, image)
+    folder = ctx.explanations_dir / secrets.token_hex(12)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
+            found = explain_image(
+                classifier, decode_image(path), class_name, folder, mask=mask, image_name=image["name"]
+            )
+        made = _record(ctx, model["id"], image["id"], folder, found.as_dict())
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # no folder without a row that names it
+        raise
+    return get_explanation(ctx, made)
+
+
+def get_explanation(ctx: Context, id: str) -> dict[str, Any]:
+    """One explanation. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return _with_urls(records.explanation_dict(session, str(id)))
+
+
+def list_explanations(ctx: Context, model_id: str | None = None) -> list[dict[str, Any]]:
+    """Explanations, newest first; all, or those of one model."""
+    with ctx.db.reading() as session:
+        return [_with_urls(row) for row in records.list_explanations(session, model_id, ALL)]
+
+
+def map_file(ctx: Context, explanation_id: str, kind: str) -> Path:
+    """The PNG of one map, or all arrays as .npz for the kind "arrays". Raises NotFound."""
+    with ctx.db.reading() as session:
+        row = records.find_explanation(session, str(explanation_id))
+        files = {entry["kind"]: entry["file"] for entry in row.result["maps"]} | {ARRAYS: ARRAYS_FILE}
+        folder = ctx.home / row.folder
+    path = folder / files[kind] if files.get(kind) else None
+    if path is None or not path.is_file():
+        raise NotFound(f"A map of one of the kinds {', '.join(files)}", f"found '{kind}'", "Choose one of them.")
+    return path
+
+
+def _record(ctx: Context, model_id: str, image_id: str, folder: Path, result: dict[str, Any]) -> str:
+    with ctx.db.writing() as session:
+        made = records.add_explanation(
+            session,
+            model_id=model_id,
+            image_id=image_id,
+            class_name=result["class"],
+            seconds=result["seconds"],
+            folder=Path(os.path.relpath(folder, ctx.home)).as_posix(),
+            result=result,
+        )
+        audit.add_audit_entry(session, ACTOR, "explain", "model", model_id, {"image_id": image_id})
+    return made
+
+
+def _mask(ctx: Context, image: dict[str, Any]) -> Image.Image | None:
+    return decode_image(mask_file(ctx, image["id"])[0]).convert("L") if image["has_mask"] else None
+
+
+def _with_urls(row: dict[str, Any]) -> dict[str, Any]:
+    base = f"/api/v1/explanations/{row['id']}/maps"
+    maps = [entry | {"url": f"{base}/{entry['kind']}"} for entry in row["maps"]]
+    return row | {"maps": maps, "arrays_url": f"{base}/{ARRAYS}"}

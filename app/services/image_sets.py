@@ -1,0 +1,258 @@
+"""Image sets: added from a folder, an upload or the demo, listed, looked at, checked and deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.services.context import Context
+from core.errors import InvalidInput, NotFound
+from core.images import check as checks
+from core.images.check import check_images
+from core.images.decode import MEDIA_TYPES
+from core.images.image_set import ImageSet
+from core.images.masks import mask_path
+from core.images.phantoms import make_phantoms
+from core.images.read import read_image_set, read_uploaded_files
+from core.images.thumbnail import thumbnail as small_copy
+from core.records import audit
+from core.records import image_sets as records
+
+DEMO_NAME = "Demo: drawn phantoms"
+DEMO_SEED = 1
+ACTOR = "owner"
+NAME_LENGTH = 200
+ALL = 1_000_000
+THUMBNAIL_SIZES_PX = (64, 160, 320, 640, 1024)
+
+
+def add_from_path(ctx: Context, path: str | Path, name: str, modality: str | None = None) -> dict[str, Any]:
+    """Add a folder, zip, manifest, split file or .npz of this machine; its files are copied into the store."""
+    name = checked_name(name)
+    found = read_image_set(Path(path), name, store_dir=ctx.settings.images_dir, modality=modality)
+    return _record(ctx, found, "folder")
+
+
+def add_upload(
+    ctx: Context, files: Iterable[tuple[str, BinaryIO]], name: str, modality: str | None = None
+) -> dict[str, Any]:
+    """Add what a browser sent: one zip, or files whose names say part and class.
+
+    files: (sender's relative name, binary stream). Files that cannot be used stand in "problems"; raises
+    UnreadableSource if none is left.
+    """
+    name = checked_name(name)
+    found = read_uploaded_files(list(files), name, store_dir=ctx.settings.images_dir, modality=modality)
+    return _record(ctx, found, "upload")
+
+
+def add_demo(ctx: Context) -> dict[str, Any]:
+    """Draw the demo set of phantoms with their lesion masks; the same one if it is there already."""
+    with ctx.db.reading() as session:
+        known = [row for row in records.list_image_sets(session, ALL) if row["source"] == "demo"]
+    if known:
+        return known[0]
+    ctx.settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ctx.settings.cache_dir, prefix="phantoms-") as folder:
+        make_phantoms(Path(folder), seed=DEMO_SEED)
+        found = read_image_set(Path(folder), DEMO_NAME, store_dir=ctx.settings.images_dir)
+        return _record(ctx, found, "demo")
+
+
+def list_image_sets(ctx: Context) -> list[dict[str, Any]]:
+    """All image sets, newest first."""
+    with ctx.db.reading() as session:
+        return records.list_image_sets(session, ALL)
+
+
+def get_image_set(ctx: Context, id_or_name: str) -> dict[str, Any]:
+    """One image set. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return records.image_set_dict(session, str(id_or_name))
+
+
+def load_image_set(ctx: Context, id_or_name: str) -> ImageSet:
+    """The image set itself, for training on it. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return records.load_image_set(session, str(id_or_name), ctx.settings.images_dir)
+
+
+def list_images(
+    ctx: Context,
+    id: str,
+    class_name: str | None = None,
+    part: str | None = None,
+    offset: int = 0,
+    limit: int = 60,
+) -> list[dict[str, Any]]:
+    """Images of a set in file order, a page at a time. Raises NotFound, InvalidInput for an unknown part."""
+    with ctx.db.reading() as session:
+        found = records.find_image_set(session, str(id))
+        return records.list_images(session, found.id, class_name=class_name, part=part, offset=offset, limit=limit)
+
+
+def count_images(ctx: Context, id: str, class_name: str | None = None, part: str | None = None) -> int:
+    """How many images `list_images` has over all pages."""
+    with ctx.db.reading() as session:
+        found = records.find_image_set(session, str(id))
+        return records.count_images(session, found.id, class_name=class_name, part=part)
+
+
+def get_image(ctx: Context, image_id: str) -> dict[str, Any]:
+    """One image's record. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return records.image_dict(session, str(image_id))
+
+
+def image_file(ctx: Context, image_id: str) -> tuple[Path, str]:
+    """The stored file and its media type. Raises NotFound."""
+    with ctx.db.reading() as session:
+        stored = records.stored_file(session, str(image_id))
+    return _existing(ctx, stored.file)
+
+
+def mask_file(ctx: Context, image_id: str) -> tuple[Path, str]:
+    """The lesion mask and its media type. Raises NotFound where the image has none."""
+    with ctx.db.reading() as session:
+        stored = records.stored_file(session, str(image_id))
+    if stored.mask is None:
+        raise NotFound("An image with a lesion mask", "this one has none", "Only drawn phantoms have masks.")
+    return _existing(ctx, stored.mask)
+
+
+def thumbnail(ctx: Context, image_id: str, size_px: int = 160) -> tuple[Path, str]:
+    """A PNG whose longer side is about size_px, made when first asked for and kept by content.
+
+    Sizes are rounded up to one of THUMBNAIL_SIZES_PX, so that the cache stays small. Raises NotFound.
+    """
+    size = next((known for known in THUMBNAIL_SIZES_PX if known >= size_px), THUMBNAIL_SIZES_PX[-1])
+    with ctx.db.reading() as session:
+        stored = records.stored_file(session, str(image_id))
+    target = ctx.thumbnails_dir / stored.sha256[:2] / f"{stored.sha256}-{size}.png"
+    if not target.exists():
+        source, _ = _existing(ctx, stored.file)
+        _write_thumbnail(source, target, size)
+    return target, "image/png"
+
+
+def delete_image_set(ctx: Context, id: str) -> dict[str, Any]:
+    """Delete a set and the files only it had. Raises NotFound, Conflict while a job uses it."""
+    with ctx.db.writing() as session:
+        row = records.find_image_set(session, str(id))
+        set_id = row.id
+        unused = records.delete_image_set(session, set_id)
+        audit.add_audit_entry(session, ACTOR, "delete", "image_set", set_id)
+    remove_files(ctx, unused)
+    return {"deleted": set_id}
+
+
+def remove_files(ctx: Context, files: Iterable[str]) -> None:
+    """Remove files of the store (and their thumbnails) that no row refers to any more."""
+    for file in files:
+        path = ctx.settings.images_dir / file
+        path.unlink(missing_ok=True)
+        for small in (ctx.thumbnails_dir / path.name[:2]).glob(f"{path.name[:64]}-*.png"):
+            small.unlink(missing_ok=True)
+
+
+def check_image_set(ctx: Context | None, path_or_name: str | Path) -> dict[str, Any]:
+    """Every problem of a path or a stored set, and a summary whose "ok" says whether it can be used.
+
+    Returns {name, problems: [{file, problem, expected, found}], summary}; leaks between training and test part are
+    problems. Without a context only paths are known. Raises NotFound.
+    """
+    if Path(path_or_name).exists():
+        problems, summary = check_images(Path(path_or_name))
+    elif ctx is not None:
+        problems, summary = checks.check_image_set(load_image_set(ctx, str(path_or_name)))
+    else:
+        raise NotFound("A file or folder of images", f"there is none at '{path_or_name}'", "Check the path.")
+    return {"name": str(path_or_name), "problems": [p.as_dict() for p in problems], "summary": summary}
+
+
+def checked_name(name: str) -> str:
+    """A name without spaces around it. Raises InvalidInput for an empty, long or unprintable one."""
+    name = name.strip()
+    if not name or len(name) > NAME_LENGTH or not name.isprintable():
+        raise InvalidInput(
+            f"A name of 1 to {NAME_LENGTH} printable characters", f"found {len(name)}", "Choose another name."
+        )
+    return name
+
+
+def _record(ctx: Context, found: ImageSet, source: records.Source) -> dict[str, Any]:
+    masks = _masks(found)
+    with ctx.db.writing() as session:
+        set_id = records.add_image_set(
+            session, found, source=source, store=ctx.settings.images_dir, drawn=source == "demo", masks=masks
+        )
+        audit.add_audit_entry(session, ACTOR, "add", "image_set", set_id, {"n_images": len(found.images)})
+    return get_image_set(ctx, set_id)
+
+
+def _masks(found: ImageSet) -> dict[str, tuple[str, Path]]:
+    """Image name -> (SHA-256, path in the store) of the lesion masks that were read with the images."""
+    paths = {image.name: path for image in found.images if (path := mask_path(image))}
+    return {name: (hashlib.sha256(path.read_bytes()).hexdigest(), path) for name, path in paths.items()}
+
+
+def _existing(ctx: Context, file: str) -> tuple[Path, str]:
+    path = ctx.settings.images_dir / file
+    if not path.is_file():
+        raise NotFound("A stored file", "it is missing from the image store", "Restore the home folder from a backup.")
+    return path, MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
+
+
+def _write_thumbnail(source: Path, target: Path, size_px: int) -> None:
+    picture = small_copy(source, size_px)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    with os.fdopen(handle, "wb") as file:
+        file.write(picture)
+    os.replace(draft, target)
+
+
+def export_image_set(ctx: Context, id_or_name: str, out: Path) -> dict[str, Any]:
+    """Write a stored set as `<part>/<class>/<file>` into a zip (a name ending in .zip) or a new folder.
+
+    Returns {name, n_images, path}. Raises NotFound, InvalidInput if the target exists.
+    """
+    found = load_image_set(ctx, id_or_name)
+    if out.exists():
+        raise InvalidInput("A new file or folder to export to", f"'{out}' exists", "Choose another name.")
+    members = _export_names(found)
+    if out.suffix.lower() == ".zip":
+        with zipfile.ZipFile(out, "x", zipfile.ZIP_STORED) as archive:
+            for path, member in members:
+                archive.write(path, member)
+    else:
+        for path, member in members:
+            target = out / member
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    return {"name": found.name, "n_images": len(members), "path": str(out)}
+
+
+def _export_names(found: ImageSet) -> list[tuple[Path, str]]:
+    """Stored file and member name of each image; names are ours where the sender's would collide."""
+    taken: set[str] = set()
+    rows = []
+    for image in found.images:
+        stem, suffix = Path(image.name).stem, image.path.suffix
+        place = f"{image.part}/{_folder_name(found.classes[image.label])}"
+        member = f"{place}/{stem}{suffix}"
+        if member.casefold() in taken:
+            member = f"{place}/{stem}-{image.sha256[:12]}-{len(rows)}{suffix}"
+        taken.add(member.casefold())
+        rows.append((image.path, member))
+    return rows
+
+
+def _folder_name(class_name: str) -> str:
+    return class_name.replace("/", "_").replace("\\", "_")

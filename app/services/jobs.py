@@ -1,0 +1,71 @@
+"""Jobs: watched, stopped, tried again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.services.context import Context
+from app.services.image_sets import ACTOR, ALL
+from core.errors import InvalidInput
+from core.records import audit
+from core.records import jobs as records
+from core.records.tables import JOB_STATES
+from training_jobs import job_queue
+
+LOG_BYTES = 256 * 1024
+
+
+def list_jobs(ctx: Context, state: str | None = None, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
+    """Jobs, newest first. Raises InvalidInput for an unknown state."""
+    _check_state(state)
+    with ctx.db.reading() as session:
+        return records.list_jobs(session, state, limit, offset)
+
+
+def count_jobs(ctx: Context, state: str | None = None) -> int:
+    """How many jobs `list_jobs` has over all pages."""
+    return len(list_jobs(ctx, state, ALL))
+
+
+def get_job(ctx: Context, id: str) -> dict[str, Any]:
+    """One job with progress and attempts. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return records.job_dict(session, str(id))
+
+
+def cancel_job(ctx: Context, id: str) -> dict[str, Any]:
+    """Take a queued job out of the queue or ask a running one to stop. Raises NotFound, Conflict."""
+    with ctx.db.writing() as session:
+        job_queue.cancel(session, str(id))
+        audit.add_audit_entry(session, ACTOR, "cancel", "job", str(id))
+    return get_job(ctx, id)
+
+
+def retry_job(ctx: Context, id: str) -> dict[str, Any]:
+    """Queue a failed or cancelled job again; it goes on from its checkpoint. Raises NotFound, Conflict."""
+    with ctx.db.writing() as session:
+        job_queue.retry(session, str(id))
+        audit.add_audit_entry(session, ACTOR, "retry", "job", str(id))
+    return get_job(ctx, id)
+
+
+def job_log(ctx: Context, id: str) -> str:
+    """The end of the logs of all attempts, the newest last. Raises NotFound."""
+    job = get_job(ctx, id)
+    parts = []
+    for path in sorted((ctx.settings.jobs_dir / job["id"]).glob("*.log")):
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_BYTES))
+            parts.append(file.read().decode("utf-8", "replace"))
+    return "\n".join(parts)
+
+
+def list_workers(ctx: Context) -> list[dict[str, Any]]:
+    """Workers that take jobs from the queue now."""
+    with ctx.db.reading() as session:
+        return records.list_workers(session)
+
+
+def _check_state(state: str | None) -> None:
+    if state is not None and state not in JOB_STATES:
+        raise InvalidInput(f"A state is one of {', '.join(JOB_STATES)}", f"found '{state}'", "Choose one of them.")

@@ -1,0 +1,79 @@
+"""Models: listed, shown, packed for download and deleted."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from app.services.context import Context
+from app.services.image_sets import ACTOR, ALL
+from app.services.methods import method_title
+from core.errors import NotFound
+from core.records import audit, explanations
+from core.records import models as records
+
+FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md")
+
+
+def list_models(ctx: Context) -> list[dict[str, Any]]:
+    """All models, newest first."""
+    with ctx.db.reading() as session:
+        return [_titled(row) for row in records.list_models(session, ALL)]
+
+
+def get_model(ctx: Context, id: str) -> dict[str, Any]:
+    """One model, by its id or its run's, with its card. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return _titled(records.model_dict(session, str(id)))
+
+
+def find_model(ctx: Context, id_or_name: str) -> dict[str, Any]:
+    """One model by id, run id or name (the newest of that name). Raises NotFound."""
+    try:
+        return get_model(ctx, id_or_name)
+    except NotFound:
+        with ctx.db.reading() as session:
+            found = records.find_model_by_name(session, id_or_name).id
+        return get_model(ctx, found)
+
+
+def model_folder(ctx: Context, row: dict[str, Any]) -> Path:
+    """The folder of a model's files. Raises NotFound if it is gone."""
+    folder = ctx.settings.models_dir / row["folder"]
+    if not folder.is_dir():
+        raise NotFound("The model's folder", "it is missing from the home folder", "Train again or restore a backup.")
+    return folder
+
+
+def archive_model(ctx: Context, id: str) -> Path:
+    """The model's files in a zip, for the caller to send and remove."""
+    folder = model_folder(ctx, get_model(ctx, id))
+    ctx.settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=ctx.settings.cache_dir, suffix=".zip", delete=False) as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name in FILES:
+                if (folder / name).is_file():
+                    archive.write(folder / name, f"model-{id}/{name}")
+        return Path(file.name)
+
+
+def delete_model(ctx: Context, id: str) -> dict[str, Any]:
+    """Delete a model, its files and its explanations; its run and numbers stay. Raises NotFound."""
+    with ctx.db.writing() as session:
+        model_id = records.find_model(session, str(id)).id
+        maps = [row["id"] for row in explanations.list_explanations(session, model_id, ALL)]
+        maps = [explanations.find_explanation(session, found).folder for found in maps]
+        folder = records.delete_model(session, model_id)
+        audit.add_audit_entry(session, ACTOR, "delete", "model", model_id)
+    ctx.classifiers.forget(model_id)
+    shutil.rmtree(ctx.settings.models_dir / folder, ignore_errors=True)
+    for map_folder in maps:
+        shutil.rmtree(ctx.home / map_folder, ignore_errors=True)
+    return {"deleted": model_id}
+
+
+def _titled(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"method_title": method_title(row["method"])}
