@@ -94,7 +94,7 @@ def read_traces(folder: Path) -> list[Trace]:
 
 
 def draw_pictures(seed: int, classes: int, per_class: int) -> Tensor:
-    """Smooth pictures, class by class: a class draw (4 x 4) + 0.8 a picture draw (14 x 14) + 0.1 noise, one generator."""
+    """Smooth pictures, class by class: class draw (4 x 4) + 0.8 picture draw (14 x 14) + 0.1 noise, one generator."""
     generator = torch.Generator().manual_seed(seed)
     pictures = []
     for _ in range(classes):
