@@ -119,14 +119,15 @@ def make_engine(url: URL, foreign_keys: bool = True) -> Engine:
 
     foreign_keys: False only while tables are rebuilt, where a dropped table must not take its children along.
     """
+    # Parameters may be file names of patients' images; errors that end in a log must not show them.
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, json_serializer=json_text)
+        return create_engine(url, pool_pre_ping=True, json_serializer=json_text, hide_parameters=True)
     options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
     if is_in_memory(url):
         options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     elif url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, json_serializer=json_text, **options)
+    engine = create_engine(url, json_serializer=json_text, hide_parameters=True, **options)
     event.listen(engine, "connect", _prepare_sqlite if foreign_keys else _prepare_sqlite_for_rebuilding)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -1,0 +1,139 @@
+"""What happens to jobs: enqueue, claim, finish, give back, cancel, retry. Functions take the session they work in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sqlalchemy.orm import Session
+
+from core.errors import Conflict
+from core.records import jobs
+from core.records.jobs import Claim
+from core.records.types import now
+from training_jobs.states import State, check_move
+
+MAX_LOST_ATTEMPTS = 3
+
+
+def enqueue(session: Session, run_id: str, label: str) -> str:
+    """Put a run's training into the queue, in the transaction that records the run; returns the job's id."""
+    return jobs.add_job(session, run_id, label)
+
+
+def claim(session: Session, *, executor: str, host: str, slots: int) -> Claim | None:
+    """Make the longest waiting job ours if `host` has a free slot."""
+    return jobs.claim_next(session, executor=executor, host=host, slots=slots)
+
+
+def succeed(session: Session, job_id: str, fence: int) -> bool:
+    """The job is done; False (and nothing written) if its fence is old. Called in the transaction of the results."""
+    if not _finish(session, job_id, fence, "succeeded"):
+        return False
+    jobs.end_attempt(session, job_id, fence, "succeeded")
+    return True
+
+
+def fail(session: Session, job_id: str, fence: int, error: Mapping[str, Any], attempt_state: str = "failed") -> bool:
+    """The job has failed, for a reason that trying again would not mend; False if its fence is old."""
+    if not _finish(session, job_id, fence, "failed", error=dict(error)):
+        return False
+    jobs.end_attempt(session, job_id, fence, attempt_state, error)
+    return True
+
+
+def finish_cancelled(session: Session, job_id: str, fence: int) -> bool:
+    """The job is cancelled: called once none of its processes is left. False if its fence is old."""
+    if not _finish(session, job_id, fence, "cancelled"):
+        return False
+    jobs.end_attempt(session, job_id, fence, "cancelled")
+    return True
+
+
+def give_back(session: Session, job_id: str, fence: int) -> bool:
+    """The job's process was told to stop and has: it waits again, at its old place. False if its fence is old."""
+    return _queue_again(session, job_id, fence, "interrupted")
+
+
+def lose(session: Session, job_id: str, fence: int, reason: str) -> bool:
+    """The job's process is gone without a word: queue it again, or fail it after too many such ends.
+
+    reason: a clause such as "The training process died (signal 9)". False if somebody else has dealt with it.
+    """
+    count = jobs.count_lost_attempts(session, job_id) + 1
+    error = _lost_error(reason, count)
+    if count >= MAX_LOST_ATTEMPTS:
+        return fail(session, job_id, fence, error, attempt_state="lost")
+    return _queue_again(session, job_id, fence, "lost", error)
+
+
+def cancel(session: Session, job_id: str) -> State:
+    """Take a job out of the queue, or ask its process to stop; the state it has now.
+
+    A running job stays "running" until its worker has seen its processes end. Raises NotFound, or Conflict for a
+    finished job.
+    """
+    if jobs.request_cancel(session, job_id):
+        return "running"
+    if _move(session, job_id, "queued", "cancelled", finished_at=now()):
+        return "cancelled"
+    state = _state(session, job_id)
+    raise Conflict("Only a queued or running job can be cancelled", f"this one is {state}", "There is nothing to stop.")
+
+
+def retry(session: Session, job_id: str) -> None:
+    """Queue a failed or cancelled job again, as the last in line; it goes on from its checkpoint.
+
+    Raises NotFound, or Conflict for a job in another state.
+    """
+    state = _state(session, job_id)
+    if state not in {"failed", "cancelled"}:
+        raise Conflict(
+            "Only a failed or cancelled job can be tried again",
+            f"this one is {state}",
+            "Submit a new training instead.",
+        )
+    fresh = {"queued_at": now(), "finished_at": None, "cancel_requested_at": None, "error": None}
+    _move(session, job_id, state, "queued", **fresh)
+
+
+def _queue_again(
+    session: Session, job_id: str, fence: int, attempt_state: str, error: Mapping[str, Any] | None = None
+) -> bool:
+    if jobs.is_cancel_requested(session, job_id):
+        return finish_cancelled(session, job_id, fence)
+    if not _move(session, job_id, "running", "queued", fence=fence, heartbeat_at=None, seconds_left=None):
+        return False
+    jobs.end_attempt(session, job_id, fence, attempt_state, error)
+    return True
+
+
+def _state(session: Session, job_id: str) -> State:
+    # The table's check constraint allows nothing but these states.
+    return cast(State, jobs.find_job(session, job_id).state)
+
+
+def _finish(session: Session, job_id: str, fence: int, state: State, **values: Any) -> bool:
+    return _move(session, job_id, "running", state, fence=fence, finished_at=now(), seconds_left=None, **values)
+
+
+def _move(session: Session, job_id: str, old: State, new: State, **values: Any) -> bool:
+    check_move(old, new)
+    return jobs.move_job(session, job_id, old, new, **values)
+
+
+def _lost_error(reason: str, count: int) -> dict[str, Any]:
+    again = count < MAX_LOST_ATTEMPTS
+    remedy = (
+        "It is tried again from its last finished epoch."
+        if again
+        else "Look at the job's log; a smaller batch needs less memory. Then retry."
+    )
+    found = reason if again else f"{reason}, as {count - 1} attempts before it"
+    return {
+        "code": "process_died",
+        "message": f"{found}. {remedy}",
+        "expected": "The training process runs until it is done",
+        "found": found,
+        "remedy": remedy,
+    }

@@ -1,0 +1,117 @@
+"""What a training tells the records while it runs, and how it learns that it must stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from core.errors import Unavailable
+from core.records import jobs, runs
+from core.records.session import Database
+from training_jobs.job_log import JobLog
+
+if TYPE_CHECKING:
+    from core.tuning.progress import Progress
+
+WRITE_EVERY_S = 0.25
+BEAT_EVERY_S = 1.0
+
+
+class Superseded(Exception):
+    """Another attempt holds the job by now; this one must not write any more."""
+
+
+class StopRequested(Exception):
+    """Somebody cancelled the job."""
+
+
+class Reporter:
+    """Progress callback and heartbeat of one attempt.
+
+    Use as a context: a thread beats every second even while a stage is silent. At most four writes a second are
+    made, and every epoch's numbers are kept. While the database is away the numbers wait. Calling it raises
+    StopRequested or Superseded.
+    """
+
+    def __init__(self, database: Database, job_id: str, run_id: str, fence: int, log: JobLog) -> None:
+        self._database, self._job_id, self._run_id, self._fence, self._log = database, job_id, run_id, fence, log
+        self._lock = threading.RLock()
+        self._latest: Progress | None = None
+        self._epochs: dict[int, runs.EpochMetric] = {}
+        self._written_at = 0.0
+        self._stop: Exception | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Reporter:
+        self.flush()
+        self._raise_if_stopped()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def __call__(self, progress: Progress) -> None:
+        """Take note of progress. Raises StopRequested or Superseded."""
+        self._raise_if_stopped()
+        with self._lock:
+            self._note(progress)
+            due = time.monotonic() - self._written_at >= WRITE_EVERY_S
+        if due:
+            self.flush()
+            self._raise_if_stopped()
+
+    def flush(self) -> None:
+        """Write what is pending now, and learn whether to go on."""
+        with self._lock:
+            pending, self._written_at = list(self._epochs.values()), time.monotonic()
+            try:
+                with self._database.writing() as session:
+                    held = jobs.beat(session, self._job_id, self._fence, _columns(self._latest))
+                    if held.ours:
+                        runs.write_epoch_metrics(session, self._run_id, pending)
+            except Unavailable:
+                return  # the numbers stay pending; the next write tries again
+            self._epochs.clear()
+            if not held.ours:
+                self._stop = Superseded()
+            elif held.cancel_requested:
+                self._stop = StopRequested()
+
+    @property
+    def pending_epochs(self) -> list[runs.EpochMetric]:
+        """Epochs that are not in the database yet."""
+        with self._lock:
+            return list(self._epochs.values())
+
+    def _note(self, progress: Progress) -> None:
+        if self._latest is None or progress.stage != self._latest.stage:
+            self._log.write(f"stage {progress.stage}")
+        self._latest = progress
+        if progress.epoch is None or progress.loss is None:
+            return
+        self._log.write(f"epoch {progress.epoch} of {progress.epochs}, loss {progress.loss:.6g}")
+        self._epochs[progress.epoch] = runs.EpochMetric(
+            progress.epoch, progress.loss, dict(progress.terms), progress.learning_rate, progress.train_accuracy
+        )
+
+    def _beat(self) -> None:
+        while not self._done.wait(BEAT_EVERY_S):
+            self.flush()
+
+    def _raise_if_stopped(self) -> None:
+        if self._stop is not None:
+            raise self._stop
+
+
+def _columns(progress: Progress | None) -> dict[str, Any] | None:
+    if progress is None:
+        return None
+    columns = {name: getattr(progress, name) for name in jobs.PROGRESS}
+    if progress.epoch is None:
+        # Evaluating and saving come after the last epoch: its number stays on the screen.
+        columns = {name: value for name, value in columns.items() if name not in {"epoch", "epochs"}}
+    return columns

@@ -1,0 +1,248 @@
+"""Inside the process of a job: load what was asked, train, and seal the result.
+
+`python -m training_jobs.run_job JOB_ID --token FENCE`
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import PromptoscopeError, Unavailable
+from core.images.image_set import ImageSet
+from core.records import descriptions, image_sets, jobs, models, runs
+from core.records.audit import add_audit_entry
+from core.records.runs import RunRequest
+from core.records.session import Database
+from core.settings import Settings
+from training_jobs import job_queue
+from training_jobs.job_log import CHECKPOINT, JobLog, job_folder, log_path
+from training_jobs.processes import started
+from training_jobs.reporter import Reporter, StopRequested, Superseded
+
+DONE, CANCELLED, SUPERSEDED, GIVEN_BACK = 0, 3, 4, 5
+NICENESS = 5
+WRITE_TRIES = 6
+WEIGHTS, CARD = "adapter_model.safetensors", "adapter_config.json"
+
+Train = Callable[..., Any]
+"""What trains: `core.tuning.train.train`, or something that takes and gives the same."""
+
+
+class Terminated(BaseException):
+    """SIGTERM came. Not an Exception, so that no handler on the way takes it for an error of the training."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that one attempt needs: the rows it stands for, where it writes, and what it trains."""
+
+    database: Database
+    settings: Settings
+    job_id: str
+    run_id: str
+    fence: int
+    log: JobLog
+
+    @property
+    def folder(self) -> Path:
+        """The job's own folder."""
+        return job_folder(self.settings, self.job_id)
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the model goes: the same for each attempt, so a later one replaces what an earlier one left."""
+        return self.settings.models_dir / self.run_id
+
+
+def run_job(job_id: str, token: int, *, settings: Settings, train: Train | None = None) -> int:
+    """Do a claimed job and record how it ended; returns the exit code of the process.
+
+    token: the fence of the claim. With an older one nothing is written. train: what trains, `core.tuning.train.train`
+    unless said. Raises NotFound if there is no such job.
+    """
+    database = Database(settings.database)
+    try:
+        with database.reading() as session:
+            run_id = jobs.find_job(session, job_id).run_id
+        work = Work(database, settings, job_id, run_id, token, JobLog(log_path(settings, job_id)))
+        return _run(work, train)
+    finally:
+        database.close()
+
+
+def main(arguments: list[str] | None = None, train: Train | None = None) -> int:
+    """The process of a job: settings from the environment, SIGTERM stops it."""
+    parser = argparse.ArgumentParser(prog="python -m training_jobs.run_job", description=__doc__)
+    parser.add_argument("job_id", help="which job")
+    parser.add_argument("--token", type=int, required=True, help="the fence it was claimed under")
+    asked = parser.parse_args(arguments)
+    os.nice(NICENESS)
+    signal.signal(signal.SIGTERM, _terminate)
+    return run_job(asked.job_id, asked.token, settings=Settings(), train=train)
+
+
+def _terminate(number: int, _frame: object) -> None:
+    # Once is enough: a second signal must not interrupt the giving back.
+    signal.signal(number, signal.SIG_IGN)
+    raise Terminated
+
+
+def _run(work: Work, train: Train | None) -> int:
+    try:
+        _say_hello(work)
+        with Reporter(work.database, work.job_id, work.run_id, work.fence, work.log) as reporter:
+            trained = _train(work, reporter, train)
+            model = _describe_model(Path(trained.record["model"]))
+            _persist(lambda: _seal(work, reporter, trained, model))
+    except Superseded:
+        work.log.write("stopped: another attempt has taken the job over")
+        return SUPERSEDED
+    except StopRequested:
+        work.log.write("stopped: cancelled")
+        shutil.rmtree(work.model_folder, ignore_errors=True)
+        return CANCELLED
+    except Terminated:
+        return _give_back(work)
+    except PromptoscopeError as error:
+        work.log.write_failure(error)
+        return _fail(work, error.as_dict())
+    except Exception as error:  # whatever a training can raise must end in its row, not in a silent process
+        work.log.write_failure(error)
+        return _fail(work, _unexpected(error))
+    shutil.rmtree(work.folder / CHECKPOINT, ignore_errors=True)
+    work.log.write("succeeded")
+    return DONE
+
+
+def _say_hello(work: Work) -> None:
+    pid = os.getpid()
+    with work.database.writing() as session:
+        if not jobs.beat(session, work.job_id, work.fence).ours:
+            raise Superseded
+        jobs.record_process(session, work.job_id, work.fence, pid=pid, pid_started=started(pid))
+    work.log.write(f"process {pid} starts")
+
+
+def _train(work: Work, reporter: Reporter, train: Train | None) -> Any:
+    if train is None:
+        from core.tuning.train import train as core_train
+
+        train = core_train
+    request, image_set, sentences = _load(work)
+    work.log.write(f"method {request.method}, backbone {request.backbone}, seed {request.seed}")
+    return train(
+        image_set,
+        request.method,
+        backbone=request.backbone,
+        shots=request.shots,
+        seed=request.seed,
+        epochs=request.epochs,
+        views=request.views,
+        options=dict(request.options),
+        variant=request.variant,
+        descriptions=sentences,
+        modality=request.modality,
+        template=request.template,
+        out=work.model_folder,
+        home=work.settings.home,
+        progress=reporter,
+        checkpoint_dir=work.folder / CHECKPOINT,
+        allow_leakage=request.allow_leakage,
+    )
+
+
+def _load(work: Work) -> tuple[RunRequest, ImageSet, Any]:
+    with work.database.reading() as session:
+        request = runs.load_request(session, work.run_id)
+        image_set = image_sets.load_image_set(session, request.image_set, work.settings.images_dir)
+        version = request.description_version_id
+        return request, image_set, descriptions.load_descriptions(session, version) if version else None
+
+
+def _describe_model(folder: Path) -> dict[str, Any]:
+    """The columns of a model's row that its folder tells."""
+    card = json.loads((folder / CARD).read_text("utf-8"))
+    with (folder / WEIGHTS).open("rb") as weights:
+        sha256 = hashlib.file_digest(weights, "sha256").hexdigest()
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return {
+        "folder": folder.name,
+        "weights_sha256": sha256,
+        "size_bytes": size,
+        "card": card,
+        "calibrated": bool(card.get("calibrated", False)),
+    }
+
+
+def _seal(work: Work, reporter: Reporter, trained: Any, model: Mapping[str, Any]) -> None:
+    """Run, predictions, model and the job's end in one transaction: all of it or nothing."""
+    with work.database.writing() as session:
+        held = jobs.beat(session, work.job_id, work.fence)
+        if not held.ours:
+            raise Superseded
+        if held.cancel_requested:
+            raise StopRequested
+        runs.write_epoch_metrics(session, work.run_id, reporter.pending_epochs)
+        runs.seal_run(session, work.run_id, trained.record, trained.predictions)
+        name = runs.find_run(session, work.run_id).name
+        models.add_model(session, work.run_id, name=name, **model)
+        job_queue.succeed(session, work.job_id, work.fence)
+        add_audit_entry(session, "worker", "seal", "run", work.run_id, {"job_id": work.job_id})
+
+
+def _fail(work: Work, error: Mapping[str, Any]) -> int:
+    def write() -> None:
+        with work.database.writing() as session:
+            job_queue.fail(session, work.job_id, work.fence, error)
+
+    _persist(write)
+    return DONE
+
+
+def _give_back(work: Work) -> int:
+    """Told to stop: a cancelled job is finished by its worker, any other waits in the queue for the next process."""
+    with work.database.writing() as session:
+        if jobs.is_cancel_requested(session, work.job_id):
+            work.log.write("stopped: cancelled")
+            return CANCELLED
+        job_queue.give_back(session, work.job_id, work.fence)
+    work.log.write("stopped from outside; it goes on from the last finished epoch later")
+    return GIVEN_BACK
+
+
+def _persist(write: Callable[[], None]) -> None:
+    """Write something that must not be lost, waiting for a database that is away for a short while."""
+    for pause_s in range(WRITE_TRIES - 1):
+        try:
+            return write()
+        except Unavailable:
+            time.sleep(2**pause_s / 2)
+    return write()
+
+
+def _unexpected(error: Exception) -> dict[str, Any]:
+    """The JSON of an error that is nobody's input, without its text: that may name files of images."""
+    out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+    found = "the memory was not enough" if out_of_memory else f"it stopped with {type(error).__name__}"
+    remedy = (
+        "Choose a smaller batch or fewer views, then submit again."
+        if out_of_memory
+        else "The job's log says where; report it, or retry the job."
+    )
+    failure = PromptoscopeError("The training runs to its end", found, remedy)
+    return failure.as_dict() | {"code": "out_of_memory" if out_of_memory else "training_failed"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
