@@ -34,9 +34,7 @@ def theme() -> gr.themes.Base:
     face = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
     fixed = ("ui-monospace", "SFMono-Regular", "Menlo", "monospace")
     base = gr.themes.Base(font=[gr.themes.Font(name) for name in face], font_mono=[gr.themes.Font(n) for n in fixed])
-    return base.set(
-        **{f"{name}{dark}": value for name, value in _COLOURS.items() for dark in ("", "_dark")}, **_SHAPES
-    )
+    return base.set(**{f"{name}{dark}": value for name, value in _COLOURS.items() for dark in ("", "_dark")}, **_SHAPES)
 
 
 _COLOURS = {

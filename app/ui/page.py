@@ -32,7 +32,7 @@ class Page:
 
 
 def element(tag: str, **attributes: str) -> gr.HTML:
-    """Place the custom element `tag` (say `ps-upload`), which `static/js/upload.js` defines, on the page being built.
+    """Place the custom element `tag` (say `ps-upload`), which `static/js/upload.js` defines, on this page.
 
     attributes: fixed texts of our own, underscores becoming hyphens. Never pass data here: it is written into HTML and
     run through a template; elements fetch what they show from the API.

@@ -142,7 +142,7 @@ let fieldCount = 0;
 export function field(labelText, control, hint = "") {
   const id = control.id || `ps-field-${(fieldCount += 1)}`;
   control.id = id;
-  const note = hint && h("small", { class: "ps-hint", id: `${id}-hint` }, hint);
+  const note = hint && h("span", { class: "ps-hint", id: `${id}-hint` }, hint);
   if (note) control.setAttribute("aria-describedby", note.id);
   return h("div", { class: "ps-field" }, h("label", { for: id }, labelText), control, note);
 }

@@ -180,7 +180,7 @@ function head(set) {
     set.drawn && h("p", { class: "ps-notice" }, "These images were drawn by this program to try things out. They are not patient images, "
       + "and what a model learns from them says nothing about patients."),
     h("div", { class: "ps-actions" },
-      link("Train on this set", `/train?image_set=${id}`, "main"),
+      link("Train on this set", `/train?images=${id}`, "main"),
       link("Describe the classes", `/descriptions?image_set=${id}`)),
   );
 }

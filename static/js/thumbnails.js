@@ -34,7 +34,7 @@ class Thumbnails extends PsElement {
     if (!this.#set) return;
     this.classSelect = choice("All classes", this.#set.classes.map((row) => [row.name, row.name]));
     this.partSelect = choice("All parts", Object.entries(PARTS).filter(([part]) => this.#set.classes.some((c) => c[part])));
-    this.wall = h("div", {}, busy("Loading images…"));
+    this.wall = h("div", { class: "ps-stack" }, busy("Loading images…"));
     for (const select of [this.classSelect, this.partSelect])
       select.addEventListener("change", () => this.#go(0));
     this.show(
