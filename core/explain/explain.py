@@ -109,7 +109,7 @@ def explain_image(
 
     mask: a marked region of the image's size; the maps are measured against it. out_dir: where the PNG files and
     arrays.npz go; without it nothing is written and `file` is None. Raises NotFound for an unknown class and
-    InvalidInput for a mask that does not fit.
+    InvalidInput for a mask of another size than the image.
     """
     started = time.perf_counter()
     backbone, pixels = classifier.backbone, pixels_of(classifier, image)
@@ -121,6 +121,8 @@ def explain_image(
     name = classifier.classes[index]
 
     changed, notes = _redistribution(classifier, pixels)
+    if mask is not None and marked is None:
+        notes.append("No marked pixel lies in the part of the image the model sees, so no map was measured against it.")
     layout = _own_attention(changed)
     if layout is None or changed is None:
         return _without_attention(image_name, name, predicted, classifier, scores, notes, started)
@@ -311,17 +313,18 @@ def _without_attention(
     started: float,
 ) -> Explanation:
     """The answer for a backbone without attention: probabilities and the reason."""
+    reason = notes[0]
     return Explanation(
         image=image_name,
         class_name=name,
         predicted=predicted,
         probabilities={c: float(p) for c, p in zip(classifier.classes, scores, strict=True)},
         maps=[],
-        attention={"layers": [], "note": notes[0]},
+        attention={"layers": [], "note": reason},
         what_if=[],
         trust={},
         region=None,
-        text=f"The model calls this image '{predicted}' (probability {float(scores.max()):.2f}). {notes[0]}",
+        text=f"The model calls this image '{predicted}' (probability {float(scores.max()):.2f}). {reason}",
         notes=notes,
         seconds=time.perf_counter() - started,
     )

@@ -53,7 +53,7 @@ def colours_of(values: np.ndarray, scale: tuple[float, float], colour_map: Colou
     low, high = scale
     empty = 0.5 if colour_map == DIVERGING else 0.0
     place = (values - low) / (high - low) if high > low else np.full(np.shape(values), empty)
-    return _colour_map(colour_map)(np.clip(place, 0, 1))[..., :3]
+    return np.asarray(_colour_map(colour_map)(np.clip(place, 0, 1)))[..., :3]
 
 
 def colour_bar(scale: tuple[float, float], colour_map: ColourMap) -> dict[str, Any]:

@@ -23,10 +23,10 @@ def field_of_view(
     return picture.resize((size_px, size_px), method, box=box)
 
 
-def mask_in_view(mask: Image.Image, picture: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
+def mask_in_view(mask: Image.Image, picture: Image.Image, preprocessing: Preprocessing) -> np.ndarray | None:
     """A lesion mask as bool (size, size) in model input pixels; anything above 0 belongs to the region.
 
-    Raises InvalidInput for a mask of another size than the picture, or one with nothing inside the model's view.
+    None if nothing marked lies in the model's view. Raises InvalidInput for a mask of another size than the picture.
     """
     if mask.size != picture.size:
         raise InvalidInput(
@@ -38,10 +38,4 @@ def mask_in_view(mask: Image.Image, picture: Image.Image, preprocessing: Preproc
         mask = mask.convert("RGB")
     grey = Image.fromarray(np.asarray(mask.convert("L")) > 0).convert("L")
     seen = np.asarray(field_of_view(grey, preprocessing, preprocessing.size, Image.Resampling.NEAREST)) > 0
-    if not seen.any():
-        raise InvalidInput(
-            "A region lies inside the part of the image that the model sees",
-            "found no marked pixel there",
-            "The model sees the centre square: mark a region in it.",
-        )
-    return seen
+    return seen if seen.any() else None
