@@ -126,6 +126,9 @@ function setProps(node, props) {
   }
 }
 
+// Replaces what a node holds; leaves out null, undefined and false, as h() does.
+export const fill = (node, ...children) => node.replaceChildren(...flat(children));
+
 // Common pieces ------------------------------------------------------------------
 
 export const button = (text, onclick, kind = "") =>
@@ -292,7 +295,7 @@ export class PsElement extends HTMLElement {
   }
 
   show(...nodes) {
-    this.replaceChildren(...flat(nodes));
+    fill(this, nodes);
   }
 
   fail(error, retry) {

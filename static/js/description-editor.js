@@ -52,7 +52,7 @@ export function difference(before, after) {
 
 export function differenceText({ added, removed }) {
   if (!added && !removed) return "No change";
-  return `${count(added, "new sentence")}, ${removed} taken out`;
+  return `${count(added, "new sentence")}, ${removed} removed`;
 }
 
 class DescriptionEditor extends PsElement {
@@ -159,8 +159,8 @@ class ClassCard {
       this.#insert(Math.min(place, this.rows.length), text).input.focus();
       this.editor.changed();
     }, "small");
-    this.undo.replaceChildren(h("span", { class: "ps-hint" }, "Sentence taken out."), back);
-    announce("Sentence taken out. It can be put back.");
+    this.undo.replaceChildren(h("span", { class: "ps-hint" }, "Sentence removed."), back);
+    announce("Sentence removed. It can be put back.");
     back.focus();
   }
 
@@ -180,7 +180,7 @@ class SentenceRow {
     this.label = h("label", { class: "ps-visually-hidden" });
     this.length = h("span", { class: "ps-hint" });
     this.remarks = h("span", { class: "ps-remarks" });
-    this.removal = h("button", { type: "button", class: "ps-button ps-button-quiet", onclick: () => card.remove(this) }, "Take out");
+    this.removal = h("button", { type: "button", class: "ps-button ps-button-quiet", onclick: () => card.remove(this) }, "Remove");
     this.input.addEventListener("input", () => card.editor.changed());
     this.input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.isComposing) return;
@@ -194,7 +194,7 @@ class SentenceRow {
     this.input.id ||= `ps-sentence-${(SentenceRow.count = (SentenceRow.count ?? 0) + 1)}`;
     this.label.htmlFor = this.input.id;
     this.label.textContent = `Sentence ${n} about ${className}`;
-    this.removal.setAttribute("aria-label", `Take out sentence ${n} about ${className}`);
+    this.removal.setAttribute("aria-label", `Remove sentence ${n} about ${className}`);
   }
 
   remark(found) {

@@ -13,6 +13,7 @@ const MOST_SETS = 1000;
 class ImageSets extends PsElement {
   #sets = [];
   #heard = false;
+  #takesFocus = false;
 
   async start() {
     this.show(busy("Loading image sets…"));
@@ -33,8 +34,8 @@ class ImageSets extends PsElement {
 
   #go(address) {
     history.pushState(null, "", address);
+    this.#takesFocus = true;
     this.#draw();
-    this.querySelector(".ps-detail h2")?.focus();
   }
 
   #draw() {
@@ -45,12 +46,20 @@ class ImageSets extends PsElement {
       return;
     }
     this.show(h("div", { class: "ps-split" }, this.#list(), this.detail));
-    if (new URLSearchParams(location.search).has("add")) this.detail.append(this.#form());
-    else this.#open(this.#shownId());
+    if (isAdding()) {
+      this.detail.append(this.#form());
+      this.#focusDetail();
+    } else this.#open(this.#shownId());
+  }
+
+  // After a change of what is shown, reading goes on at its heading.
+  #focusDetail() {
+    if (this.#takesFocus) this.detail.querySelector("h2")?.focus();
+    this.#takesFocus = false;
   }
 
   #shownId() {
-    return param("id") ?? String(this.#sets[0].id);
+    return param("id") ?? String(this.#sets[0]?.id);
   }
 
   #first() {
@@ -82,12 +91,13 @@ class ImageSets extends PsElement {
   // ------------------------------------------------------------ the list
 
   #list() {
-    const adding = new URLSearchParams(location.search).has("add");
-    const shown = adding || !this.#sets.length ? null : this.#shownId();
+    const shown = isAdding() ? null : this.#shownId();
+    const add = this.#way("/image-sets?add", "Add images", "ps-button");
+    if (isAdding()) add.setAttribute("aria-current", "true");
     return h(
       "nav",
       { class: "ps-stack-s", "aria-label": "Image sets" },
-      this.#way("/image-sets?add", "Add images", "ps-button"),
+      add,
       !this.#sets.some((set) => set.drawn) && this.#demoButton(),
       h("ul", { class: "ps-list" }, this.#sets.map((set) => h("li", {}, this.#entry(set, String(set.id) === shown)))),
     );
@@ -142,6 +152,7 @@ class ImageSets extends PsElement {
       h("section", { class: "ps-card", "aria-label": "Images" }, h("h3", {}, "Images"), pictures),
       this.#danger(set),
     );
+    this.#focusDetail();
   }
 
   #danger(set) {
@@ -169,6 +180,8 @@ class ImageSets extends PsElement {
     }
   }
 }
+
+const isAdding = () => new URLSearchParams(location.search).has("add");
 
 function head(set) {
   const id = encodeURIComponent(set.id);

@@ -18,7 +18,7 @@ class Start extends PsElement {
     this.machine = h("div", {});
     this.said = h("div", {});
     this.#drawStrip(STEPS.map(() => null));
-    this.show(h("div", { class: "ps-stack ps-start" }, this.strip, this.#doors(), this.said, this.recent, this.machine));
+    this.show(h("div", { class: "ps-stack ps-start" }, this.strip, this.said, this.#doors(), this.recent, this.machine));
     await Promise.all([this.#count(), this.#showRecent(), this.#showMachine()]);
   }
 

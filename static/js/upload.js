@@ -2,7 +2,7 @@
 //
 // Sends everything in one request to the API. Fires "ps-added" with the new set as detail.
 import {
-  PsElement, announce, api, button, busy, count, define, errorNotice, field, h, send, size, svg,
+  PsElement, announce, api, button, busy, count, define, errorNotice, field, fill, h, send, size, svg,
 } from "./core.js";
 
 const MODALITIES = [
@@ -98,7 +98,8 @@ class Upload extends PsElement {
     const bytes = this.#files.reduce((sum, { file }) => sum + file.size, 0);
     const hidden = this.#files.length - ROWS_SHOWN;
     this.rows = this.#files.slice(0, ROWS_SHOWN).map(({ file, name }) => fileRow(name, file.size));
-    this.chosen.replaceChildren(
+    fill(
+      this.chosen,
       h("h3", {}, `${count(this.#files.length, "file")} chosen, ${size(bytes)}`),
       h("ul", { class: "ps-files", tabindex: "0", "aria-label": "Chosen files" }, this.rows.map((row) => row.node)),
       hidden > 0 && h("p", { class: "ps-hint" }, `and ${count(hidden, "further file")}`),
@@ -171,7 +172,7 @@ class Upload extends PsElement {
   #drawFailed(error) {
     const stopped = error.name === "AbortError";
     const shown = stopped ? new Error("Stopped. Nothing was added; the chosen files are still listed.") : error;
-    this.outcome.replaceChildren(errorNotice(shown), problemTray(error.shape?.problems ?? []));
+    fill(this.outcome, errorNotice(shown), problemTray(error.shape?.problems ?? []));
     this.rows?.forEach((row) => row.progress(0));
   }
 }
