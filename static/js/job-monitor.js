@@ -1,27 +1,29 @@
 /**
- * <ps-job job-id="...">: one job, followed while it runs.
+ * <ps-job-monitor job-id="...">: one job, followed while it runs.
  *
  * Shows state, stages, epoch n of N, time per epoch and left, age of the heartbeat, live curves; Cancel asks first.
  * When it ends: the metrics and where to go next, or what went wrong and what to do. Polls only while the job is
  * waiting or running. Fires "job-change" (detail: the job) when the state changes.
  */
 
-import { announce, api, confirmDialog, h, linkTo, poll } from "./core.js";
+import { announce, api, button, define, duration, errorNotice, h, link, percent, PsElement } from "./core.js";
+import { lineChart, shortNumber } from "./charts.js";
+import { confirmDialog, follow, linkTo } from "./follow.js";
+import { failureText, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
 import { METRICS, metricText } from "./metric-words.js";
-import { duration, failureText, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
-import { lineChart, percent, shortNumber } from "./plots.js";
-import "./plot-figure.js";
+import { fileName } from "./plot.js";
 
 const POLL_MS = 1200;
 
-class JobMonitor extends HTMLElement {
-  connectedCallback() {
-    this.build();
-    this.stop = poll(() => this.refresh(), POLL_MS);
+class JobMonitor extends PsElement {
+  start() {
+    if (!this.heading) this.build();
+    this.watch();
   }
 
-  disconnectedCallback() {
+  watch() {
     this.stop?.();
+    this.stop = follow(this, POLL_MS, () => this.refresh(), (error) => this.showTrouble(error));
   }
 
   get jobId() {
@@ -29,36 +31,43 @@ class JobMonitor extends HTMLElement {
   }
 
   build() {
-    this.heading = h("h3", { class: "job-title" });
+    this.heading = h("h3", { class: "ps-break" });
     this.chip = h("span");
-    this.cancelButton = h("button", { type: "button", class: "button danger small" }, "Cancel this job");
-    this.cancelButton.addEventListener("click", () => this.cancel());
-    this.steps = h("ol", { class: "stage-list" });
+    this.cancelButton = button("Cancel this job", () => this.cancel(), "small");
+    this.steps = h("ol", { class: "ps-stages" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "Progress of the present stage" });
-    this.facts = h("dl", { class: "facts" });
+    this.facts = h("dl", { class: "ps-factlist" });
+    this.trouble = h("p", { class: "ps-hint", role: "status" });
     this.loss = h("ps-plot");
     this.accuracy = h("ps-plot");
-    this.curves = h("div", { class: "curves" }, this.loss, this.accuracy);
-    this.curves.hidden = true;
-    this.end = h("div", { class: "job-end" });
-    const head = h("header", { class: "job-head" }, this.heading, this.chip, this.cancelButton);
-    this.replaceChildren(h("article", { class: "card job" }, head, this.steps, this.bar, this.facts, this.curves, this.end));
+    this.curves = h("div", { class: "ps-curves", hidden: true }, this.loss, this.accuracy);
+    this.end = h("div", { class: "ps-stack-s" });
+    const head = h("header", { class: "ps-job-head" }, this.heading, this.chip, this.cancelButton);
+    this.show(
+      h("article", { class: "ps-card ps-job" }, head, this.steps, this.bar, this.facts, this.trouble, this.end, this.curves),
+    );
+  }
+
+  showTrouble(error) {
+    if (error.status >= 400 && error.status < 500) this.end.replaceChildren(errorNotice(error));
+    else this.trouble.textContent = `${error.message} Asking again …`;
   }
 
   /** Answers whether to ask again. */
   async refresh() {
     const job = await api.get(`/jobs/${encodeURIComponent(this.jobId)}`);
     if (this.job && this.job.state !== job.state) {
-      announce(stateSentence(job), job.state === "failed");
+      announce(stateSentence(job), { urgent: job.state === "failed" });
       this.dispatchEvent(new CustomEvent("job-change", { detail: job, bubbles: true }));
     }
     this.job = job;
+    this.trouble.textContent = "";
     const run = job.run_id ? await api.get(`/runs/${encodeURIComponent(job.run_id)}`).catch(() => null) : null;
-    this.show(job, run);
+    this.showJob(job, run);
     return isActive(job);
   }
 
-  show(job, run) {
+  showJob(job, run) {
     this.heading.textContent = job.label || job.id;
     this.chip.replaceChildren(stateChip(job.state));
     this.cancelButton.hidden = !isActive(job);
@@ -73,14 +82,14 @@ class JobMonitor extends HTMLElement {
     if (job.state !== "running") return;
     const current = STAGES.findIndex(([name]) => name === job.stage);
     const step = ([, words], index) => {
-      const place = index < current ? "done" : index === current ? "now" : "coming";
+      const place = index < current ? "done" : index === current ? "now" : "coming"; 
       const mark = { done: "✓", now: "▶", coming: "○" }[place];
       return h(
         "li",
-        { class: place, "aria-current": place === "now" ? "step" : null },
+        { class: `ps-${place}`, "aria-current": place === "now" ? "step" : null },
         h("span", { "aria-hidden": "true" }, mark),
         ` ${words}`,
-        h("span", { class: "visually-hidden" }, { done: " (done)", now: " (now)", coming: "" }[place]),
+        h("span", { class: "ps-visually-hidden" }, { done: " (done)", now: " (now)", coming: "" }[place]),
       );
     };
     this.steps.replaceChildren(...STAGES.map(step));
@@ -121,23 +130,22 @@ class JobMonitor extends HTMLElement {
     if (job.state === "succeeded" && run?.metrics) return this.end.replaceChildren(...resultOf(run));
     if (job.state === "failed") return this.end.replaceChildren(this.failure(job));
     const text = job.state === "cancelled" ? "It was stopped before its end and takes no part in comparisons." : "";
-    this.end.replaceChildren(h("p", { class: "muted" }, text), this.retryButton(job));
+    this.end.replaceChildren(h("p", { class: "ps-soft" }, text), this.retryButton(job));
   }
 
   failure(job) {
+    const sentence = failureText(job.error) || "The process ended without a message.";
+    const log = h("a", { href: linkTo("/jobs", { id: job.id }) }, "Read its log");
     return h(
       "div",
-      { class: "notice bad", role: "alert" },
-      h("p", {}, h("strong", {}, "This job failed. "), failureText(job.error) || "The process ended without a message."),
-      h("p", {}, this.retryButton(job), " ", h("a", { href: linkTo("/jobs", { id: job.id }) }, "Read its log")),
+      { class: "ps-notice ps-notice-bad" },
+      h("p", {}, h("strong", {}, "This job failed. "), sentence),
+      h("div", { class: "ps-actions" }, this.retryButton(job), log),
     );
   }
 
   retryButton(job) {
-    const button = h("button", { type: "button", class: "button small" }, "Try again");
-    button.addEventListener("click", () => this.act(`/jobs/${encodeURIComponent(job.id)}/retry`));
-    button.hidden = job.state === "succeeded";
-    return button;
+    return button("Try again", () => this.act(`/jobs/${encodeURIComponent(job.id)}/retry`), "small");
   }
 
   async cancel() {
@@ -153,13 +161,10 @@ class JobMonitor extends HTMLElement {
   async act(path) {
     try {
       await api.post(path);
+      this.watch();
     } catch (error) {
-      announce(error.message, true);
-      this.end.replaceChildren(h("div", { class: "notice bad", role: "alert" }, h("p", {}, error.message)));
-      return;
+      this.end.replaceChildren(errorNotice(error));
     }
-    this.stop?.();
-    this.stop = poll(() => this.refresh(), POLL_MS);
   }
 }
 
@@ -208,32 +213,23 @@ function accuracyPlot(epochs, total, label) {
   };
 }
 
-/** A safe file name from a label. */
-export function fileName(...parts) {
-  return parts.join(" ").toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "");
-}
-
 function resultOf(run) {
   const tile = (metric) =>
-    h("div", { class: "metric" }, h("dt", {}, metric.title), h("dd", {}, metricText(metric, run.metrics[metric.name])));
-  const link = (words, path, query, kind = "") => h("a", { class: `button small ${kind}`, href: linkTo(path, query) }, words);
+    h("div", { class: "ps-metric" }, h("dt", {}, metric.title), h("dd", {}, metricText(metric, run.metrics[metric.name])));
+  const calibration = run.n_val === 0 ? " No images were left over to tune or calibrate on." : "";
   return [
-    h("dl", { class: "metric-row" }, ...METRICS.map(tile)),
-    h("p", { class: "muted" }, `On ${run.n_test} test images that took no part in training. ${calibrationNote(run)}`),
-    ...(run.notes || []).map((note) => h("p", { class: "note" }, note)),
+    h("dl", { class: "ps-metrics" }, METRICS.map(tile)),
+    h("p", { class: "ps-soft" }, `On ${run.n_test} test images that took no part in training.${calibration}`),
+    (run.notes || []).map((note) => h("p", { class: "ps-hint" }, note)),
     h(
-      "p",
-      { class: "next-steps" },
-      link("Compare", "/compare", { images: run.image_set?.id, run: run.id }),
-      link("Classify images", "/classify", { model: run.model_id }),
-      link("Look at attention", "/attention", { model: run.model_id }),
+      "div",
+      { class: "ps-actions" },
+      link("Compare", linkTo("/compare", { images: run.image_set?.id, run: run.id }), "small"),
+      link("Classify images", linkTo("/classify", { model: run.model_id }), "small"),
+      link("Look at attention", linkTo("/attention", { model: run.model_id }), "small"),
     ),
-    h("p", { class: "research-use" }, "Research use only. Not for use in diagnostic procedures."),
-  ];
+    h("p", { class: "ps-hint" }, "Research use only. Not for use in diagnostic procedures."),
+  ].flat();
 }
 
-function calibrationNote(run) {
-  return run.n_val === 0 ? "No images were left over to tune or calibrate on." : "";
-}
-
-if (!customElements.get("ps-job")) customElements.define("ps-job", JobMonitor);
+define("ps-job-monitor", JobMonitor);

@@ -6,7 +6,8 @@
  * Fires "change" at each edit. The server checks again; the sentences here are the same as its own.
  */
 
-import { h, uid } from "./core.js";
+import { define, h } from "./core.js";
+import { uid } from "./follow.js";
 
 const RADIO_LIMIT = 4;
 
@@ -16,10 +17,10 @@ class MethodForm extends HTMLElement {
     this.fields = new Map();
     const plain = rows.filter((row) => !row.advanced).map((row) => this.field(row));
     const folded = rows.filter((row) => row.advanced).map((row) => this.field(row));
-    this.replaceChildren(h("div", { class: "option-grid" }, ...plain));
+    this.replaceChildren(h("div", { class: "ps-option-grid" }, ...plain));
     if (folded.length) {
       const summary = h("summary", {}, `Advanced options (${folded.length})`);
-      this.append(h("details", { class: "advanced" }, summary, h("div", { class: "option-grid" }, ...folded)));
+      this.append(h("details", { class: "ps-unfold" }, summary, h("div", { class: "ps-option-grid" }, ...folded)));
     }
   }
 
@@ -47,7 +48,7 @@ class MethodForm extends HTMLElement {
     const field = this.fields?.get(name);
     if (!field) return false;
     field.message.textContent = sentence;
-    field.box.classList.add("wrong");
+    field.box.classList.add("ps-wrong");
     field.box.closest("details")?.setAttribute("open", "");
     field.input.focus();
     return true;
@@ -56,9 +57,9 @@ class MethodForm extends HTMLElement {
   field(row) {
     const id = uid("option");
     const input = inputFor(row, id);
-    const message = h("p", { class: "field-problem", id: `${id}-problem`, role: "alert" });
-    const help = h("p", { class: "field-help", id: `${id}-help` }, helpText(row));
-    const box = h("div", { class: `field option-${row.type}`, "data-option": row.name });
+    const message = h("p", { class: "ps-field-problem", id: `${id}-problem`, role: "alert" });
+    const help = h("small", { class: "ps-hint", id: `${id}-help` }, helpText(row));
+    const box = h("div", { class: "ps-field", "data-option": row.name });
     const label = row.unit ? `${humanName(row.name)} (${row.unit})` : humanName(row.name);
     if (input.matches("fieldset")) {
       input.prepend(h("legend", {}, label));
@@ -67,7 +68,7 @@ class MethodForm extends HTMLElement {
     } else {
       input.setAttribute("aria-describedby", `${help.id} ${message.id}`);
       const text = h("label", { for: id }, label);
-      if (row.type === "bool") box.append(h("div", { class: "check-line" }, input, text), help, message);
+      if (row.type === "bool") box.append(h("div", { class: "ps-check" }, input, text), help, message);
       else box.append(text, input, help, message);
     }
     this.fields.set(row.name, { input, message, box });
@@ -79,8 +80,8 @@ class MethodForm extends HTMLElement {
     const { input, message, box } = this.fields.get(row.name);
     const sentence = problemOf(row, this.raw(row));
     message.textContent = sentence;
-    box.classList.toggle("wrong", Boolean(sentence));
-    box.classList.toggle("changed", !sentence && !same(this.read(row), row.default));
+    box.classList.toggle("ps-wrong", Boolean(sentence));
+    box.classList.toggle("ps-changed", !sentence && !same(this.read(row), row.default));
     if (sentence) input.setAttribute("aria-invalid", "true");
     else input.removeAttribute("aria-invalid");
     this.dispatchEvent(new Event("change", { bubbles: true }));
@@ -142,9 +143,9 @@ function inputFor(row, id) {
 function radios(row, id) {
   const choice = (name, index) => {
     const input = h("input", { type: "radio", id: `${id}-${index}`, name: id, value: name, checked: name === row.default });
-    return h("label", { class: "radio-line", for: input.id }, input, humanName(name));
+    return h("label", { class: "ps-radio", for: input.id }, input, humanName(name));
   };
-  return h("fieldset", { class: "radio-row", id }, ...row.choices.map(choice));
+  return h("fieldset", { class: "ps-radios", id }, ...row.choices.map(choice));
 }
 
 function select(row, id) {
@@ -162,4 +163,4 @@ function same(value, given) {
   return (value === "" ? null : value) === (given === "" || given === undefined ? null : given);
 }
 
-if (!customElements.get("ps-method-form")) customElements.define("ps-method-form", MethodForm);
+define("ps-method-form", MethodForm);

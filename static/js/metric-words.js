@@ -1,6 +1,6 @@
 /** The six metrics of a run: their names, what they mean, which way is better. Fractions between 0 and 1 unless said. */
 
-import { percent } from "./plots.js";
+import { percent } from "./core.js";
 
 export const METRICS = [
   { name: "accuracy", title: "Accuracy", help: "Share of test images classified correctly.", higher: true, percent: true },

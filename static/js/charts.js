@@ -5,21 +5,9 @@
  * that light and dark need nothing here. Texts are set as text, never as markup: class and file names are untrusted.
  */
 
-const SVG = "http://www.w3.org/2000/svg";
+import { percent, svg } from "./core.js";
 
-/** An SVG element with attributes and children (nodes or texts). */
-export function svg(name, attributes = {}, ...children) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined) node.setAttribute(key, String(value));
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined).map(asNode));
-  return node;
-}
-
-function asNode(child) {
-  return child instanceof Node ? child : document.createTextNode(String(child));
-}
+const LABEL_PX = 15;
 
 /** About `count` round numbers that cover low to high. */
 export function niceTicks(low, high, count = 4) {
@@ -57,7 +45,7 @@ function canvas(width, height, sentence) {
     height,
     role: "img",
     "aria-label": sentence,
-    class: "chart",
+    class: "ps-chart",
   });
   return node;
 }
@@ -102,21 +90,31 @@ export function lineChart({ width, height = 190, series, xLabel, xHigh, y = {}, 
     if (Number.isInteger(tick)) picture.append(svg("text", { x: toX(tick), y: bottom + 17, class: "tick middle" }, tick));
   }
   picture.append(svg("text", { x: (left + right) / 2, y: height - 5, class: "tick middle" }, xLabel));
-  for (const line of series) picture.append(...drawLine(line, toX, toY));
+  const drawn = series.map((line) => ({ ...line, points: line.points.filter((point) => Number.isFinite(point[1])) }));
+  const shown = drawn.filter((line) => line.points.length);
+  const places = spread(shown.map((line) => toY(line.points.at(-1)[1])), LABEL_PX);
+  shown.forEach((line, index) => picture.append(...drawLine(line, toX, toY, places[index])));
   return picture;
 }
 
-function drawLine({ name, points, kind = 1 }, toX, toY) {
-  const known = points.filter((point) => Number.isFinite(point[1]));
-  if (!known.length) return [];
+/** Places moved apart until neighbours are `gap` away from each other, in the same order. */
+export function spread(places, gap) {
+  const order = places.map((place, index) => ({ place, index })).sort((a, b) => a.place - b.place);
+  for (let at = 1; at < order.length; at += 1) order[at].place = Math.max(order[at].place, order[at - 1].place + gap);
+  const moved = [...places];
+  for (const { place, index } of order) moved[index] = place;
+  return moved;
+}
+
+function drawLine({ name, points: known, kind = 1 }, toX, toY, labelY) {
   const path = known.map(([x, y], index) => `${index ? "L" : "M"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("");
   const every = Math.max(1, Math.ceil(known.length / 12));
   const marks = known.filter((_, index) => index % every === 0 || index === known.length - 1);
-  const [endX, endY] = known.at(-1);
+  const endX = known.at(-1)[0];
   return [
     svg("path", { d: path, class: `line series-${kind}` }),
     ...marks.map(([x, y]) => marker(toX(x), toY(y), kind)),
-    svg("text", { x: toX(endX) + 9, y: toY(endY) + 4, class: "label" }, name),
+    svg("text", { x: toX(endX) + 9, y: labelY + 4, class: "label" }, name),
   ];
 }
 
@@ -190,39 +188,41 @@ function drawRow(row, { y, toX, left, right, narrow }) {
 /**
  * Stacked bars, one a row, each adding up to its whole.
  *
- * rows: [{label, parts: [share 0 to 1, in the order of `names`]}]. Parts carry a pattern class as well as a colour.
+ * rows: [{label, parts: [share 0 to 1, in the order of `names`]}]. kinds: colour of each part (0 draws the outline
+ * only). reference: a share at which a dashed line stands. Below 480 px the labels stand above their bars.
  */
-export function stackedBars({ width, rows, names, sentence }) {
-  const left = 14 + 7 * Math.max(...rows.map((row) => row.label.length));
-  const right = width - 10;
-  const step = 26;
-  const toX = scale(0, 1, left, right);
+export function stackedBars({ width, rows, names, sentence, kinds = names.map((_, index) => index + 1), reference }) {
+  const longest = Math.max(...rows.map((row) => row.label.length));
+  const above = width < 480 && longest > 12;
+  const left = above ? 2 : Math.min(width / 2, 14 + 7 * longest);
+  const step = above ? 44 : 26;
+  const toX = scale(0, 1, left, width - 14);
   const height = rows.length * step + 32;
   const picture = canvas(width, height, sentence);
   rows.forEach((row, index) => {
-    const y = index * step + 3;
-    picture.append(svg("text", { x: left - 8, y: y + 14, class: "tick end" }, row.label));
-    let start = 0;
-    row.parts.forEach((share, part) => {
-      const from = toX(start);
-      const long = Math.max(0, toX(start + share) - from);
-      picture.append(svg("rect", { x: from, y, width: long, height: 20, class: `part part-${part + 1}` }));
-      if (long > 40) {
-        picture.append(svg("text", { x: from + long / 2, y: y + 14, class: `inside inside-${part + 1}` }, percent(share, 0)));
-      }
-      start += share;
-    });
+    const y = index * step + (above ? 20 : 3);
+    const place = above ? { x: left, y: y - 6, class: "tick" } : { x: left - 8, y: y + 14, class: "tick end" };
+    picture.append(svg("text", place, shorten(row.label, 44)), ...barParts(row.parts, kinds, toX, y));
   });
-  for (const tick of [0, 0.25, 0.5, 0.75, 1]) {
-    picture.append(svg("text", { x: toX(tick) - (tick === 1 ? 8 : 0), y: height - 8, class: "tick middle" }, percent(tick, 0)));
+  if (reference !== undefined) {
+    picture.append(svg("line", { x1: toX(reference), x2: toX(reference), y1: 0, y2: height - 26, class: "reference" }));
   }
-  picture.setAttribute("data-parts", names.join(", "));
+  for (const tick of [0, 0.25, 0.5, 0.75, 1]) {
+    picture.append(svg("text", { x: toX(tick) - 8 * (tick === 1), y: height - 8, class: "tick middle" }, percent(tick, 0)));
+  }
   return picture;
 }
 
-/** 0.1234 as "12.3 %". */
-export function percent(share, digits = 1) {
-  return Number.isFinite(share) ? `${(100 * share).toFixed(digits)} %` : "–";
+function barParts(parts, kinds, toX, y) {
+  let start = 0;
+  return parts.flatMap((share, index) => {
+    const from = toX(start);
+    const long = Math.max(0, toX(start + share) - from);
+    start += share;
+    const bar = svg("rect", { x: from, y, width: long, height: 20, class: `part part-${kinds[index]}` });
+    if (long < 44) return [bar];
+    return [bar, svg("text", { x: from + long / 2, y: y + 14, class: `inside inside-${kinds[index]}` }, percent(share, 0))];
+  });
 }
 
 /** A text cut to `length` characters with an ellipsis. */

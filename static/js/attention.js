@@ -1,0 +1,459 @@
+/**
+ * <ps-attention>: where a trained model looks in one image, and what zero vectors do to its attention.
+ *
+ * `?model=ID&image=ID&class=NAME` computes (or finds) an explanation, `?id=ID` opens one.
+ */
+
+import { announce, api, busy, button, chip, count, define, duration, empty, errorNotice, h, link, listOf, param, percent, PsElement, send, setParam } from "./core.js";
+import { lineChart, shortNumber, stackedBars } from "./charts.js";
+import { uid } from "./follow.js";
+import "./image-drop.js";
+import "./map-viewer.js";
+import { modelFacts, modelSelect, noModels } from "./model-picker.js";
+import { fileName } from "./plot.js";
+import { probabilityBars } from "./probability-bars.js";
+
+const PAGE_SIZE = 18;
+const PREDICTED = "";
+const SHARES = [
+  ["zero_vectors", "zero vectors"],
+  ["class_token", "class token"],
+  ["patches", "image patches"],
+];
+
+class Attention extends PsElement {
+  async start() {
+    this.show(busy());
+    this.models = listOf(await api.get("/models", { signal: this.signal }));
+    if (!this.models.length) return this.show(noModels("Looking at attention"));
+    const named = (id) => this.models.find((model) => String(model.id) === String(id));
+    this.model = named(param("model")) || this.models[0];
+    this.imageId = param("image");
+    this.className = param("class") || PREDICTED;
+    this.build();
+    await this.showModel();
+    if (param("id")) await this.open(param("id"));
+    else if (this.imageId && param("model")) await this.explain();
+  }
+
+  build() {
+    this.facts = h("div");
+    this.pictures = h("div", { class: "ps-stack-s" });
+    this.classes = h("fieldset", {});
+    this.chosenImage = h("p", { class: "ps-soft", role: "status" });
+    this.go = button("Show attention", () => this.explain(), "main");
+    this.results = h("section", { class: "ps-stack", "aria-label": "Explanation" });
+    this.modelField = modelSelect(this.models, this.model, (model) => this.chooseModel(model));
+    const body = h(
+      "div",
+      { class: "ps-stack-s" },
+      this.modelField,
+      h("details", { class: "ps-unfold" }, h("summary", {}, "About this model"), this.facts),
+      this.sourcePicker(),
+      this.pictures,
+      this.classes,
+      h("div", { class: "ps-actions" }, this.go, this.chosenImage),
+    );
+    this.chooser = h("details", { class: "ps-card ps-unfold", open: true }, h("summary", {}, "Model, image and class"), body);
+    this.show(h("div", { class: "ps-stack" }, this.chooser, this.results));
+  }
+
+  async chooseModel(model) {
+    this.model = model;
+    this.imageId = null;
+    this.className = PREDICTED;
+    for (const name of ["image", "class", "id"]) setParam(name, null);
+    this.results.replaceChildren();
+    await this.showModel();
+  }
+
+  async showModel() {
+    setParam("model", this.model.id);
+    this.modelField.querySelector("select").value = this.model.id;
+    this.facts.replaceChildren(modelFacts(this.model));
+    this.showClasses();
+    this.markChosen();
+    await this.showSource();
+  }
+
+  showClasses() {
+    const group = uid("class");
+    const radio = (value, words) => {
+      const input = h("input", { type: "radio", name: group, value, checked: value === this.className });
+      input.addEventListener("change", () => (this.className = value));
+      return h("label", { class: "ps-radio" }, input, words);
+    };
+    this.classes.replaceChildren(
+      h("legend", {}, "Evidence for which class"),
+      h("div", { class: "ps-radios" }, radio(PREDICTED, "the most likely one"), this.model.classes.map((name) => radio(name, name))),
+    );
+  }
+
+  // the image -----------------------------------------------------------------------------------------------------
+
+  sourcePicker() {
+    const group = uid("source");
+    const sources = [
+      ["test", "Test images"],
+      ["earlier", "Classified before"],
+      ["upload", "Upload one"],
+    ];
+    this.source = "test";
+    const radio = ([value, words]) => {
+      const input = h("input", { type: "radio", name: group, value, checked: value === this.source });
+      input.addEventListener("change", () => {
+        this.source = value;
+        this.showSource();
+      });
+      return h("label", { class: "ps-radio" }, input, words);
+    };
+    return h("fieldset", {}, h("legend", {}, "Image"), h("div", { class: "ps-radios" }, sources.map(radio)));
+  }
+
+  async showSource() {
+    this.offset = 0;
+    const shown = { test: () => this.showTestImages(), earlier: () => this.showEarlier(), upload: () => this.showUpload() };
+    try {
+      await shown[this.source]();
+    } catch (error) {
+      if (error.name !== "AbortError") this.pictures.replaceChildren(errorNotice(error, () => this.showSource()));
+    }
+  }
+
+  async showTestImages() {
+    const set = this.model.image_set?.id;
+    if (!set) return this.pictures.replaceChildren(h("p", {}, "The images of this model are no longer here. Upload one instead."));
+    const query = `part=test&offset=${this.offset}&limit=${PAGE_SIZE}`;
+    const answer = await api.get(`/image-sets/${encodeURIComponent(set)}/images?${query}`, { signal: this.signal });
+    const images = listOf(answer);
+    if (!images.length) return this.pictures.replaceChildren(h("p", {}, "This set has no test part. Upload an image instead."));
+    const total = answer.total ?? images.length;
+    const turn = (words, to, possible) => {
+      const made = button(words, () => this.turnTo(to), "small");
+      made.disabled = !possible;
+      return made;
+    };
+    this.pictures.replaceChildren(
+      this.thumbnails(images.map((image) => ({ id: image.id, name: image.name, note: image.class }))),
+      h(
+        "div",
+        { class: "ps-actions" },
+        total > images.length && turn("Earlier", this.offset - PAGE_SIZE, this.offset > 0),
+        total > images.length && turn("More", this.offset + PAGE_SIZE, this.offset + images.length < total),
+        h("span", { class: "ps-soft" }, `${this.offset + 1} to ${this.offset + images.length} of ${total}; the label is the true class`),
+      ),
+    );
+  }
+
+  async turnTo(offset) {
+    this.offset = Math.max(0, offset);
+    await this.showTestImages();
+  }
+
+  async showEarlier() {
+    const list = listOf(await api.get("/classifications?limit=20", { signal: this.signal }));
+    const images = list.flatMap((one) => (one.images || []).map((image) => ({ id: image.image_id, name: image.file, note: image.label })));
+    if (!images.length) return this.pictures.replaceChildren(h("p", {}, "Nothing was classified yet. Upload an image instead."));
+    this.pictures.replaceChildren(
+      this.thumbnails(images.slice(0, 2 * PAGE_SIZE)),
+      h("p", { class: "ps-soft" }, "The label is what a model said."),
+    );
+  }
+
+  showUpload() {
+    const drop = h("ps-image-drop", { single: true, label: "Drop an image here, or choose one" });
+    const note = h("div", { role: "status" });
+    drop.addEventListener("files", (event) => this.upload(event.detail[0], note));
+    this.pictures.replaceChildren(drop, note);
+  }
+
+  async upload(file, note) {
+    const form = new FormData();
+    form.append("model_id", this.model.id);
+    form.append("files", file, file.name);
+    note.replaceChildren(busy("Reading the image …"));
+    try {
+      const answer = await send("/classifications", form).done;
+      note.replaceChildren();
+      this.imageId = answer.images[0].image_id;
+      await this.explain();
+    } catch (error) {
+      note.replaceChildren(errorNotice(error));
+    }
+  }
+
+  thumbnails(images) {
+    const group = uid("image");
+    const card = (image) => {
+      const input = h("input", { type: "radio", name: group, value: image.id, class: "ps-choice-radio", checked: String(image.id) === String(this.imageId) });
+      input.addEventListener("change", () => {
+        this.imageId = image.id;
+        this.markChosen();
+      });
+      const picture = h("img", { src: `/api/v1/images/${encodeURIComponent(image.id)}/thumbnail`, alt: image.name, loading: "lazy" });
+      return h("label", { class: "ps-thumb" }, input, picture, h("span", {}, image.note || ""));
+    };
+    return h("div", { class: "ps-thumbs" }, images.map(card));
+  }
+
+  markChosen() {
+    this.go.disabled = !this.imageId;
+    this.chosenImage.textContent = this.imageId ? "" : "Choose an image first.";
+  }
+
+  // computing and opening --------------------------------------------------------------------------------------------
+
+  async explain() {
+    this.go.disabled = true;
+    setParam("id", null);
+    setParam("image", this.imageId);
+    setParam("class", this.className);
+    this.results.replaceChildren(busy("Computing the maps. This takes some seconds …"));
+    this.results.scrollIntoView({ block: "nearest" });
+    try {
+      const known = await this.known();
+      const body = { model_id: this.model.id, image_id: this.imageId, class_name: this.className || null };
+      this.showExplanation(known || (await api.post("/explanations", body, { signal: this.signal })));
+      announce("The maps are ready.");
+    } catch (error) {
+      if (error.name !== "AbortError") this.results.replaceChildren(errorNotice(error, () => this.explain()));
+    }
+    this.go.disabled = false;
+  }
+
+  /** An explanation of the same model, image and class that was computed before. */
+  async known() {
+    const path = `/explanations?model=${encodeURIComponent(this.model.id)}&limit=200`;
+    const list = listOf(await api.get(path, { signal: this.signal }).catch(() => []));
+    const same = list.find((one) => String(one.image_id) === String(this.imageId) && one.class === (this.className || one.predicted || NaN));
+    return same && api.get(`/explanations/${encodeURIComponent(same.id)}`, { signal: this.signal });
+  }
+
+  async open(id) {
+    this.results.replaceChildren(busy("Loading …"));
+    try {
+      const found = await api.get(`/explanations/${encodeURIComponent(id)}`, { signal: this.signal });
+      const model = this.models.find((one) => one.id === found.model_id);
+      this.imageId = found.image_id;
+      this.className = found.class;
+      if (model) this.model = model;
+      await this.showModel();
+      this.showExplanation(found);
+    } catch (error) {
+      if (error.name !== "AbortError") this.results.replaceChildren(errorNotice(error));
+    }
+  }
+
+  showExplanation(found) {
+    setParam("id", found.id);
+    this.chooser.open = false;
+    const viewer = h("ps-map-viewer");
+    viewer.explanation = found;
+    const heading = h("h2", { tabindex: "-1" }, `Evidence for '${found.class}'`);
+    this.results.replaceChildren(
+      h(
+        "div",
+        { class: "ps-stack-s" },
+        h("div", { class: "ps-row-between" }, heading, h("span", { class: "ps-soft" }, `computed in ${duration(found.seconds)}`)),
+        found.text ? h("p", { class: "ps-said" }, found.text) : "",
+        h("p", { class: "ps-hint" }, "Research use only. Not for use in diagnostic procedures. A map shows what the model used, not where disease is."),
+      ),
+      found.maps.length ? h("div", { class: "ps-card" }, viewer, allDownloads(found)) : h("p", { class: "ps-notice" }, found.attention?.note || "There is no attention to show."),
+      h("div", { class: "ps-pair" }, probabilities(found), trustCard(found) || ""),
+      ...[regionCard(found), layersCard(found), whatIfCard(found), notesCard(found)].filter(Boolean),
+    );
+    heading.focus({ preventScroll: true });
+    this.results.scrollIntoView({ block: "start" });
+  }
+}
+
+function probabilities(found) {
+  return h("div", { class: "ps-card" }, h("h3", {}, "Probabilities"), probabilityBars(found.probabilities, found.class), h("p", { class: "ps-hint" }, `Set off: the class the maps are for, '${found.class}'.`));
+}
+
+function allDownloads(found) {
+  const address = `/api/v1/explanations/${encodeURIComponent(found.id)}/maps/arrays`;
+  const name = `${fileName(found.image || "image", found.class)}.npz`;
+  return h("div", { class: "ps-actions" }, h("a", { class: "ps-button ps-button-small", href: address, download: name }, "Download all values (.npz)"));
+}
+
+/** The tests of the map: words first, then the numbers behind them. */
+function trustCard({ trust, image }) {
+  if (!trust?.verdict) return null;
+  const steps = trust.deletion?.steps || [];
+  const tone = trust.faithful && trust.sensitive ? ["good", "✓ The map follows the model here"] : trust.faithful || trust.sensitive ? ["warn", "! Read this map with care"] : ["bad", "✕ Do not rely on this map"];
+  const plot = steps.length > 1 && h("ps-plot");
+  if (plot) plot.content = deletionPlot(steps, trust, image);
+  return h("div", { class: "ps-card" }, h("h3", {}, "How far to trust the map"), chip(tone[1], `${tone[0]} ps-self-start`), h("p", {}, trust.verdict), plot);
+}
+
+function deletionPlot(steps, trust, image) {
+  const line = (name) => [[0, 0], ...steps.map((step) => [100 * step.fraction, step[name]])];
+  const sentence = `Drop of the class's probability when patches are hidden; on average ${percent(trust.deletion.mean_drop)} for marked ones, ${percent(trust.deletion.mean_random_drop)} for random ones.`;
+  return {
+    title: "Hiding parts of the image",
+    sentence,
+    draw: (width) =>
+      lineChart({
+        width,
+        height: 200,
+        sentence,
+        xLabel: "patches hidden (%)",
+        y: { format: (value) => percent(value, 0) },
+        series: [
+          { name: "marked", points: line("drop"), kind: 1 },
+          { name: "random", points: line("random_drop"), kind: 2 },
+        ],
+      }),
+    columns: ["Hidden", "Patches", "Drop, marked", "Drop, random"],
+    rows: steps.map((step) => [percent(step.fraction, 0), step.patches, percent(step.drop), percent(step.random_drop)]),
+    csvRows: steps.map((step) => [step.fraction, step.patches, step.drop, step.random_drop]),
+    file: fileName("deletion", image || "image"),
+  };
+}
+
+/** How much of each map lies in the marked region, against the share of the picture the region covers. */
+function regionCard({ region, maps, image }) {
+  const rows = Object.entries(region?.maps || {});
+  if (!rows.length) return null;
+  const title = (kind) => maps.find((map) => map.kind === kind)?.title || (kind === "rollout" ? "Attention rollout" : kind);
+  const plot = h("ps-plot");
+  const area = rows[0][1].area_share;
+  const cam = region.maps.grad_cam;
+  const times = Number.isFinite(cam?.enrichment) ? ` Grad-CAM puts ${percent(cam.map_share)} there, ${cam.enrichment.toFixed(1)} times as much as by chance.` : "";
+  const sentence = `The marked region covers ${percent(area)} of the picture.${times}`;
+  plot.content = {
+    title: "Share of each map in the marked region",
+    sentence,
+    draw: (width) => regionChart(width, rows, title, area, sentence),
+    columns: ["Map", "Share in region", "By chance", "Times chance", "Strongest patch inside"],
+    rows: rows.map(([kind, row]) => [
+      title(kind),
+      Number.isFinite(row.map_share) ? percent(row.map_share) : "–",
+      percent(row.area_share),
+      Number.isFinite(row.enrichment) ? row.enrichment.toFixed(2) : "–",
+      row.pointing_hit ? "yes" : "no",
+    ]),
+    csvRows: rows.map(([kind, row]) => [kind, row.map_share, row.area_share, row.enrichment, row.pointing_hit]),
+    file: fileName("region", image || "image"),
+  };
+  return h("div", { class: "ps-card" }, h("h3", {}, "In the marked region"), plot);
+}
+
+function regionChart(width, rows, title, area, sentence) {
+  const known = rows.filter(([, row]) => Number.isFinite(row.map_share));
+  const parts = known.map(([kind, row]) => ({ label: title(kind), parts: [row.map_share, 1 - row.map_share] }));
+  return stackedBars({ width, rows: parts, names: ["in the region", "elsewhere"], sentence, kinds: [1, 0], reference: area });
+}
+
+/** Where the class token's attention goes in each layer, with and without the vectors. */
+function layersCard({ attention, image }) {
+  const layers = attention?.layers || [];
+  if (!layers.length) return null;
+  const sides = attention.compared ? [["As this model was trained", layers], ...otherSide(attention)] : [["", layers]];
+  const kind = attention.vectors === "learned" ? "learned vectors" : "zero vectors";
+  const names = SHARES.map(([, words]) => (words === "zero vectors" ? kind : words));
+  const plots = sides.map(([words, rows]) => {
+    const plot = h("ps-plot");
+    plot.content = layerPlot(words, rows, names, image);
+    return plot;
+  });
+  return h(
+    "div",
+    { class: "ps-card" },
+    h("h3", {}, "Where the class token's attention goes, layer by layer"),
+    h("ul", { class: "ps-key" }, names.map((name, index) => h("li", {}, h("span", { class: `ps-keymark part-${index + 1}`, "aria-hidden": "true" }), name, index === 0 ? " (left)" : index === 2 ? " (right)" : " (middle)"))),
+    h("div", { class: "ps-curves" }, plots),
+  );
+}
+
+function otherSide({ compared, own_vectors: own }) {
+  const vectors = `${compared.n_vectors} ${compared.n_vectors === 1 ? "vector" : "vectors"}`;
+  return own ? [[`Without its ${vectors}`, compared.without.layers]] : [[`With ${vectors} added (what if)`, compared.with.layers]];
+}
+
+function layerPlot(title, layers, names, image) {
+  const mean = (name) => layers.reduce((sum, row) => sum + row[name], 0) / layers.length;
+  const means = SHARES.map(([name], index) => `${names[index]} ${percent(mean(name), 0)}`).join(", ");
+  const sentence = `Mean over ${count(layers.length, "layer")}: ${means}.`;
+  const label = (row, index) => String(row.layer ?? index + 1);
+  return {
+    title,
+    sentence,
+    draw: (width) =>
+      stackedBars({ width, names, sentence, rows: layers.map((row, index) => ({ label: `layer ${label(row, index)}`, parts: SHARES.map(([name]) => row[name]) })) }),
+    columns: ["Layer", ...names, "Entropy (nats)"],
+    rows: layers.map((row, index) => [label(row, index), ...SHARES.map(([name]) => percent(row[name])), shortNumber(row.entropy)]),
+    csvRows: layers.map((row, index) => [label(row, index), ...SHARES.map(([name]) => row[name]), row.entropy]),
+    file: fileName("attention-layers", title, image || ""),
+  };
+}
+
+/** What k zero vectors would do: measured by running the tower again with each number of them. */
+function whatIfCard({ what_if: rows, attention, image }) {
+  if (!rows?.length) return null;
+  const modes = [...new Set(rows.map((row) => row.mode))];
+  const words = { replace: "in place of the first patches", insert: "added beside the patches" };
+  const plot = h("ps-plot");
+  const draw = (mode) => (plot.content = whatIfPlot(rows.filter((row) => row.mode === mode), mode, image));
+  const first = modes.includes(attention?.compared?.mode) ? attention.compared.mode : modes[0];
+  const group = uid("mode");
+  const radio = (mode) => h("label", { class: "ps-radio" }, h("input", { type: "radio", name: group, value: mode, checked: mode === first, onchange: () => draw(mode) }), words[mode] || mode);
+  draw(first);
+  return h(
+    "div",
+    { class: "ps-card" },
+    h("h3", {}, "What if there were more or fewer zero vectors?"),
+    h("p", { class: "ps-soft" }, "The image goes through the tower again with each number of zero vectors. Nothing is trained again."),
+    modes.length > 1 ? h("fieldset", {}, h("legend", {}, "The vectors stand"), h("div", { class: "ps-radios" }, modes.map(radio))) : null,
+    plot,
+  );
+}
+
+function whatIfPlot(rows, mode, image) {
+  const line = (name) => rows.map((row) => [row.zero_vectors, row[name]]);
+  const region = rows.some((row) => Number.isFinite(row.lesion_share));
+  const answers = rows.some((row) => row.class);
+  const last = rows.at(-1);
+  const sentence = `With ${last.zero_vectors} zero vectors they take ${percent(last.zero_share)} of the class token's attention; the image keeps ${percent(last.patch_share)}.`;
+  const number = (value) => (Number.isFinite(value) ? percent(value) : "–");
+  return {
+    title: "Share of the class token's attention, mean over layers",
+    sentence,
+    draw: (width) =>
+      lineChart({
+        width,
+        height: 230,
+        sentence,
+        xLabel: "zero vectors",
+        y: { low: 0, high: 1, format: (value) => percent(value, 0) },
+        series: [
+          { name: "image patches", points: line("patch_share"), kind: 1 },
+          { name: "class token", points: line("class_token_share"), kind: 2 },
+          { name: "zero vectors", points: line("zero_share"), kind: 3 },
+        ],
+      }),
+    columns: ["Zero vectors", "On zero vectors", "On class token", "On patches", ...(region ? ["In the region"] : []), ...(answers ? ["Answer", "Its probability"] : [])],
+    rows: rows.map((row) => [
+      row.zero_vectors,
+      ...[row.zero_share, row.class_token_share, row.patch_share].map(number),
+      ...(region ? [number(row.lesion_share)] : []),
+      ...(answers ? [row.class ?? "–", number(row.top_probability)] : []),
+    ]),
+    csvRows: rows.map((row) => [
+      row.zero_vectors,
+      row.zero_share,
+      row.class_token_share,
+      row.patch_share,
+      ...(region ? [row.lesion_share] : []),
+      ...(answers ? [row.class, row.top_probability] : []),
+    ]),
+    file: fileName("what-if", mode, image || ""),
+  };
+}
+
+function notesCard({ notes }) {
+  return notes?.length ? h("div", { class: "ps-notice" }, h("h3", {}, "Notes"), h("ul", {}, notes.map((note) => h("li", {}, note)))) : null;
+}
+
+define("ps-attention", Attention);

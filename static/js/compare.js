@@ -1,0 +1,365 @@
+/**
+ * <ps-compare>: finished runs side by side, like with like. `?images=ID` narrows to one set, `?run=ID` opens a run.
+ */
+
+import { api, busy, button, chip, count, define, duration, empty, errorNotice, h, link, listOf, param, percent, PsElement, setParam } from "./core.js";
+import { forestPlot, shorten } from "./charts.js";
+import { cssColour, colourAt, inkOn } from "./colour-maps.js";
+import { linkTo, uid } from "./follow.js";
+import { lossPlot } from "./job-monitor.js";
+import { METRICS, metricOf, metricText } from "./metric-words.js";
+import { dataTable, fileName, saveCsv } from "./plot.js";
+
+class Compare extends PsElement {
+  async start() {
+    this.show(busy("Collecting results …"));
+    this.metric = metricOf(param("metric")) || metricOf("accuracy");
+    this.sets = listOf(await api.get("/image-sets", { signal: this.signal }));
+    this.chooser = this.setChooser();
+    this.results = h("div", { class: "ps-stack" });
+    this.chosen = h("section", { class: "ps-stack", "aria-live": "off" });
+    this.show(h("div", { class: "ps-stack" }, this.chooser, this.results, this.chosen));
+    await this.load();
+    if (param("run")) await this.openRun(param("run"), false);
+  }
+
+  setChooser() {
+    const choices = [h("option", { value: "" }, "All image sets"), ...this.sets.map((set) => h("option", { value: set.id }, set.name))];
+    const select = h("select", { id: uid("set") }, choices);
+    select.value = param("images") || "";
+    select.addEventListener("change", () => {
+      setParam("images", select.value);
+      this.load();
+    });
+    const group = uid("metric");
+    const radio = (metric) =>
+      h(
+        "label",
+        { class: "ps-radio" },
+        h("input", { type: "radio", name: group, value: metric.name, checked: metric === this.metric, onchange: () => this.chooseMetric(metric) }),
+        metric.title,
+      );
+    const metrics = h("fieldset", {}, h("legend", {}, "Shown in the plot"), h("div", { class: "ps-radios" }, METRICS.map(radio)));
+    return h(
+      "div",
+      { class: "ps-option-grid", hidden: true },
+      h("div", { class: "ps-field" }, h("label", { for: select.id }, "Image set"), select),
+      metrics,
+    );
+  }
+
+  async load() {
+    const set = param("images");
+    try {
+      this.answer = await api.get(`/runs/comparison${set ? `?image_set=${encodeURIComponent(set)}` : ""}`, { signal: this.signal });
+    } catch (error) {
+      return this.results.replaceChildren(errorNotice(error, () => this.load()));
+    }
+    this.draw();
+  }
+
+  chooseMetric(metric) {
+    this.metric = metric;
+    setParam("metric", metric.name);
+    this.draw();
+  }
+
+  draw() {
+    const { groups, notes } = this.answer;
+    this.chooser.hidden = !groups.length && !param("images");
+    if (!groups.length) return this.results.replaceChildren(nothingYet(notes));
+    this.results.replaceChildren(
+      ...groups.map((group) => this.groupCard(group)),
+      notes?.length ? h("div", { class: "ps-notice" }, h("h3", {}, "What is not compared"), h("ul", {}, notes.map((note) => h("li", {}, note)))) : "",
+      h("p", { class: "ps-hint" }, "Research use only. Not for use in diagnostic procedures."),
+    );
+  }
+
+  groupCard(group) {
+    const shots = group.shots === null ? "all training images" : count(group.shots, "shot");
+    const title = `${group.image_set.name}, ${shots} per class`;
+    const plot = h("ps-plot", {});
+    plot.content = this.plotOf(group, title);
+    return h(
+      "section",
+      { class: "ps-card" },
+      h("h2", {}, title),
+      h("p", { class: "ps-soft" }, `Encoder: ${group.backbone}.${group.n_test ? ` ${group.n_test} test images.` : ""} ${bestSentence(group)}`),
+      plot,
+      this.table(group, title),
+      (group.notes || []).map((note) => h("p", { class: "ps-hint" }, note)),
+    );
+  }
+
+  plotOf(group, title) {
+    const metric = this.metric;
+    const known = group.rows.filter((row) => Number.isFinite(row.metrics[metric.name]?.mean));
+    const ordered = [...known].sort((a, b) => (metric.higher ? 1 : -1) * (b.metrics[metric.name].mean - a.metrics[metric.name].mean));
+    const rows = ordered.map((row) => {
+      const value = row.metrics[metric.name];
+      return {
+        label: rowName(row),
+        note: `${metricText(metric, value.mean)}, ${count(row.n_seeds, "seed")}`,
+        mean: value.mean,
+        low: value.low,
+        high: value.high,
+        reference: row.method === "zero_shot",
+      };
+    });
+    const ends = rows.flatMap((row) => [row.mean, row.low, row.high]).filter(Number.isFinite);
+    const low = Math.min(0, ...ends);
+    const high = metric.name === "ece" ? Math.min(1, Math.max(0.2, ...ends)) : 1;
+    const sentence = plotSentence(metric, rows);
+    return {
+      title: `${metric.title}: mean and 95 % interval over seeds`,
+      sentence,
+      draw: (width) =>
+        forestPlot({
+          width,
+          rows,
+          low,
+          high,
+          sentence,
+          axis: `${metric.title} (${metric.higher ? "right is better" : "left is better"})`,
+          format: (value) => (metric.percent ? percent(value, 0) : String(Number(value.toFixed(2)))),
+        }),
+      columns: ["Method", "Mean", "Low", "High", "Seeds"],
+      rows: ordered.map((row) => {
+        const value = row.metrics[metric.name];
+        return [rowName(row), ...[value.mean, value.low, value.high].map((number) => metricText(metric, number)), row.n_seeds];
+      }),
+      csvRows: ordered.map((row) => {
+        const value = row.metrics[metric.name];
+        return [rowName(row), value.mean, value.low, value.high, row.n_seeds];
+      }),
+      file: fileName(title, metric.name),
+    };
+  }
+
+  table(group, title) {
+    const head = ["Method", ...METRICS.map((metric) => metric.title), "Time"];
+    const mark = (name, index) => h("th", { scope: "col", class: index ? "ps-number" : "", title: METRICS[index - 1]?.help || null }, name);
+    const help = METRICS.map((metric) => h("li", {}, h("strong", {}, `${metric.title}: `), metric.help));
+    return h(
+      "div",
+      { class: "ps-stack-s" },
+      h(
+        "div",
+        { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": `Table of ${title}` },
+        h("table", { class: "ps-table ps-compare" }, h("thead", {}, h("tr", {}, head.map(mark))), h("tbody", {}, group.rows.map((row) => this.row(row)))),
+      ),
+      h(
+        "div",
+        { class: "ps-plot-tools" },
+        h("details", { class: "ps-unfold" }, h("summary", {}, "What the numbers mean"), h("ul", { class: "ps-soft" }, help)),
+        button("Download CSV", () => saveCsv(csvOf(group, title)), "quiet ps-button-small"),
+      ),
+    );
+  }
+
+  row(row) {
+    if (row.missing) {
+      const train = h("a", { href: linkTo("/train", { method: "zero_shot", images: param("images") }) }, "Run it");
+      return h("tr", { class: "ps-missing" }, h("th", { scope: "row" }, "Zero-shot"), h("td", { colspan: String(METRICS.length + 1) }, "Not run yet, so there is no baseline. ", train));
+    }
+    const cell = (metric) => {
+      const value = row.metrics[metric.name] || {};
+      const interval = Number.isFinite(value.low) && h("span", { class: "ps-interval" }, `${bare(metric, value.low)} to ${bare(metric, value.high)}`);
+      return h("td", { class: "ps-number" }, h("span", {}, metricText(metric, value.mean)), interval);
+    };
+    const baseline = row.method === "zero_shot";
+    return h(
+      "tr",
+      { class: baseline ? "ps-baseline" : "" },
+      h(
+        "th",
+        { scope: "row" },
+        h("span", { class: "ps-row-name" }, rowName(row), baseline && chip("Baseline, untrained", "info")),
+        h("span", { class: "ps-run-buttons" }, "Details of seed", row.run_ids.map((id, index) => this.runButton(row, id, index))),
+        row.note && h("small", { class: "ps-hint" }, row.note),
+      ),
+      METRICS.map(cell),
+      h("td", { class: "ps-number" }, duration(row.seconds) || "–"),
+    );
+  }
+
+  runButton(row, id, index) {
+    const made = button(String(row.seeds[index]), () => this.openRun(id, true), "quiet ps-button-small");
+    made.setAttribute("aria-label", `Details of ${rowName(row)}, seed ${row.seeds[index]}`);
+    return made;
+  }
+
+  async openRun(id, focus) {
+    setParam("run", id);
+    this.chosen.replaceChildren(busy("Loading the run …"));
+    try {
+      const run = await api.get(`/runs/${encodeURIComponent(id)}`, { signal: this.signal });
+      this.chosen.replaceChildren(...runDetails(run));
+    } catch (error) {
+      this.chosen.replaceChildren(errorNotice(error, () => this.openRun(id, focus)));
+    }
+    if (!focus) return;
+    const heading = this.chosen.querySelector("h2");
+    heading?.focus({ preventScroll: true });
+    this.chosen.scrollIntoView({ block: "start" });
+  }
+}
+
+function rowName(row) {
+  return row.variant && row.variant !== "default" ? `${row.method_title} (${row.variant})` : row.method_title;
+}
+
+/** A number without its unit, for the second line of a cell. */
+function bare(metric, value) {
+  return metric.percent ? (100 * value).toFixed(1) : value.toFixed(3);
+}
+
+function bestSentence(group) {
+  const known = group.rows.filter((row) => !row.missing && Number.isFinite(row.mean));
+  if (known.length < 2) return "";
+  const [first, second] = [...known].sort((a, b) => b.mean - a.mean);
+  const names = `${rowName(first)} has the highest balanced accuracy (${percent(first.mean)})`;
+  if (![first.low, second.high].every(Number.isFinite)) return `${names}; with single seeds this says little.`;
+  return first.low > second.high ? `${names}, and its interval lies above all others.` : `${names}; its interval overlaps that of ${rowName(second)}.`;
+}
+
+function plotSentence(metric, rows) {
+  if (!rows.length) return `No run has a value of ${metric.title}.`;
+  const best = rows[0];
+  const base = rows.find((row) => row.reference);
+  const against = base && base !== best ? ` Zero-shot, the dashed line, is at ${metricText(metric, base.mean)}.` : "";
+  return `${metric.help} Best: ${best.label}, ${metricText(metric, best.mean)}.${against}`;
+}
+
+function csvOf(group, title) {
+  const numbers = METRICS.flatMap((metric) => [metric.name, `${metric.name}_low`, `${metric.name}_high`]);
+  return {
+    columns: ["method", "variant", "image_set", "backbone", "shots", "n_seeds", "seeds", "n_test", ...numbers, "seconds"],
+    rows: group.rows
+      .filter((row) => !row.missing)
+      .map((row) => [
+        row.method,
+        row.variant,
+        group.image_set.name,
+        group.backbone,
+        group.shots ?? "all",
+        row.n_seeds,
+        row.seeds.join(" "),
+        row.n_test,
+        ...METRICS.flatMap((metric) => ["mean", "low", "high"].map((end) => row.metrics[metric.name]?.[end])),
+        row.seconds,
+      ]),
+    file: fileName("comparison", title),
+  };
+}
+
+function nothingYet(notes) {
+  return empty(
+    "Nothing to compare yet",
+    "When a training is done, its result appears here beside zero-shot, the encoder without any training.",
+    notes?.length && h("ul", { class: "ps-soft" }, notes.map((note) => h("li", {}, note))),
+    link("Start a training", "/train", "main"),
+  );
+}
+
+// one run -----------------------------------------------------------------------------------------------------
+
+function runDetails(run) {
+  const facts = [
+    ["Images", `${run.n_train} to train, ${run.n_val} to tune, ${run.n_test} to test`],
+    ["Descriptions", textOf(run.descriptions)],
+    ["Learned numbers", run.trainable_parameters?.toLocaleString("en")],
+    ["Training took", duration(run.seconds)],
+    ["Encoder", run.backbone],
+  ].filter(([, value]) => value);
+  const loss = (run.epoch_metrics || []).length > 1 && h("ps-plot", {});
+  if (loss) loss.content = lossPlot(run.epoch_metrics, run.epochs, run.name);
+  return [
+    h("h2", { tabindex: "-1", id: "ps-run-title" }, run.name || run.method_title),
+    h(
+      "div",
+      { class: "ps-card" },
+      h("dl", { class: "ps-factlist" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+      (run.notes || []).map((note) => h("p", { class: "ps-notice" }, note)),
+      h(
+        "div",
+        { class: "ps-actions" },
+        run.model_id && link("Classify images", linkTo("/classify", { model: run.model_id }), "small"),
+        run.model_id && link("Look at attention", linkTo("/attention", { model: run.model_id }), "small"),
+      ),
+    ),
+    h(
+      "div",
+      { class: "ps-pair" },
+      run.confusion && h("div", { class: "ps-card" }, confusionTable(run)),
+      run.per_class && h("div", { class: "ps-card" }, perClass(run)),
+    ),
+    loss && h("div", { class: "ps-card" }, loss),
+  ].filter(Boolean);
+}
+
+function textOf(value) {
+  return value && typeof value === "object" ? value.source || value.name || "" : value || "";
+}
+
+function classesOf(run) {
+  return run.classes || (run.per_class || []).map((row) => row.class);
+}
+
+/** Counts by true class (rows) and answer (columns): the shade is the share of its row, the number says the count. */
+function confusionTable(run) {
+  const classes = classesOf(run);
+  const columns = ["True class", ...classes];
+  const cell = (value, row, index) => {
+    const share = value / (row.reduce((sum, one) => sum + one, 0) || 1);
+    const place = 0.08 + 0.92 * share;
+    const style = { background: cssColour("cividis", place), color: inkOn(colourAt("cividis", place)) };
+    return h("td", { class: `ps-cell ${index ? "" : "ps-cell-right"}`, style }, String(value));
+  };
+  const line = (row, at) => h("tr", {}, h("th", { scope: "row" }, classes[at]), row.map((value, index) => cell(value, row, index === at ? 0 : 1)));
+  const wrong = run.confusion.flatMap((row, at) => row.map((value, index) => ({ value, from: classes[at], to: classes[index], same: at === index })));
+  const worst = wrong.filter((one) => !one.same && one.value).sort((a, b) => b.value - a.value)[0];
+  const sentence = worst ? `Most common mistake: '${worst.from}' taken for '${worst.to}', ${count(worst.value, "image")}.` : "No test image was misclassified.";
+  return [
+    h("h3", {}, "Confusion matrix"),
+    h(
+      "div",
+      { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": "Confusion matrix" },
+      h(
+        "table",
+        { class: "ps-table ps-confusion" },
+        h("caption", {}, "Rows: true class. Columns: what the model said. Brighter: a larger share of the row; outlined: correct."),
+        h("thead", {}, h("tr", {}, columns.map((name, index) => h("th", { scope: "col", class: index ? "ps-cell" : "" }, index ? shorten(name, 18) : name)))),
+        h("tbody", {}, run.confusion.map(line)),
+      ),
+    ),
+    h("p", {}, sentence),
+    button(
+      "Download CSV",
+      () => saveCsv({ columns, rows: run.confusion.map((row, at) => [classes[at], ...row]), file: fileName(run.name, "confusion") }),
+      "quiet ps-button-small",
+    ),
+  ];
+}
+
+function perClass(run) {
+  const percentOrDash = (value) => (Number.isFinite(value) ? percent(value) : "–");
+  const columns = ["Class", "Test images", "Recall", "Precision", "F1", "AUROC"];
+  const rows = run.per_class.map((row) => [
+    row.class,
+    row.n,
+    percentOrDash(row.recall),
+    percentOrDash(row.precision),
+    percentOrDash(row.f1),
+    Number.isFinite(row.auroc) ? row.auroc.toFixed(3) : "–",
+  ]);
+  const csvRows = run.per_class.map((row) => [row.class, row.n, row.recall, row.precision, row.f1, row.auroc]);
+  const hint = "Recall: share of the class that was found. Precision: share of answers with this class that were right.";
+  return [
+    h("h3", {}, "Per class"),
+    h("div", { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": "Per class" }, dataTable(columns, rows, hint)),
+    button("Download CSV", () => saveCsv({ columns, rows, csvRows, file: fileName(run.name, "per-class") }), "quiet ps-button-small"),
+  ];
+}
+
+define("ps-compare", Compare);

@@ -1,0 +1,234 @@
+/**
+ * <ps-jobs>: every job with its state, attempts and log; cancel, try again. `?id=JOB` opens one.
+ *
+ * Refreshes by itself while something waits or runs, and slowly otherwise: somebody else may start a job.
+ */
+
+import { announce, api, button, busy, define, duration, empty, errorNotice, h, link, listOf, moment, param, percent, PsElement, setParam } from "./core.js";
+import { confirmDialog, follow, linkTo, uid } from "./follow.js";
+import { failureText, isActive, stageWord, stateChip, stateSentence } from "./job-words.js";
+import "./job-monitor.js";
+
+const BUSY_MS = 1500;
+const IDLE_FACTOR = 4;
+const SHOWN = 100;
+const FILTERS = [
+  ["", "All"],
+  ["active", "Running and waiting"],
+  ["succeeded", "Done"],
+  ["failed", "Failed"],
+  ["cancelled", "Cancelled"],
+];
+
+class Jobs extends PsElement {
+  start() {
+    this.turn = 0;
+    this.filter = "";
+    this.states = new Map();
+    this.show(busy());
+    follow(this, BUSY_MS, () => this.refresh(), (error) => this.showTrouble(error));
+  }
+
+  async refresh() {
+    this.turn += 1;
+    const idle = this.jobs && !this.jobs.some(isActive);
+    if (idle && this.turn % IDLE_FACTOR) return true;
+    this.jobs = listOf(await api.get(`/jobs?limit=${SHOWN}`, { signal: this.signal }));
+    this.trouble?.replaceChildren();
+    this.announceChanges();
+    if (!this.jobs.length) this.showEmpty();
+    else this.showTable();
+    return true;
+  }
+
+  showTrouble(error) {
+    if (this.trouble) this.trouble.replaceChildren(errorNotice(error));
+    else this.fail(error);
+  }
+
+  announceChanges() {
+    for (const job of this.jobs) {
+      const before = this.states.get(job.id);
+      if (before && before !== job.state) announce(stateSentence(job), { urgent: job.state === "failed" });
+      this.states.set(job.id, job.state);
+    }
+  }
+
+  showEmpty() {
+    this.body = null;
+    this.show(
+      empty(
+        "No jobs yet",
+        "Each training you start becomes a job. It appears here with its progress, and stays here with its log when it is done.",
+        link("Start a training", "/train", "main"),
+      ),
+    );
+  }
+
+  build() {
+    this.trouble = h("div");
+    this.body = h("tbody");
+    this.chosen = h("div");
+    this.count = h("p", { class: "ps-soft", role: "status" });
+    const group = uid("state");
+    const filter = ([value, words]) =>
+      h(
+        "label",
+        { class: "ps-radio" },
+        h("input", { type: "radio", name: group, value, checked: value === this.filter, onchange: () => this.choose(value) }),
+        words,
+      );
+    const head = ["Job", "State", "Progress", "Started", "Took", "Attempts", "Actions"];
+    this.show(
+      h(
+        "div",
+        { class: "ps-stack" },
+        this.trouble,
+        this.chosen,
+        h("fieldset", {}, h("legend", {}, "Show"), h("div", { class: "ps-radios" }, FILTERS.map(filter))),
+        h(
+          "div",
+          { class: "ps-table-scroll ps-card", tabindex: "0", role: "region", "aria-label": "Jobs, newest first" },
+          this.count,
+          h(
+            "table",
+            { class: "ps-table ps-cards-when-narrow" },
+            h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))),
+            this.body,
+          ),
+        ),
+      ),
+    );
+    if (param("id")) this.open(param("id"));
+  }
+
+  choose(value) {
+    this.filter = value;
+    this.showTable();
+  }
+
+  showTable() {
+    if (!this.body) this.build();
+    const fits = (job) => !this.filter || (this.filter === "active" ? isActive(job) : job.state === this.filter);
+    const rows = this.jobs.filter(fits);
+    this.count.textContent = rows.length ? `${rows.length} of ${this.jobs.length} jobs, newest first` : "No job in this state.";
+    // The focus is in a row that is about to be drawn anew: put it back on the same button.
+    const held = this.body.contains(document.activeElement) && document.activeElement.dataset.key;
+    this.body.replaceChildren(...rows.map((job) => this.row(job)));
+    if (held) this.body.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+  }
+
+  row(job) {
+    const cell = (name, ...content) => h("td", { "data-label": name }, content);
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, this.rowButton(job, job.label || job.id, () => this.open(job.id))),
+      cell("State", stateChip(job.state)),
+      cell("Progress", progressOf(job)),
+      cell("Started", moment(job.started_at) || "–"),
+      cell("Took", timeTaken(job)),
+      cell("Attempts", String((job.attempts || []).length)),
+      cell("Actions", h("div", { class: "ps-actions" }, this.actions(job))),
+    );
+  }
+
+  rowButton(job, words, act, kind = "quiet ps-button-small ps-button-text") {
+    const made = button(words, act, kind);
+    made.dataset.key = `${job.id} ${words}`;
+    return made;
+  }
+
+  actions(job) {
+    const small = (words, act) => this.rowButton(job, words, act, "small");
+    if (isActive(job)) return [small("Cancel", () => this.cancel(job))];
+    if (job.state === "succeeded") return [];
+    return [small("Try again", () => this.act(job, "retry"))];
+  }
+
+  async cancel(job) {
+    const sure = await confirmDialog({
+      title: "Cancel this job?",
+      text: `${job.label || "The job"} stops and gives no model. You can start it again later.`,
+      yes: "Cancel the job",
+      no: "Let it run",
+    });
+    if (sure) await this.act(job, "cancel");
+  }
+
+  async act(job, what) {
+    try {
+      await api.post(`/jobs/${encodeURIComponent(job.id)}/${what}`);
+      this.jobs = null;
+      await this.refresh();
+    } catch (error) {
+      this.showTrouble(error);
+    }
+  }
+
+  async open(id) {
+    setParam("id", id);
+    const log = h("pre", { class: "ps-log", tabindex: "0", "aria-label": "Log" }, "Loading …");
+    const close = button("Close", () => this.close(), "quiet ps-button-small");
+    const title = h("h2", { tabindex: "-1" }, "One job");
+    const monitor = h("ps-job-monitor", { "job-id": id });
+    const attempts = h("div");
+    const details = h("details", { class: "ps-unfold" }, h("summary", {}, "Log and attempts"), h("div", { class: "ps-stack-s" }, attempts, log));
+    details.addEventListener("toggle", () => details.open && this.showLog(id, log, attempts));
+    this.chosen.replaceChildren(
+      h("section", { class: "ps-stack-s" }, h("div", { class: "ps-row-between" }, title, close), monitor, details),
+    );
+    title.focus({ preventScroll: true });
+    this.chosen.scrollIntoView({ block: "nearest" });
+  }
+
+  async showLog(id, log, attempts) {
+    try {
+      const [job, answer] = await Promise.all([
+        api.get(`/jobs/${encodeURIComponent(id)}`),
+        api.get(`/jobs/${encodeURIComponent(id)}/log`),
+      ]);
+      log.textContent = logText(answer) || "Nothing was written yet.";
+      attempts.replaceChildren(h("ul", { class: "ps-queue" }, (job.attempts || []).map(attemptLine)));
+    } catch (error) {
+      log.textContent = error.message;
+    }
+  }
+
+  close() {
+    setParam("id", null);
+    this.chosen.replaceChildren();
+  }
+}
+
+function logText(answer) {
+  const log = answer?.log ?? answer;
+  return Array.isArray(log) ? log.join("\n") : String(log ?? "");
+}
+
+function attemptLine(attempt) {
+  const reason = failureText(attempt.error);
+  return h("li", {}, `Attempt ${attempt.number}`, stateChip(attempt.state), moment(attempt.started_at), reason && h("span", {}, reason));
+}
+
+function progressOf(job) {
+  if (job.state === "running") {
+    const share = job.total ? job.done / job.total : null;
+    const words = job.stage === "training" && job.epochs ? `Epoch ${job.epoch ?? 0} of ${job.epochs}` : stageWord(job.stage);
+    const left = Number.isFinite(job.seconds_left) ? `, about ${duration(job.seconds_left)} left` : "";
+    const bar = h("progress", { max: 1, value: share ?? 0, "aria-label": `Progress of ${job.label}` });
+    return h("div", {}, bar, h("small", { class: "ps-hint" }, `${words || "Starting"}${left}${share === null ? "" : ` (${percent(share, 0)})`}`));
+  }
+  if (job.state === "queued") return job.queue_position ? `Number ${job.queue_position} in the queue` : "Next";
+  if (job.state === "failed") return h("span", { class: "ps-break" }, failureText(job.error) || "Ended without a message.");
+  return job.epochs ? `${job.epoch ?? job.epochs} of ${job.epochs} epochs` : "–";
+}
+
+function timeTaken(job) {
+  if (!job.started_at) return "–";
+  const end = job.finished_at ? new Date(job.finished_at) : new Date();
+  const seconds = (end - new Date(job.started_at)) / 1000;
+  return job.finished_at && seconds >= 0 ? duration(seconds) : "–";
+}
+
+define("ps-jobs", Jobs);

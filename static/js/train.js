@@ -1,0 +1,492 @@
+/**
+ * <ps-train>: choose images, method and settings; start jobs; watch them.
+ *
+ * Nothing is kept here that matters: jobs live on the server, so the page can be closed at any time. `?images=ID`
+ * chooses a set, `?method=NAME` a method, `?id=JOB` shows one job on top.
+ */
+
+import { announce, api, busy, button, chip, define, duration, empty, errorNotice, h, link, listOf, param, PsElement, setParam } from "./core.js";
+import { classBars, classSummary } from "./class-bars.js";
+import { follow, linkTo, uid } from "./follow.js";
+import { isActive, stateChip } from "./job-words.js";
+import "./job-monitor.js";
+import "./method-form.js";
+
+const QUICK = [
+  ["coop", "Quick"],
+  ["biomed_dpt", "With texts"],
+  ["linear_probe", "Baseline"],
+];
+const SHOTS = [1, 2, 4, 8, 16];
+const QUEUE_POLL_MS = 2000;
+const SHOWN_FINISHED = 1;
+
+class TrainPage extends PsElement {
+  async start() {
+    this.monitors = new Map();
+    this.show(busy());
+    [this.sets, this.methods, this.backbones] = await Promise.all(
+      ["/image-sets", "/methods", "/backbones"].map(async (path) => listOf(await api.get(path, { signal: this.signal }))),
+    );
+    this.form = h("form", { class: "ps-stack", novalidate: true, "aria-label": "New training" });
+    this.form.addEventListener("submit", (event) => this.begin(event));
+    this.form.addEventListener("change", () => this.refreshSummary());
+    this.live = h("section", { class: "ps-stack ps-live", hidden: true, "aria-labelledby": "ps-live-title" });
+    this.show(h("div", { class: "ps-stack" }, this.form, this.live));
+    if (this.sets.length) await this.prepare();
+    else this.form.replaceChildren(noImages());
+    follow(this, QUEUE_POLL_MS, () => this.refreshJobs());
+  }
+
+  async prepare() {
+    this.build();
+    await this.chooseSet(this.sets.find((set) => set.id === param("images")) || this.sets[0]);
+    const named = (name) => this.methods.find((method) => method.name === name);
+    await this.chooseMethod(named(param("method")) || named("coop") || this.methods[0]);
+  }
+
+  // the form ----------------------------------------------------------------------------------------------------
+
+  build() {
+    this.shots = h("div", { class: "ps-radios" });
+    this.shotsHelp = h("small", { class: "ps-hint" });
+    this.seeds = h("input", { type: "text", id: uid("seeds"), value: "1", inputmode: "numeric", autocomplete: "off" });
+    this.seedsProblem = h("p", { class: "ps-field-problem", role: "alert" });
+    this.baseline = h("input", { type: "checkbox", id: uid("baseline"), checked: true });
+    this.baselineBox = h("div", { class: "ps-field" });
+    this.texts = h("fieldset", { class: "ps-card ps-part" });
+    this.methodForm = h("ps-method-form");
+    this.methodName = h("p", { class: "ps-hint" });
+    this.variants = h("div");
+    this.summary = h("p", { class: "ps-soft", role: "status" });
+    this.problem = h("div", { class: "ps-form-problem" });
+    this.startButton = h("button", { type: "submit", class: "ps-button ps-button-main" }, "Start training");
+    this.form.replaceChildren(
+      step("1", "Images", this.setPicker()),
+      step("2", "Method", this.methodPicker()),
+      step("3", "Examples and repeats", this.repeatPicker()),
+      this.texts,
+      h(
+        "details",
+        { class: "ps-card ps-part ps-unfold" },
+        h("summary", {}, "Settings of this method"),
+        this.methodName,
+        this.backbonePicker(),
+        this.variants,
+        this.methodForm,
+      ),
+      h("div", { class: "ps-start-bar" }, this.problem, h("div", { class: "ps-actions" }, this.startButton, this.summary)),
+    );
+  }
+
+  setPicker() {
+    const group = uid("set");
+    const card = (set) => {
+      const input = h("input", { type: "radio", name: group, value: set.id, class: "ps-choice-radio" });
+      input.addEventListener("change", () => this.chooseSet(set));
+      const drawn = set.drawn && chip("Drawn, not from patients", "info");
+      return h(
+        "label",
+        { class: "ps-choice" },
+        input,
+        h("span", { class: "ps-choice-title" }, set.name),
+        drawn,
+        h("span", { class: "ps-soft" }, classSummary(set)),
+        classBars(set),
+      );
+    };
+    this.setCards = h("div", { class: "ps-choices" }, ...this.sets.map(card));
+    return this.setCards;
+  }
+
+  methodPicker() {
+    const group = uid("method");
+    const quick = QUICK.map(([name, tag]) => [this.methods.find((method) => method.name === name), tag]);
+    const known = quick.filter(([method]) => method);
+    const others = this.methods.filter((method) => !known.some(([one]) => one === method));
+    this.methodGroup = group;
+    return h(
+      "div",
+      { class: "ps-stack-s" },
+      h("div", { class: "ps-choices" }, ...known.map(([method, tag]) => this.methodCard(method, tag))),
+      h(
+        "details",
+        { class: "ps-unfold", open: others.some((method) => method.name === param("method")) },
+        h("summary", {}, `All methods (${others.length} more)`),
+        h("div", { class: "ps-choices" }, ...others.map((method) => this.methodCard(method))),
+      ),
+    );
+  }
+
+  methodCard(method, tag) {
+    const input = h("input", { type: "radio", name: this.methodGroup, value: method.name, class: "ps-choice-radio" });
+    input.addEventListener("change", () => this.chooseMethod(method));
+    return h(
+      "label",
+      { class: "ps-choice" },
+      input,
+      h("span", { class: "ps-choice-title" }, tag ? `${tag}: ${method.title}` : method.title),
+      towers(method),
+      h("span", {}, method.summary),
+      h("span", { class: "ps-soft" }, `Learns: ${method.trains}.`),
+    );
+  }
+
+  repeatPicker() {
+    this.seeds.addEventListener("input", () => this.refreshSummary());
+    const fill = (value) => {
+      this.seeds.value = value;
+      this.refreshSummary();
+    };
+    const quick = (words, value) => button(words, () => fill(value), "quiet ps-button-small");
+    return h(
+      "div",
+      { class: "ps-option-grid" },
+      h("fieldset", { class: "ps-field" }, h("legend", {}, "Training images per class (shots)"), this.shots, this.shotsHelp),
+      h(
+        "div",
+        { class: "ps-field" },
+        h("label", { for: this.seeds.id }, "Seeds"),
+        h("div", { class: "ps-input-line" }, this.seeds, quick("One", "1"), quick("Three", "1-3"), quick("Five", "1-5")),
+        h("small", { class: "ps-hint" }, "A seed decides which images are drawn. One job each; three or more give an interval."),
+        this.seedsProblem,
+      ),
+      this.baselineBox,
+    );
+  }
+
+  backbonePicker() {
+    const group = uid("backbone");
+    this.backbone = (this.backbones.find((one) => one.available) || this.backbones[0])?.name || "embedded";
+    const line = (one) => {
+      const input = h("input", {
+        type: "radio",
+        name: group,
+        value: one.name,
+        checked: one.name === this.backbone,
+        disabled: !one.available,
+      });
+      input.addEventListener("change", () => {
+        this.backbone = one.name;
+        this.chooseMethod(this.method);
+      });
+      const note = one.available ? "" : h("span", { class: "ps-soft" }, ` ${one.note || "not fetched yet"}`);
+      return h("label", { class: "ps-radio" }, input, h("span", {}, one.title || one.name, note));
+    };
+    return h("fieldset", { class: "ps-field" }, h("legend", {}, "Encoder (backbone)"), ...this.backbones.map(line));
+  }
+
+  // choices -----------------------------------------------------------------------------------------------------
+
+  async chooseSet(set) {
+    this.set = set;
+    setParam("images", set.id);
+    for (const input of this.setCards.querySelectorAll("input")) input.checked = input.value === set.id;
+    this.showShots();
+    this.runs = await api.get(`/runs?image_set=${encodeURIComponent(set.id)}`).then(listOf, () => []);
+    this.descriptionSets = await api.get(`/description-sets?image_set=${encodeURIComponent(set.id)}`).then(listOf, () => []);
+    if (this.method) this.showTexts();
+    this.refreshSummary();
+  }
+
+  showShots() {
+    const smallest = this.set.classes.reduce((least, one) => (one.train < least.train ? one : least));
+    const before = this.chosenShots();
+    const group = uid("shots");
+    const allowed = SHOTS.filter((count) => count <= smallest.train);
+    const wanted = before === undefined || (before !== null && !allowed.includes(before)) ? (allowed.at(-1) ?? null) : before;
+    const choice = (value, words) => {
+      const disabled = value !== null && value > smallest.train;
+      const input = h("input", { type: "radio", name: group, value: value ?? "all", disabled, checked: value === wanted });
+      return h("label", { class: "ps-radio" }, input, words);
+    };
+    this.shots.replaceChildren(...SHOTS.map((count) => choice(count, String(count))), choice(null, "all"));
+    const limit = smallest.train < SHOTS.at(-1) ? ` At most ${smallest.train}: the smallest class, '${smallest.name}', has no more.` : "";
+    this.shotsHelp.textContent = `Drawn from the training part; the test part is never touched.${limit}`;
+  }
+
+  chosenShots() {
+    const chosen = this.shots?.querySelector("input:checked")?.value;
+    return chosen === undefined ? undefined : chosen === "all" ? null : Number(chosen);
+  }
+
+  async chooseMethod(method) {
+    this.method = method;
+    setParam("method", method.name);
+    for (const input of this.form.querySelectorAll(`input[name="${this.methodGroup}"]`)) input.checked = input.value === method.name;
+    this.methodName.textContent = `${method.title}. ${method.paper}`;
+    this.startButton.disabled = true;
+    try {
+      const path = `/methods/${encodeURIComponent(method.name)}?backbone=${encodeURIComponent(this.backbone)}`;
+      this.schema = await api.get(path);
+      this.showProblem("");
+    } catch (error) {
+      return this.showProblem(error.message);
+    }
+    this.startButton.disabled = false;
+    this.methodForm.options = this.schema.options.filter((row) => row.name !== "template");
+    this.showVariants();
+    this.showTexts();
+    this.refreshSummary();
+  }
+
+  showVariants() {
+    const names = this.schema.variants || ["default"];
+    this.variant = "default";
+    this.variants.replaceChildren();
+    if (names.length < 2) return;
+    const words = { default: "Ours", paper: "As in the paper", reference: "As in the official code" };
+    const group = uid("variant");
+    const line = (name) => {
+      const input = h("input", { type: "radio", name: group, value: name, checked: name === "default" });
+      input.addEventListener("change", () => (this.variant = name));
+      return h("label", { class: "ps-radio" }, input, words[name] || name);
+    };
+    const ordered = ["default", ...names.filter((name) => name !== "default")];
+    const help = h("small", { class: "ps-hint" }, "Where paper and official code differ from each other. What you change below wins.");
+    this.variants.append(
+      h("fieldset", { class: "ps-field" }, h("legend", {}, "Variant"), h("div", { class: "ps-radios" }, ...ordered.map(line)), help),
+    );
+  }
+
+  showTexts() {
+    const needs = this.method.needs || [];
+    const described = needs.includes("descriptions");
+    this.texts.hidden = !described && !needs.includes("template");
+    const given = this.texts.querySelector("input[data-modality]")?.value;
+    this.modality = h("input", { type: "text", id: uid("modality"), "data-modality": "", value: given ?? this.set.modality ?? "" });
+    const templateRow = this.schema?.options.find((row) => row.name === "template");
+    this.template = h("input", { type: "text", id: uid("template"), value: templateRow?.default ?? "", "data-default": templateRow?.default ?? "" });
+    this.descriptions = described ? this.descriptionSelect() : null;
+    const own = h("a", { href: linkTo("/descriptions", { images: this.set.id }) }, "Write or review descriptions");
+    const choice = ["Template sentences are used unless you choose. ", own];
+    this.texts.replaceChildren(
+      h("legend", { class: "ps-part-title" }, "Texts"),
+      h(
+        "div",
+        { class: "ps-option-grid" },
+        this.descriptions && labelled("Class descriptions", this.descriptions, choice),
+        labelled("Kind of image (modality)", this.modality, "For example: ultrasound, chest X-ray. Goes into the sentences."),
+        labelled("Sentence per class", this.template, "{} takes the class name."),
+      ),
+    );
+  }
+
+  descriptionSelect() {
+    const option = (set, version) => {
+      const words = `${set.name}, version ${version.version} (${version.author || set.source})`;
+      return h("option", { value: `${set.id}|${version.version}` }, words);
+    };
+    const versions = this.descriptionSets.flatMap((set) => [...set.versions].reverse().map((version) => option(set, version)));
+    return h("select", { id: uid("descriptions") }, h("option", { value: "" }, "Template sentences"), ...versions);
+  }
+
+  // summary, estimate, start ---------------------------------------------------------------------------------------
+
+  requests() {
+    const seeds = readSeeds(this.seeds.value);
+    const [descriptionSet, version] = (this.descriptions?.value || "|").split("|");
+    const base = {
+      image_set: this.set.id,
+      backbone: this.backbone,
+      shots: this.chosenShots(),
+      modality: this.modality?.value.trim() || null,
+    };
+    const template = this.template && this.template.value !== this.template.dataset.default ? this.template.value : null;
+    const own = seeds.map((seed) => ({
+      ...base,
+      method: this.method.name,
+      variant: this.variant,
+      seed,
+      options: this.methodForm.values,
+      template: this.texts.hidden ? null : template,
+      description_set: descriptionSet || null,
+      description_version: version ? Number(version) : null,
+    }));
+    const baseline = this.baselineWanted() ? [{ ...base, method: "zero_shot", seed: seeds[0], options: {} }] : [];
+    return [...own, ...baseline];
+  }
+
+  baselineWanted() {
+    return this.method.name !== "zero_shot" && !this.baselineKnown() && this.baseline.checked;
+  }
+
+  baselineKnown() {
+    return (this.runs || []).some(
+      (run) => run.method === "zero_shot" && run.state === "succeeded" && run.backbone === this.backbone && run.shots === this.chosenShots(),
+    );
+  }
+
+  showBaseline() {
+    const possible = this.methods.some((method) => method.name === "zero_shot") && this.method?.name !== "zero_shot";
+    this.baselineBox.hidden = !possible;
+    if (this.baselineKnown()) {
+      this.baselineBox.replaceChildren(h("p", { class: "ps-soft" }, "✓ Zero-shot has already run on these images with these shots."));
+    } else {
+      this.baselineBox.replaceChildren(
+        h("div", { class: "ps-check" }, this.baseline, h("label", { for: this.baseline.id }, "Also run zero-shot as baseline")),
+        h("small", { class: "ps-hint" }, "What the encoder does without any training: the line every method must beat. Takes seconds."),
+      );
+    }
+  }
+
+  refreshSummary() {
+    if (!this.method || !this.set) return;
+    this.showBaseline();
+    const problem = seedProblem(this.seeds.value);
+    this.seedsProblem.textContent = problem;
+    if (problem) return;
+    clearTimeout(this.estimating);
+    this.estimating = setTimeout(() => this.estimate(), 400);
+  }
+
+  async estimate() {
+    if (this.methodForm.problems.length) return;
+    const requests = this.requests();
+    const jobs = requests.length === 1 ? "1 job" : `${requests.length} jobs`;
+    try {
+      const each = await api.post("/jobs/estimate", requests[0]);
+      const time = Number.isFinite(each.seconds) ? `, about ${duration(each.seconds * (requests.length - (this.baselineWanted() ? 1 : 0)))}` : "";
+      const images = `${each.n_train} images to train, ${each.n_val} to tune, ${each.n_test} to test`;
+      this.summary.textContent = `${jobs}${time}; ${images}. ${(each.notes || []).join(" ")}`;
+    } catch {
+      this.summary.textContent = `${jobs}.`; // the estimate is a courtesy: starting answers with the real problem
+    }
+  }
+
+  async begin(event) {
+    event.preventDefault();
+    const problems = [seedProblem(this.seeds.value), ...this.methodForm.problems].filter(Boolean);
+    if (problems.length) return this.showProblem(problems.join(" "));
+    this.startButton.disabled = true;
+    this.showProblem("");
+    try {
+      // One request for all: if one of them is wrong, none is queued.
+      await this.showStarted(listOf(await api.post("/jobs", { requests: this.requests() })));
+    } catch (error) {
+      const option = /^'(\w+)'/.exec(error.message)?.[1];
+      if (option) this.methodForm.showServerProblem(option, error.message);
+      this.showProblem(error.message);
+    } finally {
+      this.startButton.disabled = false;
+    }
+  }
+
+  async showStarted(jobs) {
+    setParam("id", jobs[0].id);
+    announce(jobs.length === 1 ? "Training is queued." : `${jobs.length} jobs are queued.`);
+    await this.refreshJobs();
+    this.live.scrollIntoView({ block: "start" });
+    this.live.querySelector("h2")?.focus({ preventScroll: true });
+  }
+
+  showProblem(sentence) {
+    this.problem.replaceChildren(sentence ? errorNotice(new Error(sentence)) : "");
+  }
+
+  // queue and live view ---------------------------------------------------------------------------------------------
+
+  async refreshJobs() {
+    const jobs = listOf(await api.get("/jobs?limit=30"));
+    const wanted = param("id");
+    const active = jobs.filter(isActive);
+    const running = active.filter((job) => job.state === "running");
+    const chosen = jobs.find((job) => job.id === wanted);
+    const recent = jobs.filter((job) => !isActive(job)).slice(0, SHOWN_FINISHED);
+    this.activeCount = active.length;
+    const shown = [...new Set([chosen, ...running, ...(running.length ? [] : active.slice(0, 1)), ...(chosen || active.length ? [] : recent)])].filter(Boolean);
+    this.showLive(shown, active.filter((job) => !shown.includes(job)), jobs.length);
+    return true;
+  }
+
+  showLive(shown, waiting, total) {
+    if (!this.live.firstChild) this.buildLive();
+    this.live.hidden = !total;
+    const heading = this.activeCount ? "Training now" : "Last training";
+    if (this.liveTitle.textContent !== heading) this.liveTitle.textContent = heading;
+    for (const [id, monitor] of this.monitors) {
+      if (shown.some((job) => job.id === id)) continue;
+      monitor.remove();
+      this.monitors.delete(id);
+    }
+    for (const job of shown) {
+      if (this.monitors.has(job.id)) continue;
+      const monitor = h("ps-job-monitor", { "job-id": job.id });
+      this.monitors.set(job.id, monitor);
+      this.liveJobs.append(monitor);
+    }
+    const key = waiting.map((job) => job.id).join();
+    if (key === this.waitingKey) return;
+    this.waitingKey = key;
+    this.waiting.replaceChildren(
+      waiting.length ? h("h3", {}, "Waiting") : "",
+      h("ul", { class: "ps-queue" }, ...waiting.map((job) => h("li", {}, stateChip(job.state), h("a", { href: linkTo("/train", { id: job.id }) }, job.label || job.id)))),
+    );
+  }
+
+  buildLive() {
+    this.liveTitle = h("h2", { id: "ps-live-title", tabindex: "-1" });
+    this.liveJobs = h("div", { class: "ps-stack" });
+    this.waiting = h("div");
+    this.live.replaceChildren(
+      h("div", { class: "ps-row-between" }, this.liveTitle, h("a", { href: linkTo("/jobs") }, "All jobs")),
+      this.liveJobs,
+      this.waiting,
+    );
+  }
+}
+
+function step(number, title, body) {
+  return h("fieldset", { class: "ps-card ps-part" }, h("legend", { class: "ps-part-title" }, h("span", { class: "ps-part-number", "aria-hidden": "true" }, number), ` ${title}`), body);
+}
+
+function labelled(words, input, help) {
+  const helpLine = h("small", { class: "ps-hint", id: `${input.id}-help` }, help);
+  input.setAttribute("aria-describedby", helpLine.id);
+  return h("div", { class: "ps-field" }, h("label", { for: input.id }, words), input, helpLine);
+}
+
+/** What is trained, as a small picture: two towers, the learned parts filled. The words beside it say the same. */
+function towers(method) {
+  const text = /text|token|context|prompt|word/i.test(method.trains) && method.trains !== "nothing";
+  const image = method.image_path === "trained";
+  const fixed = method.image_path === "prompted";
+  const head = !text && !image && method.trains !== "nothing";
+  const box = (words, learned, mark = "") => h("span", { class: `ps-tower ${learned ? "ps-learned" : ""} ${mark}` }, words);
+  return h(
+    "span",
+    { class: "ps-towers", "aria-hidden": "true" },
+    box(fixed ? "image + 0" : "image", image, fixed ? "ps-steered" : ""),
+    box("text", text),
+    head ? box("head", true) : null,
+  );
+}
+
+function noImages() {
+  return empty(
+    "No images yet",
+    "Training needs a set of labelled images. Add your own, or try the drawn demo set first.",
+    h("div", { class: "ps-actions" }, link("Add images", "/image-sets", "main"), link("Try the demo set", "/")),
+  );
+}
+
+/** "1, 2, 5-7" as [1, 2, 5, 6, 7]. */
+export function readSeeds(text) {
+  const seeds = new Set();
+  for (const part of text.split(/[\s,;]+/).filter(Boolean)) {
+    const range = /^(\d+)(?:-(\d+))?$/.exec(part);
+    if (!range) return [];
+    const [first, last] = [Number(range[1]), Number(range[2] ?? range[1])];
+    if (last < first || last - first > 99) return [];
+    for (let seed = first; seed <= last; seed += 1) seeds.add(seed);
+  }
+  return [...seeds];
+}
+
+export function seedProblem(text) {
+  const seeds = readSeeds(text);
+  if (!seeds.length) return `Seeds are whole numbers such as "1", "1, 2, 3" or "1-5"; found "${text}".`;
+  return seeds.length > 20 ? `At most 20 seeds at once; found ${seeds.length}.` : "";
+}
+
+define("ps-train", TrainPage);
