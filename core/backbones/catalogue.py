@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from core.errors import NotFound, Unavailable
 from core.settings import Settings
@@ -34,6 +36,11 @@ class Entry:
     hub: str | None = None
     text_kind: str | None = None
     supported: bool = True
+
+    @property
+    def lasting_name(self) -> str:
+        """What loads it again: its own name, or `hf-hub:` and the hub's where it has none of its own."""
+        return self.name if self.name in catalogue() else f"{HUB_PREFIX}{self.hub}"
 
 
 @cache
@@ -99,7 +106,7 @@ def find_folder(name_or_path: str, home: Path) -> tuple[str, Path]:
             f"nothing is in {folder}",
             f"Run `promptoscope backbones fetch {name_or_path}` on a machine with network, or copy that folder here.",
         )
-    return (entry.name if entry.name in catalogue() else name_or_path), folder
+    return entry.lasting_name, folder
 
 
 def _given_folder(path: Path) -> tuple[str, Path]:
@@ -110,3 +117,51 @@ def _given_folder(path: Path) -> tuple[str, Path]:
             "Give a folder in open_clip's format.",
         )
     return f"{FOLDER_PREFIX}{path}", path
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What `backbones fetch` wrote down about a folder; empty where it did not write it."""
+    try:
+        found = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def list_backbones(home: Path | None = None) -> list[dict[str, Any]]:
+    """Every known backbone, and every other that has been fetched: JSON-ready, without loading any.
+
+    Keys: name, title, available, supported, path (None unless available), checksum, licence, hub, text_kind,
+    image_width, text_width, joint_width, patch_grid, context_length (None where not known yet), note.
+    """
+    home = default_home(home)
+    return [_listed(entry, _folder_of(entry, home)) for entry in [*catalogue().values(), *_fetched_by_hub_name(home)]]
+
+
+def _folder_of(entry: Entry, home: Path) -> Path:
+    return EMBEDDED_FOLDER if entry.weights == "embedded" else fetched_folder(entry, home)
+
+
+def _fetched_by_hub_name(home: Path) -> list[Entry]:
+    records = [read_record(file.parent) for file in sorted((home / "backbones").glob(f"[!.]*/{RECORD_FILE}"))]
+    names = [str(record.get("name", "")) for record in records]
+    return [entry_for(name) for name in names if name.startswith(HUB_PREFIX)]
+
+
+def _listed(entry: Entry, folder: Path) -> dict[str, Any]:
+    record = read_record(folder)
+    available = entry.supported and (folder / CONFIG_FILE).is_file()
+    facts = ("image_width", "text_width", "joint_width", "patch_grid", "context_length")
+    return {
+        "name": entry.lasting_name,
+        "title": entry.title,
+        "available": available,
+        "supported": entry.supported,
+        "path": str(folder) if available else None,
+        "checksum": record.get("sha256"),
+        "licence": record.get("licence") or entry.licence,
+        "hub": entry.hub,
+        "text_kind": record.get("text_kind") or entry.text_kind,
+        **{fact: record.get(fact) for fact in facts},
+        "note": entry.note,
+    }

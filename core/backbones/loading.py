@@ -12,7 +12,7 @@ from open_clip.factory import load_checkpoint
 from open_clip.model import CLIP, CustomTextCLIP
 from torch import nn
 
-from core.backbones.catalogue import CONFIG_FILE, WEIGHTS_FILE, default_home, find_folder
+from core.backbones.catalogue import CONFIG_FILE, RECORD_FILE, WEIGHTS_FILE, default_home, find_folder, read_record
 from core.backbones.contract import Preprocessing
 from core.backbones.device import choose_device, choose_precision
 from core.backbones.memory import recall, remember
@@ -41,6 +41,8 @@ def load_backbone(
     name, folder = find_folder(str(name_or_path), home)
     config = read_config(folder)
     weights = find_weights(folder)
+    checksum = file_checksum(weights, home)
+    check_checksum(folder, checksum)
     chosen = choose_device(device)
     model = build_model(folder, config["model_cfg"])
     _load_weights(model, weights)
@@ -49,7 +51,7 @@ def load_backbone(
         Tokenizer(folder, config["model_cfg"]["text_cfg"]),
         read_preprocessing(config, model),
         name=name,
-        checksum=file_checksum(weights, home),
+        checksum=checksum,
         device=chosen,
         precision=choose_precision(precision, chosen, home),
     )
@@ -132,6 +134,17 @@ def _load_weights(model: Any, weights: Path) -> None:
             first,
             "Fetch or copy the folder again.",
         ) from error
+
+
+def check_checksum(folder: Path, checksum: str) -> None:
+    """Raise InvalidInput where the weights are not those that were written down when the folder was made."""
+    recorded = read_record(folder).get("sha256")
+    if recorded is not None and recorded != checksum:
+        raise InvalidInput(
+            f"The weights in {folder} must have the checksum in its {RECORD_FILE} ({recorded[:12]}...)",
+            f"found {checksum[:12]}...",
+            "The file is damaged or was exchanged: fetch or copy the folder again.",
+        )
 
 
 def read_preprocessing(config: dict[str, Any], model: Any) -> Preprocessing:

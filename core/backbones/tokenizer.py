@@ -41,6 +41,12 @@ class Tokenizer:
             found = [[i for i in ids if i != self._hf.tokenizer.sep_token_id] for ids in found]
         return [list(ids) for ids in found]
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, start and end left out."""
+        if self._simple is not None:
+            return self._simple.decode(list(ids)[1:-1]).strip()
+        return str(self._hf.tokenizer.decode(list(ids), skip_special_tokens=True))
+
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, start and end included; may exceed `context_length`."""
         return [len(ids) for ids in self.encode(texts)]
