@@ -61,6 +61,8 @@ class RefusedFile(InvalidInput):
 def is_ignored(name: str) -> bool:
     """Whether a relative name belongs to what systems leave lying about: hidden files, `__MACOSX`, `Thumbs.db`."""
     parts = PurePosixPath(name).parts
+    if ".." in parts or name.startswith("/"):
+        return False  # an attack is told even where it aims at a hidden file
     return any((p.startswith(".") and p not in (".", "..")) or p.casefold() in _IGNORED for p in parts)
 
 

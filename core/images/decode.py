@@ -82,12 +82,12 @@ def decode_image(source: str | Path | bytes, limits: Limits | None = None) -> Im
 
 def decode_with_format(content: bytes, limits: Limits) -> tuple[Image.Image, str]:
     """The RGB image and the format ("PNG", "JPEG", ...) of its file."""
-    image = _open(content, limits)
+    image = open_header(content, limits)
     form = format_of(image)
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        return to_rgb(upright if upright is not None else image, _is_inverted(image)), form
+        ImageOps.exif_transpose(image, in_place=True)
+        return to_rgb(image, _is_inverted(image)), form
     except UnreadableImage:
         raise
     # Whatever a decoder throws at damaged bytes (OSError, SyntaxError, struct.error, MemoryError...) means one thing.
@@ -100,10 +100,11 @@ def decode_with_format(content: bytes, limits: Limits) -> tuple[Image.Image, str
 def probe_image(path: str | Path, limits: Limits | None = None) -> tuple[int, int, str]:
     """(width, height, format) of the upright image, read from the header only. Raises UnreadableImage."""
     content = read_bounded(Path(path), limits or Limits())
-    image = _open(content, limits or Limits())
+    image = open_header(content, limits or Limits())
     width, height = image.size
     try:
-        sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        # Pillow gives the size of a TIFF upright already.
+        sideways = image.format != "TIFF" and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     except Exception:  # a broken EXIF block must not hide a readable header
         sideways = False
     return (height, width, format_of(image)) if sideways else (width, height, format_of(image))
@@ -181,8 +182,8 @@ def scale_grey(values: np.ndarray, inverted: bool = False) -> np.ndarray:
     return 255 - grey if inverted else grey
 
 
-def _open(content: bytes, limits: Limits) -> Image.Image:
-    """Open the header and hold it against the limits."""
+def open_header(content: bytes, limits: Limits) -> Image.Image:
+    """The image with only its header read, held against the limits. Raises UnreadableImage."""
     check_size(len(content), limits)
     form = sniff_format(content)
     if form is None:

@@ -20,7 +20,7 @@ from core.images.class_names import check_distinct, class_name, natural_key, nat
 from core.images.decode import SUFFIXES
 from core.images.image_set import PARTS, Part, Problem
 from core.images.manifest import Listing, is_manifest, parse_manifest, parse_split, part_of
-from core.images.masks import is_below_masks, pair_masks
+from core.images.masks import MASKS_FOLDER, is_below_masks, pair_masks
 from core.images.source import Source
 
 _LAYOUTS = "Folders train/<class> and test/<class>, folders <class>, a manifest.csv or a split_*.json"
@@ -60,7 +60,7 @@ def plan_source(source: Source, listing_name: str | None = None) -> Plan:
     listing = _find_listing(source, names, top)
     if listing is not None:
         return _plan_listing(source, listing, top)
-    return _plan_folders(names, top)
+    return _plan_folders(dict(zip(names, source.names, strict=True)))
 
 
 def _wrapping_folder(names: Sequence[str]) -> str:
@@ -96,15 +96,23 @@ def _plan_listing(source: Source, key: str, top: str) -> Plan:
     listing = parse_split(content, name) if name.lower().endswith(".json") else parse_manifest(content, name)
     base = _image_folder(source, listing, top)
     refused = {problem.file for problem in source.problems}
+    has_masks = MASKS_FOLDER in source.folders()
     plan = Plan(listing.classes, [], listing.problems, listing.notes)
     for row in listing.rows:
         at = base + row.path
         if source.has(at):
-            plan.entries.append(Entry(at, row.path, row.label, row.part, row.group))
+            masks = _listed_masks(source, base, row.path) if base or has_masks else ()
+            plan.entries.append(Entry(at, row.path, row.label, row.part, row.group, masks))
         elif at not in refused:
             plan.problems.append(Problem(row.path, "missing_file", "a file at this path", "found none"))
     plan.notes.insert(0, f"Classes and parts come from '{name}'.")
     return plan
+
+
+def _listed_masks(source: Source, base: str, path: str) -> tuple[str, ...]:
+    """The mask of a listed image in a `masks` folder beside the images."""
+    twins = (f"{base}{MASKS_FOLDER}/{PurePosixPath(path).with_suffix(suffix)}" for suffix in SUFFIXES)
+    return tuple(twin for twin in twins if source.has(twin))[:1]
 
 
 def _image_folder(source: Source, listing: Listing, top: str) -> str:
@@ -116,8 +124,9 @@ def _image_folder(source: Source, listing: Listing, top: str) -> str:
     return max(folders, key=lambda folder: sum(source.has(folder + row.path) for row in sample))
 
 
-def _plan_folders(names: Sequence[str], top: str) -> Plan:
-    """Plan `<part>/<class>/*` or `<class>/*`."""
+def _plan_folders(keys: dict[str, str]) -> Plan:
+    """Plan `<part>/<class>/*` or `<class>/*`. keys: {name below the wrapping folder: name in the source}."""
+    names = list(keys)
     firsts = {PurePosixPath(n).parts[0] for n in names if "/" in n and not is_below_masks(n)}
     parts = {first for first in firsts if part_of(first) is not None}
     depth = 3 if parts else 2
@@ -133,7 +142,7 @@ def _plan_folders(names: Sequence[str], top: str) -> Plan:
             plan.problems.append(_misplaced(name, depth))
         else:
             placed.append((name, path.parts[-2], part_of(path.parts[0]) if parts else None))
-    _number_classes(plan, placed, top, masks)
+    _number_classes(plan, placed, keys, masks)
     if mask_names:
         plan.notes.append(f"{len(mask_names)} masks were found; they are no training images.")
     return plan
@@ -148,7 +157,7 @@ def _misplaced(name: str, depth: int) -> Problem:
 
 
 def _number_classes(
-    plan: Plan, placed: list[tuple[str, str, Part | None]], top: str, masks: dict[str, list[str]]
+    plan: Plan, placed: list[tuple[str, str, Part | None]], keys: dict[str, str], masks: dict[str, list[str]]
 ) -> None:
     """Give labels in natural order of the class names, and put the entries in order."""
     pictures = {written for name, written, _ in placed if PurePosixPath(name).suffix.lower() in SUFFIXES}
@@ -159,16 +168,11 @@ def _number_classes(
     rank = {name: label for label, name in enumerate(plan.classes)}
     for name, written, part in placed:
         if written in pictures:
-            found = tuple(_key(top, mask) for mask in masks.get(name, []))
-            plan.entries.append(Entry(top + name, name, rank[class_name(written)], part, None, found))
+            found = tuple(keys[mask] for mask in masks.get(name, []))
+            plan.entries.append(Entry(keys[name], name, rank[class_name(written)], part, None, found))
         else:
             plan.problems.append(_misplaced(name, 3 if part else 2))
     plan.entries.sort(key=_file_order())
-
-
-def _key(top: str, mask: str) -> str:
-    """Masks lie below the wrapping folder like everything else, or in `masks/` beside it."""
-    return mask if is_below_masks(mask) and top else top + mask
 
 
 def _file_order() -> Callable[[Entry], tuple[object, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -42,6 +43,7 @@ class MedMnistSource:
                 self.labels[part] = self._read_labels(part)
         if not self.labels:
             raise UnreadableSource(_SHAPE, f"found {', '.join(self._archive.names[:6]) or 'nothing'}")
+        self._check_number(sum(len(labels) for labels in self.labels.values()))
 
     @property
     def names(self) -> list[str]:
@@ -62,7 +64,7 @@ class MedMnistSource:
         stream, shape, position = self._arrays.get(part) or self._open(part)
         if row < position:
             stream, shape, position = self._open(part)
-        size = int(np.prod(shape[1:]))
+        size = math.prod(shape[1:])
         while position <= row:
             content = stream.read(size)
             position += 1
@@ -77,12 +79,17 @@ class MedMnistSource:
         is_picture = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
         if dtype != np.uint8 or by_column or not is_picture or min(shape, default=0) < 1:
             raise UnreadableSource(_SHAPE, f"'{part}_images' has {dtype} values of shape {shape}")
-        if shape[0] > self.limits.max_files or shape[1] * shape[2] > self.limits.max_pixels:
-            raise UnreadableSource(f"At most {self.limits.max_files:,} images of allowed size", f"found {shape}")
-        if int(np.prod(shape, dtype=object)) > self.limits.max_total_bytes:
-            raise UnreadableSource(f"At most {megabytes(self.limits.max_total_bytes)} of images", "found more")
+        self._check_number(shape[0])
+        if math.prod(shape[1:3]) > self.limits.max_pixels or math.prod(shape) > self.limits.max_total_bytes:
+            raise UnreadableSource(
+                f"At most {megabytes(self.limits.max_total_bytes)} of images", f"found shape {shape}"
+            )
         self._arrays[part] = (stream, shape, 0)
         return self._arrays[part]
+
+    def _check_number(self, n_images: int) -> None:
+        if n_images > self.limits.max_files:
+            raise UnreadableSource(f"At most {self.limits.max_files:,} images", f"found {n_images:,}", "Take a part.")
 
     def _read_labels(self, part: Part) -> np.ndarray:
         """Labels of a part, (n,), as many as images."""

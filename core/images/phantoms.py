@@ -50,7 +50,7 @@ def draw_phantom(name: str, draw: np.random.Generator, size_px: int = 224) -> tu
     lesion = np.zeros_like(scan)
     if name != NO_LESION:
         lesion = _place(LESIONS[name], x, y, draw)
-    scan += lesion * draw.uniform(0.20, 0.38) + draw.normal(0, draw.uniform(0.015, 0.035), scan.shape)
+    scan += lesion * draw.uniform(0.14, 0.30) + draw.normal(0, draw.uniform(0.015, 0.035), scan.shape)
     scan = np.where(inside, scan, scan * 0.25)
     gamma = draw.uniform(0.85, 1.2)
     grey = np.rint(np.clip(scan, 0, 1) ** gamma * 255).astype(np.uint8)
@@ -88,20 +88,20 @@ def _place(shape: Shape, x: np.ndarray, y: np.ndarray, draw: np.random.Generator
 
 
 def _bright_round(u: np.ndarray, v: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    return _soft(1 - np.hypot(u, v) / draw.uniform(0.12, 0.24), draw.uniform(0.06, 0.2))
+    return _soft(1 - np.hypot(u, v) / draw.uniform(0.12, 0.22), draw.uniform(0.1, 0.4))
 
 
 def _dark_irregular(u: np.ndarray, v: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     angle = np.arctan2(v, u)
-    edge = draw.uniform(0.16, 0.28) * np.ones_like(angle)
+    edge = draw.uniform(0.13, 0.26) * np.ones_like(angle)
     for waves in range(2, 8):
         edge *= 1 + draw.uniform(0.05, 0.2) * np.sin(waves * angle + draw.uniform(0, 2 * np.pi))
-    return -_soft(1 - np.hypot(u, v) / edge, draw.uniform(0.05, 0.15))
+    return -_soft(1 - np.hypot(u, v) / edge, draw.uniform(0.1, 0.4))
 
 
 def _ring(u: np.ndarray, v: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     u, v = _turned(u, v, draw.uniform(0, 3.2))
-    radius, width = draw.uniform(0.16, 0.27), draw.uniform(0.03, 0.05)
+    radius, width = draw.uniform(0.12, 0.24), draw.uniform(0.025, 0.05)
     distance = np.hypot(u, v * draw.uniform(0.8, 1.2))
     return np.exp(-(((distance - radius) / width) ** 2))
 

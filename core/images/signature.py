@@ -5,6 +5,7 @@ Decoding is the slow part of reading an image set, so it is done once per conten
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -17,11 +18,11 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from core.images.decode import decode_with_format
+from core.images.decode import decode_with_format, open_header
 from core.images.limits import Limits
 
 _REMEMBERED = 50_000
-_LARGE_BYTES = 8 * 1024**2
+_LARGE_PIXELS = 8_000_000
 _known: OrderedDict[str, Signature] = OrderedDict()
 _known_lock = threading.Lock()
 # Large images are decoded one at a time: eight of 100 million pixels side by side would fill the memory.
@@ -50,11 +51,10 @@ def sign(content: bytes, sha256: str, limits: Limits | None = None) -> Signature
     known = sign_known(sha256)
     if known is not None:
         return known
-    if len(content) > _LARGE_BYTES:
-        with _large_lock:
-            made = _sign(content, limits or Limits())
-    else:
-        made = _sign(content, limits or Limits())
+    limits = limits or Limits()
+    width, height = open_header(content, limits).size
+    with _large_lock if width * height > _LARGE_PIXELS else contextlib.nullcontext():
+        made = _sign(content, limits)
     with _known_lock:
         _known[sha256] = made
         if len(_known) > _REMEMBERED:
@@ -92,7 +92,7 @@ def map_in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Ite
     with ThreadPoolExecutor(n_threads, thread_name_prefix="images") as pool:
         for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) >= 4 * n_threads:
+            if len(waiting) >= 2 * n_threads:
                 yield waiting.pop(0).result()
         for future in waiting:
             yield future.result()
