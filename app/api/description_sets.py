@@ -38,7 +38,7 @@ def save_version(body: schemas.NewDescriptionVersion, ctx: InContext) -> Any:
 @router.post("/check", summary="Check descriptions", response_model=schemas.FindingList, responses=errors(404, 422))
 def check(body: schemas.DescriptionsToCheck, ctx: InContext, pages: InPages) -> Any:
     """Findings in the sentences: duplicates, what no picture can show, missing class names, too long ones."""
-    return pages.cut(descriptions.check(ctx, body.id, body.version))
+    return pages.cut(descriptions.check(ctx, str(body.id), body.version))
 
 
 @router.get(

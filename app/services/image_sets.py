@@ -242,7 +242,7 @@ def export_image_set(ctx: Context, id_or_name: str, out: Path) -> dict[str, Any]
 def _export_names(found: ImageSet) -> list[tuple[Path, str]]:
     """Stored file and member name of each image; names are ours where the sender's would collide."""
     taken: set[str] = set()
-    rows = []
+    rows: list[tuple[Path, str]] = []
     for image in found.images:
         stem, suffix = Path(image.name).stem, image.path.suffix
         place = f"{image.part}/{_folder_name(found.classes[image.label])}"

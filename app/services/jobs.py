@@ -11,8 +11,7 @@ from core.records import audit
 from core.records import jobs as records
 from core.records.tables import JOB_STATES
 from training_jobs import job_queue
-
-LOG_BYTES = 256 * 1024
+from training_jobs.job_log import read_log
 
 
 def list_jobs(ctx: Context, state: str | None = None, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
@@ -50,14 +49,8 @@ def retry_job(ctx: Context, id: str) -> dict[str, Any]:
 
 
 def job_log(ctx: Context, id: str) -> str:
-    """The end of the logs of all attempts, the newest last. Raises NotFound."""
-    job = get_job(ctx, id)
-    parts = []
-    for path in sorted((ctx.settings.jobs_dir / job["id"]).glob("*.log")):
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_BYTES))
-            parts.append(file.read().decode("utf-8", "replace"))
-    return "\n".join(parts)
+    """The end of the job's log. Raises NotFound."""
+    return read_log(ctx.settings, get_job(ctx, id)["id"])
 
 
 def list_workers(ctx: Context) -> list[dict[str, Any]]:

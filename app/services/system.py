@@ -124,10 +124,13 @@ def _worker(settings: Settings) -> dict[str, str]:
 
 
 def _backbone(settings: Settings) -> dict[str, str]:
-    from app.services.backbones import check_backbone
+    from core.backbones.check import check_backbone
 
-    found = check_backbone(settings, "embedded")
-    return _finding(found["status"], found["message"], found["fix"])
+    rows = check_backbone("embedded", settings.home)
+    failed = next((row for row in rows if row["status"] == "fail"), None)
+    if failed:
+        return _finding("fail", f"Embedded backbone, {failed['check']}: {failed['message']}", failed["fix"])
+    return _finding("pass", f"The embedded backbone passes {len(rows)} checks")
 
 
 def _device(settings: Settings) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.services.context import Context
@@ -79,7 +80,7 @@ def check_request(ctx: Context, request: Mapping[str, Any]) -> CheckedTraining:
     """
     asked = run_request(ctx, request)
     found = load_image_set(ctx, asked.image_set)
-    _, config, notes = checked_config(ctx, asked)
+    _, config, notes = checked_config(ctx.home, asked)
     _check_test_part(found)
     draw = draw_shots(found, asked.shots, asked.seed)
     _check_descriptions(ctx, asked, found.classes)
@@ -112,7 +113,7 @@ def check_numbers(shots: int | None, seed: int) -> None:
         raise InvalidOption(f"'seed' lies between 0 and {LARGEST_SEED}", f"found {seed}", "Choose 1, for example.")
 
 
-def checked_config(ctx: Context, asked: RunRequest) -> tuple[type[Method], MethodConfig, list[str]]:
+def checked_config(home: Path, asked: RunRequest) -> tuple[type[Method], MethodConfig, list[str]]:
     """The method and the option values it would run with. Raises InvalidOption, NotFound, Unavailable."""
     from core.backbones.catalogue import find_folder
     from core.descriptions.templates import class_template
@@ -121,7 +122,7 @@ def checked_config(ctx: Context, asked: RunRequest) -> tuple[type[Method], Metho
 
     kind = get_method(asked.method)
     _check_needs(kind)
-    backbone, _ = find_folder(asked.backbone, ctx.home)
+    backbone, _ = find_folder(asked.backbone, home)
     config, notes = resolve_config(
         kind,
         backbone,

@@ -1,0 +1,51 @@
+"""`promptoscope`: the site, the engine and the records from a terminal."""
+
+from __future__ import annotations
+
+import typer
+
+from app.commands import (
+    backbones,
+    compare,
+    database,
+    descriptions,
+    doctor,
+    explain,
+    images,
+    jobs,
+    methods,
+    predict,
+    serve,
+    train,
+)
+
+app = typer.Typer(
+    name="promptoscope",
+    help="Few-shot tuning, honest comparison and attention maps of biomedical vision-language models. "
+    "Research use only. Not for use in diagnostic procedures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (serve, doctor, train, predict, explain, compare):
+    for function in module.COMMANDS:
+        app.command()(function)
+for name, module in {
+    "backbones": backbones,
+    "methods": methods,
+    "images": images,
+    "descriptions": descriptions,
+    "job": jobs,
+    "db": database,
+}.items():
+    app.add_typer(module.app, name=name)
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

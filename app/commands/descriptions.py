@@ -1,0 +1,88 @@
+"""`descriptions`: sentences about classes, moved in and out and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.commands.home import opened
+from app.commands.output import FAILED, JsonFlag, command, output
+
+app = typer.Typer(help="Class descriptions: imported, exported and checked.", no_args_is_help=True)
+SERIOUS = frozenset({"duplicate", "not_visible"})
+
+
+@app.command("import")
+@command
+def import_(
+    file: Annotated[Path, typer.Argument(help="JSON {class: [sentences]} or CSV with the columns class, sentence.")],
+    images: Annotated[str, typer.Option(help="Name or id of the image set they describe.")],
+    name: Annotated[str | None, typer.Option(help="Name of the description set; the file's by default.")] = None,
+    author: Annotated[str, typer.Option(help="Who wrote them.")] = "",
+    json: JsonFlag = False,
+) -> None:
+    """Save the sentences of a file as a new version."""
+    from app.services.descriptions import import_file
+
+    with output(json) as out, opened() as ctx:
+        saved = import_file(ctx, file, images, name, author)
+        out.row(saved, f"Saved '{saved['name']}', version {saved['version']}.")
+
+
+@app.command()
+@command
+def export(
+    name: Annotated[str, typer.Argument(help="Name or id of a description set.")],
+    out_path: Annotated[Path, typer.Option("--out", help="A file ending in .json or .csv.")],
+    version: Annotated[int | None, typer.Option(help="A saved version; the newest by default.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Write a version to a file that `import` and `train --descriptions` read."""
+    from app.services.descriptions import find_description_set
+    from core.descriptions.description_set import DescriptionSet
+    from core.descriptions.files import write_descriptions
+
+    with output(json) as out, opened() as ctx:
+        found = find_description_set(ctx, name, version)
+        sentences = {label: tuple(texts) for label, texts in found["sentences"].items()}
+        write_descriptions(DescriptionSet(sentences, found["source"]), out_path)
+        done = {"name": found["name"], "version": found["version"], "path": str(out_path)}
+        out.row(done, f"Wrote '{found['name']}', version {found['version']}, to {out_path}.")
+
+
+@app.command()
+@command
+def check(
+    file_or_name: Annotated[str, typer.Argument(help="A file, or the name of a stored description set.")],
+    json: JsonFlag = False,
+) -> None:
+    """List findings, then a summary. Exit code 1 if a sentence stands twice or speaks of what no picture shows."""
+    from app.services.descriptions import check_sentences
+
+    with output(json) as out:
+        sentences = _sentences(file_or_name)
+        findings = check_sentences(sentences)
+        for row in findings:
+            out.row(row, f"{row['class']}: {row['finding']} ({row['detail']}): {row['sentence']}")
+        serious = sum(row["finding"] in SERIOUS for row in findings)
+        summary = {
+            "classes": len(sentences),
+            "sentences": sum(len(texts) for texts in sentences.values()),
+            "findings": len(findings),
+            "ok": not serious,
+        }
+        out.row(summary, f"{summary['sentences']} sentences, {len(findings)} findings, {serious} of them serious.")
+        if serious:
+            raise typer.Exit(FAILED)
+
+
+def _sentences(file_or_name: str) -> dict[str, Any]:
+    from app.services.descriptions import find_description_set
+    from core.descriptions.files import read_descriptions
+
+    if Path(file_or_name).is_file():
+        return dict(read_descriptions(Path(file_or_name)).sentences)
+    with opened() as ctx:
+        return find_description_set(ctx, file_or_name)["sentences"]

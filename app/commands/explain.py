@@ -1,0 +1,45 @@
+"""`explain`: where a trained model looks in one image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.home import settings
+from app.commands.model import find_folder
+from app.commands.output import DISCLAIMER, JsonFlag, command, output
+
+
+@command
+def explain(
+    model: Annotated[str, typer.Option(help="A model folder, or the name or id of a stored model.")],
+    image: Annotated[Path, typer.Option(help="An image file.")],
+    out: Annotated[Path, typer.Option(help="Folder for the maps (PNG) and arrays (npz).")],
+    class_name: Annotated[
+        str | None, typer.Option("--class", help="Explain this class; the predicted one by default.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Write Grad-CAM, attention and difference maps, and say how far to trust them."""
+    from core import load_model
+    from core.errors import NotFound
+    from core.explain.explain import explain_image
+    from core.images.decode import decode_image
+
+    with output(json) as stream:
+        if not image.is_file():
+            raise NotFound("An image file", f"there is none at '{image}'", "Check the path.")
+        picture = decode_image(image)
+        classifier = load_model(find_folder(model), home=settings().home)
+        out.mkdir(parents=True, exist_ok=True)
+        found = explain_image(classifier, picture, class_name, out, image_name=str(image)).as_dict()
+        found["maps"] = [entry | {"file": str(out / entry["file"])} for entry in found["maps"] if entry["file"]]
+        stream.row(found, f"{found['text']}\n")
+        for entry in found["maps"]:
+            stream.text(f"  {entry['title']}: {entry['file']}")
+        stream.text(DISCLAIMER)
+
+
+COMMANDS = (explain,)

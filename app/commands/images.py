@@ -1,0 +1,109 @@
+"""`images`: image sets of the home folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.home import opened
+from app.commands.output import FAILED, JsonFlag, Output, command, output
+
+app = typer.Typer(help="Image sets: added, listed, checked and exported.", no_args_is_help=True)
+
+
+@app.command()
+@command
+def add(
+    path: Annotated[Path, typer.Argument(help="Folder, zip, CSV manifest, split_*.json or .npz.")],
+    name: Annotated[str, typer.Option(help="Name of the new set.")],
+    modality: Annotated[str | None, typer.Option(help="What the pictures are, such as 'breast ultrasound'.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Copy images into the home folder as a named set."""
+    from app.services.image_sets import add_from_path
+
+    with output(json) as out, opened() as ctx:
+        _require(path)
+        found = add_from_path(ctx, path, name, modality)
+        out.row(found, f"Added '{found['name']}': {found['n_images']} images in {len(found['classes'])} classes.")
+        _show_counts(out, found["classes"])
+        for note in found["notes"]:
+            out.text(note)
+        _warn(out, found["problems"])
+
+
+@app.command("list")
+@command
+def list_(json: JsonFlag = False) -> None:
+    """List image sets."""
+    from app.services.image_sets import list_image_sets
+
+    with output(json) as out, opened() as ctx:
+        out.table(
+            list_image_sets(ctx),
+            ("name", "n_images", "modality", "source", "created_at"),
+            "There are no image sets yet. Add one with `promptoscope images add PATH --name NAME`.",
+        )
+
+
+@app.command()
+@command
+def check(
+    path_or_name: Annotated[str, typer.Argument(help="A path, or the name of a stored set.")], json: JsonFlag = False
+) -> None:
+    """List every problem, then a summary. Exit code 1 if nothing usable remains or parts leak into each other."""
+    from app.services.image_sets import check_image_set
+
+    with output(json) as out:
+        if Path(path_or_name).exists():
+            found = check_image_set(None, path_or_name)
+        else:
+            with opened() as ctx:
+                found = check_image_set(ctx, path_or_name)
+        for problem in found["problems"]:
+            out.row(problem, f"{problem['file']}: {problem['problem']}. {problem['expected']}; {problem['found']}.")
+        out.row(found["summary"], _sentence(found["summary"]))
+        if not found["summary"]["ok"]:
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+@command
+def export(
+    name: Annotated[str, typer.Argument(help="Name or id of a stored set.")],
+    out_path: Annotated[Path, typer.Option("--out", help="A new folder, or a file ending in .zip.")],
+    json: JsonFlag = False,
+) -> None:
+    """Write a set as <part>/<class>/<file>."""
+    from app.services.image_sets import export_image_set
+
+    with output(json) as out, opened() as ctx:
+        done = export_image_set(ctx, name, out_path)
+        out.row(done, f"Wrote {done['n_images']} images to {done['path']}.")
+
+
+def _require(path: Path) -> None:
+    from core.errors import NotFound
+
+    if not path.exists():
+        raise NotFound("A file or folder of images", f"there is none at '{path}'", "Check the path.")
+
+
+def _show_counts(out: Output, classes: list[dict]) -> None:
+    for row in classes:
+        out.text(f"  {row['name']}: {row['train']} train, {row['val']} val, {row['test']} test")
+
+
+def _warn(out: Output, problems: list[dict]) -> None:
+    for problem in problems:
+        out.note(f"refused {problem['file']}: {problem['expected']}; {problem['found']}")
+
+
+def _sentence(summary: dict) -> str:
+    state = "Usable" if summary["ok"] else "Not usable as it is"
+    return (
+        f"{state}: {summary['usable']} images in {len(summary['classes'])} classes ({summary['train']} train, "
+        f"{summary['val']} val, {summary['test']} test), {summary['problems']} problems, {summary['leaks']} leaks."
+    )

@@ -1,0 +1,125 @@
+"""What every command shares: where output goes, how errors look, and which exit code says what.
+
+Exit codes: 0 done, 1 failed, 2 wrong use (an option, method, backbone, file or id that does not exist). With `--json`
+standard output carries only JSON, one object on each line; progress, warnings and errors go to standard error, an
+error as {"error": {code, message, expected, found, remedy}}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from core.errors import InvalidOption, NotFound, PromptoscopeError
+
+DISCLAIMER = "Research use only. Not for use in diagnostic procedures."
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output, one object a line.")]
+
+
+class Output:
+    """Rows for programs or sentences for people, never both on standard output."""
+
+    def __init__(self, as_json: bool, stream: TextIO) -> None:
+        self.as_json, self._stream = as_json, stream
+
+    def row(self, item: Mapping[str, Any], text: str | None = None) -> None:
+        """One object: as a JSON line, or as a sentence (nothing where there is none)."""
+        if self.as_json:
+            self._write(json.dumps(item, ensure_ascii=False, default=str))
+        elif text is not None:
+            self._write(text)
+
+    def text(self, line: str = "") -> None:
+        """A line for people; programs do not see it."""
+        if not self.as_json:
+            self._write(line)
+
+    def table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
+        """Rows as JSON lines, or for people as columns; `empty` says what to do where there are none."""
+        for row in rows:
+            self.row(row)
+        if not self.as_json:
+            self._write(_columns(rows, columns) if rows else empty)
+
+    def note(self, line: str) -> None:
+        """A remark beside the result, on standard error."""
+        print(line, file=sys.stderr, flush=True)
+
+    def progress(self, line: str) -> None:
+        """A line that replaces itself, on a terminal only."""
+        if sys.stderr.isatty():
+            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+
+    def end_progress(self) -> None:
+        """Leave the line that replaced itself."""
+        if sys.stderr.isatty():
+            print(file=sys.stderr, flush=True)
+
+    def _write(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+@contextlib.contextmanager
+def output(as_json: bool) -> Iterator[Output]:
+    """The command's output; with JSON whatever libraries print goes to standard error meanwhile."""
+    stream = sys.stdout
+    redirect = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+    with redirect:
+        yield Output(as_json, stream)
+
+
+def command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn errors a person can mend into sentences (or JSON) on standard error and an exit code."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except PromptoscopeError as error:
+            show_error(error, as_json=bool(kwargs.get("json")))
+            raise typer.Exit(exit_code(error)) from None
+        except KeyboardInterrupt:
+            print("Stopped.", file=sys.stderr)
+            raise typer.Exit(FAILED) from None
+
+    return run
+
+
+def exit_code(error: PromptoscopeError) -> int:
+    """2 for a name or value that cannot be right, 1 for work that failed."""
+    return WRONG_USE if isinstance(error, InvalidOption | NotFound) else FAILED
+
+
+def show_error(error: PromptoscopeError, as_json: bool) -> None:
+    """One error on standard error."""
+    if as_json:
+        print(json.dumps({"error": error.as_dict()}, ensure_ascii=False), file=sys.stderr)
+    else:
+        print(f"Error: {error.sentence}", file=sys.stderr)
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    cells = [list(columns)] + [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return str(value).replace("\n", " ")[:80]

@@ -1,0 +1,99 @@
+"""`serve` and `worker`: the site, and a training worker of its own."""
+
+from __future__ import annotations
+
+import runpy
+import socket
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+
+from app.commands.home import settings
+from app.commands.output import JsonFlag, Output, command, output
+from core.errors import Unavailable
+
+SHUTDOWN_S = 3
+
+
+@command
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at; only this machine unless told otherwise.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8000,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="A further name this server is reached by, for example behind a proxy.")
+    ] = None,
+    worker: Annotated[bool, typer.Option(help="Start a training worker beside the site.")] = True,
+    json: JsonFlag = False,
+) -> None:
+    """Serve the site and print the link that opens it."""
+    from app.main import create_app
+    from app.security import Access
+
+    found = settings()
+    listener = listen(host, port)
+    access = Access.prepare(found.home, host, allowed_host or ())
+    app = create_app(found, access=access, with_worker=worker)
+    with output(json) as out, suppress(KeyboardInterrupt):
+        run_server(app, listener, lambda: announce(out, link(host, listener.getsockname()[1], access.code)))
+
+
+@command
+def worker() -> None:
+    """Work on queued trainings until stopped; `serve` starts one of these by itself."""
+    with suppress(KeyboardInterrupt):
+        runpy.run_module("training_jobs", run_name="__main__", alter_sys=True)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises Unavailable if the address is taken or not this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"A free port {port} at {host}", str(error.strerror or error), "Choose another one with --port."
+        ) from None
+    return listener
+
+
+def link(host: str, port: int, code: str) -> str:
+    """The address to open. A server at all interfaces is reached by its loopback one."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}/?code={code}"
+
+
+def announce(out: Output, address: str) -> None:
+    """Print the link, once the server answers."""
+    out.row(
+        {"url": address},
+        f"Promptoscope is ready. Open this link (it is valid until the server stops):\n\n  {address}\n",
+    )
+    out.text("Research use only. Not for use in diagnostic procedures. Ctrl-C stops the server.")
+
+
+def run_server(app: Any, listener: socket.socket, when_ready: Any) -> None:
+    """Serve until told to stop. Requests are not logged: the link carries the code, and names are patients'."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                when_ready()
+
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_S, server_header=False
+    )
+    server = Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise Unavailable("The site starts", "it did not; the reason stands above", "Mend it and start again.")
+
+
+COMMANDS = (serve, worker)

@@ -1,0 +1,152 @@
+"""Training in the foreground, for the command line: from a path without a database, or on a stored image set."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.services.context import Context
+from app.services.descriptions import find_description_set
+from app.services.image_sets import ACTOR, get_image_set, load_image_set
+from app.services.models import model_facts
+from app.services.training import check_numbers, checked_config
+from core.descriptions.description_set import DescriptionSet
+from core.descriptions.files import read_descriptions
+from core.images.image_set import ImageSet
+from core.records import audit, models, runs
+from core.records.runs import EpochMetric, RunRequest
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.tuning.progress import Report
+
+Opened = Callable[[], AbstractContextManager[Context]]
+
+
+@dataclass(frozen=True)
+class ForegroundTraining:
+    """What was asked on the command line. images: a path or a stored set's name; descriptions: a file or a name."""
+
+    images: str
+    method: str
+    backbone: str = "embedded"
+    variant: str = "default"
+    shots: int | None = 16
+    seed: int = 1
+    epochs: int | None = None
+    views: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    descriptions: str | None = None
+    modality: str | None = None
+    template: str | None = None
+    allow_leakage: bool = False
+    out: Path | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the images are a set of the home folder: a path that exists comes first."""
+        return not Path(self.images).exists()
+
+    def request(self, image_set: str, version_id: str | None) -> RunRequest:
+        """The same as it is recorded."""
+        same = ("method", "backbone", "variant", "shots", "seed", "epochs", "views", "modality", "template")
+        values = {name: getattr(self, name) for name in same}
+        return RunRequest(
+            image_set,
+            options=self.options,
+            description_version_id=version_id,
+            allow_leakage=self.allow_leakage,
+            **values,
+        )
+
+
+@dataclass(frozen=True)
+class PreparedTraining:
+    """A training whose images and sentences are read and whose options are right."""
+
+    settings: Settings
+    asked: ForegroundTraining
+    image_set: ImageSet
+    descriptions: DescriptionSet | None
+    version_id: str | None
+    opened: Opened
+
+    def run(self, progress: Report) -> dict[str, Any]:
+        """Train and return the run's record; a run on a stored set is kept in the database as well."""
+        epochs: dict[int, EpochMetric] = {}
+
+        def report(found: Any) -> None:
+            if found.epoch and found.loss is not None:
+                epochs[found.epoch] = EpochMetric(
+                    found.epoch, found.loss, found.terms, found.learning_rate, found.train_accuracy
+                )
+            progress(found)
+
+        asked = self.asked
+        from core import train
+
+        trained = train(
+            self.image_set,
+            asked.method,
+            backbone=asked.backbone,
+            shots=asked.shots,
+            seed=asked.seed,
+            epochs=asked.epochs,
+            views=asked.views,
+            options=asked.options,
+            variant=asked.variant,
+            descriptions=self.descriptions,
+            modality=asked.modality,
+            template=asked.template,
+            out=asked.out or self.settings.models_dir / f"{asked.method}-{secrets.token_hex(6)}",
+            home=self.settings.home,
+            progress=report,
+            allow_leakage=asked.allow_leakage,
+        )
+        if asked.is_stored:
+            self._keep(trained, list(epochs.values()))
+        return trained.record
+
+    def _keep(self, trained: Any, epochs: list[EpochMetric]) -> None:
+        """Record run and model. A model outside the home folder is the person's own, so only its run is recorded."""
+        folder = Path(trained.record["model"])
+        with self.opened() as ctx, ctx.db.writing() as session:
+            run_id = runs.add_run(session, self.asked.request(self.asked.images, self.version_id))
+            runs.write_epoch_metrics(session, run_id, epochs)
+            runs.seal_run(session, run_id, trained.record, trained.predictions)
+            if folder.parent == ctx.settings.models_dir.resolve():
+                models.add_model(session, run_id, name=runs.find_run(session, run_id).name, **model_facts(folder))
+            audit.add_audit_entry(session, ACTOR, "train", "run", run_id)
+
+
+def prepare(settings: Settings, asked: ForegroundTraining, opened: Opened) -> PreparedTraining:
+    """Read images and sentences and check every option, before anything heavy happens.
+
+    opened: opens the home's context; not called where a path is given and no stored descriptions are named. Raises
+    InvalidOption, NotFound, UnreadableSource, ClassMismatch.
+    """
+    check_numbers(asked.shots, asked.seed)
+    checked_config(settings.home, asked.request(asked.images, None))
+    found, version_id = None, None
+    if asked.descriptions and Path(asked.descriptions).is_file():
+        found = read_descriptions(Path(asked.descriptions))
+    elif asked.descriptions:
+        with opened() as ctx:
+            row = find_description_set(ctx, asked.descriptions)
+        texts = {name: tuple(sentences) for name, sentences in row["sentences"].items()}
+        found, version_id = DescriptionSet(texts, f"{row['name']}, version {row['version']}"), row["version_id"]
+    image_set = _images(asked, opened)
+    if found is not None:
+        found = found.for_classes(image_set.classes)
+    return PreparedTraining(settings, asked, image_set, found, version_id, opened)
+
+
+def _images(asked: ForegroundTraining, opened: Opened) -> ImageSet:
+    if not asked.is_stored:
+        return ImageSet.read(asked.images, modality=asked.modality)
+    with opened() as ctx:
+        return load_image_set(ctx, get_image_set(ctx, asked.images)["id"])
