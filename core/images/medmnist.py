@@ -112,14 +112,15 @@ class MedMnistSource:
         return labels
 
 
-def plan_medmnist(source: MedMnistSource, path: Path) -> Plan:
-    """Plan an .npz. Class names come from `<same name>.json` beside it, else they are "class 0" and so on."""
+def plan_medmnist(source: MedMnistSource, names_file: Path | None) -> Plan:
+    """Plan an .npz. Class names come from a JSON file beside it, if there is one; else they are "class 0" and so on."""
     used = sorted({int(label) for labels in source.labels.values() for label in labels})
-    names = _read_names(path.with_suffix(".json"))
+    names = _read_names(names_file) if names_file else None
     plan = Plan([], [])
     if names is None:
         names = {label: f"class {label}" for label in used}
-        plan.notes.append(f"The file has no class names; '{path.with_suffix('.json').name}' beside it would give them.")
+        beside = f"; '{names_file.name}' beside it would give them" if names_file else ""
+        plan.notes.append(f"The file has no class names{beside}.")
     missing = [label for label in used if label not in names]
     if missing:
         raise UnreadableSource("A class name for each label", f"found none for label {missing[0]}")

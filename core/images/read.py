@@ -77,7 +77,7 @@ def read_image_set(
     with path.open("rb") as stream:
         if kind == ".npz":
             arrays = MedMnistSource(stream, limits)
-            return finish(arrays, lambda _: plan_medmnist(arrays, path))
+            return finish(arrays, lambda _: plan_medmnist(arrays, path.with_suffix(".json")))
         return finish(ZipSource(stream, limits), plan_source)
 
 
@@ -91,17 +91,17 @@ def read_uploaded_files(
     modality: str | None = None,
     hold_out: float = HOLD_OUT,
 ) -> ImageSet:
-    """Read an upload: one zip, one zip and its manifest (CSV or split JSON), or many files with relative names.
+    """Read an upload: a zip, one zip and its manifest (CSV or split JSON), one `.npz`, or many files by relative names.
 
     files: (relative name, seekable binary stream). The rest is as in `read_image_set`.
     """
     limits = limits or Limits()
     if not files:
         raise UnreadableSource("A zip, or images in class folders", "found no file", "Choose files and send again.")
-    source, listing = _upload_source(files, limits)
+    source, plan_it = _upload_source(files, limits)
     return _read(
         source,
-        lambda given: plan_source(given, listing),
+        plan_it,
         name=name or _upload_name(files),
         store=FileStore(store_dir) if store_dir is not None else None,
         seed=seed,
@@ -111,15 +111,18 @@ def read_uploaded_files(
     )
 
 
-def _upload_source(files: Sequence[tuple[str, BinaryIO]], limits: Limits) -> tuple[Source, str | None]:
-    """The source an upload amounts to, and the name of the manifest sent beside a zip."""
+def _upload_source(files: Sequence[tuple[str, BinaryIO]], limits: Limits) -> tuple[Source, Callable[[Source], Plan]]:
+    """The source an upload amounts to, and what plans it."""
     suffixes = [PurePosixPath(name or "").suffix.lower() for name, _ in files]
     zips = [stream for (_, stream), suffix in zip(files, suffixes, strict=True) if suffix == ".zip"]
+    if suffixes == [".npz"]:
+        arrays = MedMnistSource(files[0][1], limits)
+        return arrays, lambda _: plan_medmnist(arrays, None)
     if len(zips) != 1 or len(files) > 2:
-        return UploadSource(files, limits), None
+        return UploadSource(files, limits), plan_source
     archive = ZipSource(zips[0], limits)
     if len(files) == 1:
-        return archive, None
+        return archive, plan_source
     (_, stream), suffix = next(pair for pair in zip(files, suffixes, strict=True) if pair[1] != ".zip")
     if suffix not in (".csv", ".json"):
         raise UnreadableSource(
@@ -128,7 +131,7 @@ def _upload_source(files: Sequence[tuple[str, BinaryIO]], limits: Limits) -> tup
     content = stream.read(limits.max_text_bytes + 1)
     _check_listing_size(len(content), limits)
     listing = f"manifest{suffix}"
-    return OverlaySource(archive, listing, content), listing
+    return OverlaySource(archive, listing, content), lambda given: plan_source(given, listing)
 
 
 def _upload_name(files: Sequence[tuple[str, BinaryIO]]) -> str:
@@ -173,23 +176,39 @@ def _load(
     images: list[LabelledImage] = []
     problems: list[Problem] = []
     work = functools.partial(_take, source=source, store=store, limits=limits)
-    for image, found in map_in_threads(work, _fetch(source, plan)):
+    for image, found in map_in_threads(work, _fetch(source, plan, problems, keeps_masks=store is not None)):
         problems += found
         if image is not None:
             images.append(image)
+    if store is not None:
+        store.flush()
     return images, problems
 
 
-def _fetch(source: Source, plan: Plan) -> Iterator[_Fetched]:
+def _fetch(source: Source, plan: Plan, problems: list[Problem], keeps_masks: bool) -> Iterator[_Fetched]:
     """Bytes of each file, read one after the other: archives cannot be read from several threads."""
     for entry in plan.entries:
         try:
             check_nested(entry.name)
             _check_suffix(entry.name)
             content = source.read(entry.key)
-            yield entry, content, [source.read(mask) for mask in entry.masks]
         except RefusedFile as refusal:
             yield refusal.about(entry.name)
+        else:
+            wanted = entry.masks if keeps_masks or source.path(entry.key) is None else ()
+            yield entry, content, list(_fetch_masks(source, wanted, problems))
+
+
+def _fetch_masks(source: Source, masks: Sequence[str], problems: list[Problem]) -> Iterator[bytes]:
+    """Bytes of masks; a refused mask is a problem of its own and does not cost the image."""
+    for mask in masks:
+        try:
+            check_nested(mask)
+            content = source.read(mask)
+        except RefusedFile as refusal:
+            problems.append(refusal.about(mask))
+        else:
+            yield content
 
 
 def _take(fetched: _Fetched, source: Source, store: FileStore | None, limits: Limits) -> _Loaded:
@@ -206,7 +225,7 @@ def _take(fetched: _Fetched, source: Source, store: FileStore | None, limits: Li
     except UnreadableImage as error:
         return None, [Problem(entry.name, error.code, error.expected, error.found)]
     place = source.path(entry.key) if store is None else None
-    path = place or (store or process_store()).put(content, STORED_SUFFIX[signature.format])[1]
+    path = place or (store or process_store()).put(content, STORED_SUFFIX[signature.format], durable=False)[1]
     part = entry.part or "train"
     image = LabelledImage(path, entry.name, entry.label, part, sha256, entry.group, signature.width, signature.height)
     return image, [] if place else _keep_mask(image, masks, limits)

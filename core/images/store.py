@@ -27,8 +27,11 @@ class FileStore:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
-    def put(self, content: bytes | BinaryIO, suffix: str = "") -> tuple[str, Path]:
-        """Store bytes or a binary stream; give (sha256, path). Raises InvalidInput for an odd suffix."""
+    def put(self, content: bytes | BinaryIO, suffix: str = "", durable: bool = True) -> tuple[str, Path]:
+        """Store bytes or a binary stream; give (sha256, path). Raises InvalidInput for an odd suffix.
+
+        durable: wait until the bytes are on the disk. Who stores thousands of files says False and calls `flush` once.
+        """
         suffix = suffix.lower()
         if not _SUFFIX.fullmatch(suffix):
             raise InvalidInput("A suffix is a dot and up to 8 letters or digits", f"found {suffix!r}")
@@ -41,9 +44,15 @@ class FileStore:
         try:
             with os.fdopen(handle, "wb") as target:
                 sha256 = _copy(content, target)
+                if durable:
+                    _sync(target)
             return sha256, self._settle(Path(name), sha256, suffix)
         finally:
             Path(name).unlink(missing_ok=True)
+
+    def flush(self) -> None:
+        """Wait until everything stored so far is on the disk."""
+        os.sync()
 
     def path_of(self, sha256: str) -> Path:
         """Where the file with this hash lies. Raises NotFound if the store has none."""
@@ -70,9 +79,13 @@ def _copy(content: bytes | BinaryIO, target: BinaryIO) -> str:
     for chunk in _chunks(content):
         digest.update(chunk)
         target.write(chunk)
-    target.flush()
-    os.fsync(target.fileno())  # the name promises the content: after a power cut it must not stand for less
     return digest.hexdigest()
+
+
+def _sync(file: BinaryIO) -> None:
+    """The name promises the content: after a power cut it must not stand for less."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _chunks(content: bytes | BinaryIO) -> Iterator[bytes]:

@@ -270,6 +270,16 @@ def test_medmnist_archive_is_read_row_by_row(channels: int | None, tmp_path: Pat
     assert read_image_set(tmp_path / "breastmnist.npz").classes == ("malignant", "normal, benign")
 
 
+def test_uploaded_medmnist_archive_never_looks_for_names_on_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = npz(tmp_path / "x.npz", **medmnist()).read_bytes()
+    (tmp_path / "x.json").write_text('["a", "b"]')
+    monkeypatch.chdir(tmp_path)
+    image_set = uploaded({"x.npz": content})
+    assert (image_set.classes, image_set.notes) == (("class 0", "class 1"), ("The file has no class names.",))
+
+
 def test_other_npz_files_are_refused(tmp_path: Path) -> None:
     good = medmnist()
     objects = np.array([{}], dtype=object)
@@ -302,6 +312,16 @@ def test_masks_are_kept_beside_images_and_never_trained_on(tmp_path: Path) -> No
     }
     stored = uploaded({f"top/{n}": c for n, c in files.items()}, store_dir=tmp_path / "s")
     assert {i.name for i in stored.images if mask_path(i)} == set(masked)
+
+
+def test_broken_mask_is_told_and_its_image_stays() -> None:
+    files = b.parted_files() | {"masks/train/benign/0.png": b"broken", "masks/train/benign/1.png": b""}
+    image_set = uploaded(files)
+    assert [(p.file, p.problem) for p in image_set.problems] == [
+        ("train/benign/0.png", "unreadable_mask"),
+        ("train/benign/1.png", "unreadable_mask"),
+    ]
+    assert len(image_set.images) == 10
 
 
 def test_manifest_in_a_zip_keeps_its_masks(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput, TooFewImages
@@ -88,6 +88,7 @@ def test_too_few_images_are_told_with_a_way_out() -> None:
         draw_shots(made_up(lines), 0, 1)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.integers(0, 2**32), st.integers(1, 20), st.lists(st.integers(0, 3), min_size=1, max_size=120))
 def test_every_draw_has_exactly_the_shots_and_no_image_twice(seed: int, shots: int, labels: list[int]) -> None:
     lines: list[Line] = [(label, "train", None) for label in [*labels, *list(range(4)) * shots]]
