@@ -111,8 +111,6 @@ def seal_run(
     run_id: str,
     record: Mapping[str, Any],
     predictions: Iterable[Mapping[str, Any]] = (),
-    *,
-    descriptions_fingerprint: str | None = None,
 ) -> None:
     """Write what a training used and found, once. Raises Conflict for a run that is sealed already.
 
@@ -129,7 +127,7 @@ def seal_run(
             backbone=record.get("backbone", RunRow.backbone),
             variant=record.get("variant", RunRow.variant),
             descriptions_source=record.get("descriptions"),
-            descriptions_fingerprint=descriptions_fingerprint,
+            descriptions_fingerprint=record.get("descriptions_fingerprint"),
         )
         .returning(RunRow.image_set_id)
     ).first()
@@ -235,7 +233,7 @@ def _add_predictions(
     if not predictions:
         return
     names = select(ImageRow.name, ImageRow.id).where(ImageRow.image_set_id == image_set_id, ImageRow.part == "test")
-    ids: dict[str, str] = dict(session.execute(names).tuples().all()) if image_set_id else {}
+    ids = {name: image_id for name, image_id in session.execute(names)} if image_set_id else {}  # noqa: C416
     rows = [
         {
             "run_id": run_id,

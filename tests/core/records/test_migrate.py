@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, insert, inspect, select, text
+
+from core.errors import Conflict, Unavailable
+from core.records import migrate
+from core.records.ids import new_id
+from core.records.session import Database
+from core.records.tables import Base
+from core.records.types import now
+
+VALUES = {"JSON": {"b": 1, "a": [2]}, "BOOLEAN": True, "INTEGER": 7, "BIGINT": 2**40, "FLOAT": 0.5, "DOUBLE": 0.5}
+
+
+def test_an_empty_database_is_made_by_itself(url: str) -> None:
+    assert migrate.check(url).standing == "empty"
+    migrate.prepare(url)
+    assert migrate.is_current(url)
+    assert migrate.current(url) == migrate.head() == "0002"
+
+
+def test_the_revisions_lead_exactly_to_the_tables(database: Database) -> None:
+    with database.reading() as session:
+        context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_looking_does_not_make_a_file(tmp_path: Path) -> None:
+    migrate.check(f"sqlite:///{tmp_path / 'none.db'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_migrating_works_from_any_folder(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    migrate.upgrade(url)
+    assert migrate.is_current(url)
+
+
+def test_no_row_is_lost_from_the_first_revision_to_the_last(url: str, tmp_path: Path) -> None:
+    migrate.upgrade(url, revision="0001")
+    before = _fill_every_table(url)
+    assert len(before) == 14
+    assert all(len(rows) == 2 for rows in before.values())
+    done = migrate.upgrade(url, backups_dir=tmp_path / "backups")
+    assert (done.before, done.after) == ("0001", "0002")
+    assert done.backup is not None
+    assert done.backup.stat().st_size > 0
+    after = _contents(url)
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_rebuilt_table_keeps_its_constraints(url: str) -> None:
+    migrate.upgrade(url)
+    database = Database(url)
+    with database.reading() as session:
+        found = inspect(session.connection())
+        assert [check["name"] for check in found.get_check_constraints("images")] == ["ck_images_part"]
+        assert len(found.get_foreign_keys("images")) == 2
+    database.close()
+
+
+def test_going_back_and_forth_keeps_the_older_tables(url: str) -> None:
+    migrate.upgrade(url, revision="0001")
+    before = _fill_every_table(url)
+    migrate.upgrade(url, backup=False)
+    with migrate.migration_connection(url) as connection:
+        migrate.command.downgrade(migrate._config(connection), "0001")
+    assert _contents(url) == before
+
+
+def test_an_older_database_with_data_waits_for_its_owner(url: str) -> None:
+    migrate.upgrade(url, revision="0001")
+    _fill_every_table(url)
+    with pytest.raises(Conflict, match=r"it has those of revision 0001 and holds data\. Run `promptoscope db upgrade`"):
+        migrate.prepare(url)
+    assert migrate.current(url) == "0001"
+
+
+def test_an_older_database_without_data_is_migrated_by_itself(url: str) -> None:
+    migrate.upgrade(url, revision="0001")
+    migrate.prepare(url)
+    assert migrate.is_current(url)
+
+
+@pytest.mark.parametrize("act", [migrate.prepare, migrate.upgrade])
+def test_a_newer_database_is_refused(url: str, act: object) -> None:
+    migrate.upgrade(url)
+    database = Database(url)
+    with database.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(Conflict, match="knows the database up to revision 0002; the database has revision 9999"):
+        act(url)  # type: ignore[operator]
+
+
+def test_a_database_of_something_else_is_refused(url: str) -> None:
+    database = Database(url)
+    with database.writing() as session:
+        session.execute(text("CREATE TABLE recipes (id INTEGER)"))
+    database.close()
+    with pytest.raises(Conflict, match="it has tables of its own: recipes"):
+        migrate.prepare(url)
+
+
+def test_two_who_upgrade_at_once_do_it_once(url: str) -> None:
+    results: list[object] = []
+
+    def go() -> None:
+        try:
+            results.append(migrate.upgrade(url).after)
+        except Exception as error:  # shown by the assertion below
+            results.append(error)
+
+    threads = [threading.Thread(target=go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == ["0002", "0002"]
+
+
+def test_a_backup_of_sqlite_is_a_whole_private_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    migrate.upgrade(url)
+    filled = _fill_every_table(url)
+    copy = migrate.back_up(url)
+    assert copy.parent == tmp_path / "backups"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert _contents(f"sqlite:///{copy}") == filled
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.postgres
+def test_postgresql_with_data_is_not_touched_without_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.core.records.databases import database_url
+
+    with database_url("postgresql", tmp_path) as url:
+        migrate.upgrade(url, revision="0001")
+        _fill_every_table(url)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(Unavailable, match="pg_dump is not installed here"):
+            migrate.upgrade(url, backups_dir=tmp_path)
+        assert migrate.current(url) == "0001"
+        assert migrate.upgrade(url, backup=False).after == "0002"
+
+
+def test_alembic_itself_finds_the_revisions(tmp_path: Path) -> None:
+    ini = migrate.FOLDER / "alembic.ini"
+    environment = os.environ | {"PROMPTOSCOPE_HOME": str(tmp_path)}
+    environment.pop("PROMPTOSCOPE_DATABASE_URL", None)
+    program = [os.sys.executable, "-m", "alembic", "-c", str(ini), "upgrade", "head"]  # type: ignore[attr-defined]
+    subprocess.run(program, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert migrate.is_current(f"sqlite:///{tmp_path / 'promptoscope.db'}")
+
+
+def _fill_every_table(url: str) -> dict[str, list[tuple[object, ...]]]:
+    """Two rows in every table, those that refer to others referring to the row of the same number."""
+    database = Database(url)
+    with database.writing() as session:
+        tables = MetaData()
+        tables.reflect(session.connection())
+        ids: dict[tuple[str, int], str] = {}
+        for table in tables.sorted_tables:
+            if table.name == migrate.VERSION_TABLE:
+                continue
+            for number in (1, 2):
+                row = {}
+                for column in table.columns:
+                    row[column.name] = _value(column, number, ids)
+                ids[table.name, number] = str(row.get("id", ""))
+                session.execute(insert(table), row)
+    database.close()
+    return _contents(url)
+
+
+def _value(column: object, number: int, ids: dict[tuple[str, int], str]) -> object:
+    known = {"source": "demo", "part": "test"}
+    state = {"jobs": "queued", "attempts": "running"}
+    for key in column.foreign_keys:  # type: ignore[attr-defined]
+        parent = key.column.table.name
+        return ids.get((parent, number))
+    if column.name == "id":  # type: ignore[attr-defined]
+        return new_id()
+    if column.name == "state":  # type: ignore[attr-defined]
+        return state[column.table.name]  # type: ignore[attr-defined]
+    kind = str(column.type).split("(")[0].split()[0]  # type: ignore[attr-defined]
+    if kind in {"TIMESTAMP", "DATETIME"}:
+        return now().replace(tzinfo=None) if kind == "DATETIME" else now()
+    if kind in VALUES:
+        return number if kind == "INTEGER" else VALUES[kind]
+    return known.get(column.name, f"text {number}")  # type: ignore[attr-defined]
+
+
+def _contents(url: str) -> dict[str, list[tuple[object, ...]]]:
+    database = Database(url)
+    with database.reading() as session:
+        tables = MetaData()
+        tables.reflect(session.connection())
+        found = {
+            table.name: [tuple(row) for row in session.execute(select(table).order_by(*table.primary_key))]
+            for table in tables.sorted_tables
+            if table.name != migrate.VERSION_TABLE
+        }
+    database.close()
+    return found
