@@ -29,7 +29,7 @@ def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
     fingerprint, backbone, shots, n_test, rows, notes}], notes}. Rows are sorted by mean balanced accuracy, best
     first; a group without zero-shot run holds a row that says so, with mean None. Fractions throughout.
     """
-    usable, notes = _usable(runs)
+    usable, notes = _usable(sorted(runs, key=_sealed_at))
     zero_shot = [run for run in usable if run["method"] == ZERO_SHOT]
     trained = [run for run in usable if run["method"] != ZERO_SHOT]
     groups = [_group(members, zero_shot) for members in _collect(trained, _group_key)]
@@ -102,14 +102,12 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run]) -> dict[str, Any]:
 
 def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
     """One method's line: intervals over its seeds, for balanced accuracy and each metric."""
-    by_seed = {run.get("seed"): run for run in runs}  # later runs of a seed replace earlier ones
+    by_seed = {run.get("seed"): run for run in runs}  # runs come oldest first, so the latest of a seed stays
     kept = [by_seed[seed] for seed in sorted(by_seed, key=lambda seed: (seed is None, seed))]
     first = kept[0]
     if len(kept) < len(runs):
         again = len(runs) - len(kept)
-        notes.append(
-            f"{_title(first)}: {again} earlier run(s) with the same seed and options count once, the latest."
-        )
+        notes.append(f"{_title(first)}: {again} earlier run(s) with the same seed and options count once, the latest.")
     each = {name: _interval([run["metrics"].get(name) for run in kept]) for name in METRICS}
     main = each[MAIN_METRIC]
     return {
@@ -133,9 +131,7 @@ def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
         "metrics": each,
         "run_ids": [run.get("id") for run in kept],
         "missing": False,
-        "note": ""
-        if len(kept) > 1 or first["method"] == ZERO_SHOT
-        else "One seed: the spread over draws is unknown.",
+        "note": "" if len(kept) > 1 or first["method"] == ZERO_SHOT else "One seed: the spread over draws is unknown.",
     }
 
 
@@ -188,6 +184,11 @@ def _group_key(run: Run) -> Hashable:
 
 def _row_key(run: Run) -> Hashable:
     return run["method"], options_hash(run)
+
+
+def _sealed_at(run: Run) -> str:
+    """When it was finished, as ISO text; runs without a time keep the order they came in, which is oldest first."""
+    return str(run.get("sealed_at") or run.get("finished_at") or run.get("created_at") or "")
 
 
 def _title(run: Run) -> str:

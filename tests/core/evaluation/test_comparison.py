@@ -112,6 +112,12 @@ def test_a_seed_run_twice_counts_once_and_is_noted():
     assert any("earlier run(s) with the same seed" in note for note in group["notes"])
 
 
+def test_the_latest_run_of_a_seed_counts_in_whatever_order_runs_come():
+    older = run(score=0.6, sealed_at="2026-01-01T00:00:00Z")
+    newer = run(score=0.8, id="later", sealed_at="2026-01-02T00:00:00Z")
+    assert compare_runs([newer, older])["groups"][0]["rows"][0]["run_ids"] == ["later"]
+
+
 def test_an_undefined_metric_leaves_the_others_standing():
     undefined = run()
     undefined["metrics"] = {**undefined["metrics"], "auroc": None}
