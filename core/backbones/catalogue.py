@@ -95,7 +95,7 @@ def find_folder(name_or_path: str, home: Path) -> tuple[str, Path]:
         return name_or_path, EMBEDDED_FOLDER
     path = Path(name_or_path.removeprefix(FOLDER_PREFIX)).expanduser()
     if name_or_path.startswith(FOLDER_PREFIX) or (name_or_path not in catalogue() and path.is_dir()):
-        return _given_folder(path.resolve())
+        return _given_folder(path.resolve(), home)
     entry = entry_for(name_or_path)
     if not entry.supported:
         raise Unavailable(f"'{entry.name}' cannot be loaded", entry.note, "Choose another backbone.")
@@ -109,14 +109,18 @@ def find_folder(name_or_path: str, home: Path) -> tuple[str, Path]:
     return entry.lasting_name, folder
 
 
-def _given_folder(path: Path) -> tuple[str, Path]:
+def _given_folder(path: Path, home: Path) -> tuple[str, Path]:
+    """A folder given by its path; the embedded and the fetched ones keep the name they are known by."""
     if not (path / CONFIG_FILE).is_file():
         raise NotFound(
             f"A backbone folder must hold {CONFIG_FILE}",
             f"none is in {path}",
             "Give a folder in open_clip's format.",
         )
-    return f"{FOLDER_PREFIX}{path}", path
+    if path == EMBEDDED_FOLDER.resolve():
+        return "embedded", path
+    recorded = read_record(path).get("name") if path.parent == (home / "backbones").resolve() else None
+    return str(recorded or f"{FOLDER_PREFIX}{path}"), path
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,14 @@ import torch
 from safetensors.torch import load_file
 
 from core.backbones import list_backbones, load_backbone
-from core.backbones.catalogue import CONFIG_FILE, EMBEDDED_FOLDER, RECORD_FILE, WEIGHTS_FILE, backbone_names
+from core.backbones.catalogue import (
+    CONFIG_FILE,
+    EMBEDDED_FOLDER,
+    RECORD_FILE,
+    WEIGHTS_FILE,
+    backbone_names,
+    find_folder,
+)
 from core.backbones.loading import file_checksum
 from core.errors import InvalidInput, NotFound, Unavailable
 from tests.builders import TOWERS, embedded_backbone, tiny_backbone, tiny_backbone_folder
@@ -75,6 +82,15 @@ def test_a_moved_folder_loads_and_its_name_loads_it_again(folder, tmp_path):
     backbone = load(f"local-dir:{moved}", tmp_path)
     assert backbone.name == f"local-dir:{moved}"
     assert load(backbone.name, tmp_path).checksum == backbone.checksum
+
+
+def test_a_known_backbone_given_by_its_path_keeps_its_name(folder, tmp_path):
+    (tmp_path / "backbones").mkdir()
+    fetched = folder.rename(tmp_path / "backbones" / "biomedclip")
+    (fetched / RECORD_FILE).write_text(json.dumps({"name": "biomedclip"}))
+    assert find_folder(str(EMBEDDED_FOLDER), tmp_path) == ("embedded", EMBEDDED_FOLDER)
+    assert find_folder(str(fetched), tmp_path) == ("biomedclip", fetched)
+    assert find_folder(str(fetched), tmp_path / "other")[0] == f"local-dir:{fetched}"
 
 
 def test_loading_leaves_the_global_random_state_as_it_was(folder, tmp_path):

@@ -43,14 +43,11 @@ def test_weights_follow_their_rule_in_sorted_order():
 
 
 def test_a_folder_depends_on_its_seed_alone(tmp_path):
-    digests = [
-        state_digest(
-            load_file(
-                str(build_random_backbone_folder(tmp_path / name, layout="tiny-timm-bert", seed=seed) / WEIGHTS_FILE)
-            )
-        )
-        for name, seed in (("a", 1), ("b", 1), ("c", 2))
-    ]
+    def digest(name, seed):
+        folder = build_random_backbone_folder(tmp_path / name, layout="tiny-timm-bert", seed=seed)
+        return state_digest(load_file(str(folder / WEIGHTS_FILE)))
+
+    digests = [digest("a", 1), digest("b", 1), digest("c", 2)]
     assert digests[0] == digests[1] != digests[2]
 
 
