@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,24 +81,25 @@ def build_pages(ctx: Context) -> gr.Blocks:
 
 def mount_pages(app: FastAPI, ctx: Context) -> None:
     """Serve the pages at `/` and their files at `/static`; call it after the API's routes are in place."""
-    # Gradio reads this when it starts; without it the first page asks a foreign server for the newest version.
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     app.mount("/static", StaticAssets(directory=STATIC_DIR, packages=[("gradio", "templates/frontend/static")]))
-    gr.mount_gradio_app(
-        app,
-        build_pages(ctx),
-        path="/",
-        theme=theme(),
-        footer_links=[],
-        run_history=False,
-        ssr_mode=False,
-        mcp_server=False,
-        pwa=False,
-        enable_monitoring=False,
-        show_error=False,
-        # Files go to our own API, which checks and limits them; Gradio's upload keeps copies outside our store.
-        max_file_size=1,
-    )
+    with warnings.catch_warnings():
+        # Gradio says of every site with several pages that it draws them in the browser, which is what we ask for.
+        warnings.filterwarnings("ignore", message="SSR mode is not supported")
+        gr.mount_gradio_app(
+            app,
+            build_pages(ctx),
+            path="/",
+            theme=theme(),
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            mcp_server=False,
+            pwa=False,
+            enable_monitoring=False,
+            show_error=False,
+            # Files go to our own API, which checks and limits them; Gradio's upload keeps copies outside our store.
+            max_file_size=1,
+        )
     _frame_the_pages(app)
 
 

@@ -1,5 +1,5 @@
 // A wall of thumbnails with a choice of class and part, in pages; each opens large, with the mask where there is one.
-import { PsElement, announce, api, button, busy, count, define, errorNotice, field, h } from "./core.js";
+import { PsElement, announce, api, button, busy, count, define, errorNotice, field, fill, h } from "./core.js";
 import { PARTS } from "./class-counts.js";
 
 const PER_PAGE = 48;
@@ -74,7 +74,7 @@ class Thumbnails extends PsElement {
       return;
     }
     const tiles = items.map((image, index) => h("li", {}, this.#tile(image, index)));
-    this.wall.replaceChildren(h("ul", { class: "ps-wall" }, tiles), this.#pages(items.length, total));
+    fill(this.wall, h("ul", { class: "ps-wall" }, tiles), total > items.length && this.#pages(items.length, total));
     announce(`Images ${this.#offset + 1} to ${this.#offset + items.length} of ${total}`);
     if (focus) this.wall.querySelector(`[data-go="${focus}"]:not(:disabled)`)?.focus();
   }

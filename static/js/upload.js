@@ -252,7 +252,7 @@ function example(limits) {
         ),
       ),
     ),
-    h("p", { class: "ps-hint" }, "Without train and test folders, one in five images of each class is held out for the test. "
+    h("p", { class: "ps-hint" }, "Without train and test folders, a part of each class is held out for the test. "
       + "A table works too: a CSV with the columns path, label and, where known, split and group (the patient)."),
     h("p", { class: "ps-hint" }, limits),
   );

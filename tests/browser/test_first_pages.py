@@ -1,0 +1,389 @@
+"""Start, Image sets and Descriptions in a real browser: by keyboard, at two widths, light and dark, in every state."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.browser.conftest import Site, Visit
+from tests.browser.measures import NOTHING_WRONG, measured
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+LOOKS = [(1440, False), (1440, True), (390, False), (390, True)]
+LOOK_NAMES = ["wide-light", "wide-dark", "narrow-light", "narrow-dark"]
+
+
+def png(seed: int) -> bytes:
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (32, 40), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def zipped(tmp_path: Path) -> Path:
+    """Two classes in both parts, one truncated image and one text called an image."""
+    path = tmp_path / "small set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for k, (part, name) in enumerate((p, c) for p in ("train", "test") for c in ("cyst", "solid mass")):
+            for n in range(6):
+                archive.writestr(f"{part}/{name}/{n}.png", png(100 * k + n))
+        archive.writestr("train/cyst/broken.png", png(999)[:60])
+        archive.writestr("train/cyst/letter.png", "Dear colleague")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder as a person has it: its own name above the classes, one of them named to do harm."""
+    for k, name in enumerate(("left eye", "&lt;b&gt; & co")):
+        place = tmp_path / "fundus" / name
+        place.mkdir(parents=True)
+        for n in range(5):
+            (place / f"{n}.png").write_bytes(png(500 + 100 * k + n))
+    (tmp_path / "fundus" / ".DS_Store").write_bytes(b"x")
+    return tmp_path / "fundus"
+
+
+def api(window: Visit, method: str, path: str, **options: Any) -> Any:
+    """Ask the API with the session of the window."""
+    address = f"{window.site.address}/api/v1{path}"
+    answer = window.page.request.fetch(address, method=method, headers={"origin": window.site.address}, **options)
+    assert answer.ok, answer.text()
+    return answer.json()
+
+
+def focused(page: Any) -> str:
+    """What a screen reader would call the focused element."""
+    return page.evaluate(
+        "(document.activeElement.getAttribute('aria-label') || document.activeElement.textContent).trim()"
+    )
+
+
+def tab_to(page: Any, name: str, most: int = 60) -> None:
+    """Press Tab until an element of this name has the focus, and see that the focus shows."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if focused(page).startswith(name):
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            return
+    pytest.fail(f"{most} times Tab did not reach '{name}'; the focus is on '{focused(page)}'")
+
+
+# ------------------------------------------------------------------ an empty home; these run first
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS, ids=LOOK_NAMES)
+@pytest.mark.parametrize(
+    ("path", "shown"), [("/", ".ps-machine"), ("/image-sets", "ps-upload input"), ("/descriptions", ".ps-empty")]
+)
+def test_empty_pages_can_be_read_and_used_by_everybody(
+    open_window: Callable[..., Visit], path: str, shown: str, width: int, dark: bool
+) -> None:
+    page = open_window(width=width, dark=dark).open(path)
+    page.wait_for_selector(shown, state="attached")
+    page.wait_for_selector(".ps-busy", state="detached")
+    assert measured(page) == NOTHING_WRONG
+
+
+def test_an_empty_site_says_where_one_stands_and_what_comes_next(window: Visit) -> None:
+    page = window.open("/", ".ps-step-here")
+    assert page.locator(".ps-step-here .ps-step-name").inner_text() == "Images"
+    page = window.open("/descriptions", ".ps-empty")
+    page.get_by_role("link", name="Add an image set").click()
+    page.wait_for_url("**/image-sets")
+    assert "8 or 16 bit, grey or colour. At most 20,000 files" in page.locator("ps-upload").inner_text()
+
+
+def test_the_skip_link_goes_past_the_navigation(window: Visit) -> None:
+    page = window.open("/image-sets", "ps-upload h2")
+    page.keyboard.press("Tab")
+    assert focused(page) == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("Tab")
+    assert focused(page) == "Add the demo set"
+
+
+def test_adding_nothing_says_what_to_choose_first(window: Visit) -> None:
+    page = window.open("/image-sets", "ps-upload h2")
+    page.get_by_role("button", name="Add these images").click()
+    assert page.get_by_role("alert").filter(has_text="Choose a zip").inner_text() == (
+        "Choose a zip, a folder or images first."
+    )
+
+
+def test_an_upload_without_any_image_is_refused_with_the_reason_and_can_be_tried_again(
+    window: Visit, tmp_path: Path
+) -> None:
+    window.expected.append("status of 422")
+    letter = tmp_path / "letter.txt"
+    letter.write_text("no image")
+    page = window.open("/image-sets", "ps-upload h2")
+    page.locator("input[type=file][multiple]").set_input_files(letter)
+    page.get_by_label("Name of the set").fill("Nothing")
+    page.get_by_role("button", name="Add these images").click()
+    page.wait_for_selector(".ps-notice-bad")
+    assert len(page.locator(".ps-notice-bad").inner_text()) > 20
+    assert page.get_by_role("button", name="Add these images").is_enabled()
+
+
+def test_the_demo_is_opened_by_keyboard_and_says_that_it_is_drawn(window: Visit) -> None:
+    page = window.open("/", ".ps-machine")
+    tab_to(page, "Try the demo set")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".ps-wall", timeout=60_000)
+    assert "/image-sets?id=" in page.url
+    assert "They are not patient images" in page.locator(".ps-detail").inner_text()
+    tab_to(page, "bright round lesion")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.press("ArrowRight")
+    tab_to(page, "Show the mask")
+    page.keyboard.press("Enter")
+    assert page.locator(".ps-viewer-mask").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator("dialog").count() == 0
+    assert focused(page).startswith("bright round lesion")
+
+
+# ------------------------------------------------------------------ image sets
+
+
+def test_a_zip_is_added_by_keyboard_and_shows_counts_pictures_and_refused_files(window: Visit, zipped: Path) -> None:
+    page = window.open("/image-sets?add", "ps-upload h2")
+    page.locator("input[type=file][multiple]").focus()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(zipped)
+    assert page.get_by_label("Name of the set").input_value() == "small set"
+    tab_to(page, "Add these images")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".ps-wall", timeout=30_000)
+    assert focused(page) == "small set"
+    rows = page.locator("ps-class-counts tbody tr").all_inner_texts()
+    assert [row.split() for row in rows] == [["cyst", "6", "6", "12"], ["solid", "mass", "6", "6", "12"]]
+    tray = page.locator(".ps-tray").inner_text()
+    assert "2 files could not be used" in tray
+    assert "broken.png" in tray
+    assert "letter.png" in tray
+    assert page.locator(".ps-tile img").count() == 24
+    page.wait_for_function(
+        "[...document.querySelectorAll('.ps-tile img')].slice(0, 6).every((i) => i.naturalWidth > 0)"
+    )
+
+
+def test_a_folder_becomes_classes_without_its_own_name_and_names_stay_text(window: Visit, folder: Path) -> None:
+    page = window.open("/image-sets?add", "ps-upload h2")
+    page.locator("input[webkitdirectory]").set_input_files(folder)
+    page.get_by_label("Name of the set").fill(HOSTILE)
+    chosen = page.locator("ps-upload").inner_text()
+    assert "10 files chosen" in chosen
+    assert "1 system file left out" in chosen
+    page.get_by_role("button", name="Add these images").click()
+    page.wait_for_selector(".ps-wall", timeout=30_000)
+    assert page.locator(".ps-detail h2").inner_text() == HOSTILE
+    assert page.locator("ps-class-counts tbody th").all_inner_texts() == ["&lt;b&gt; & co", "left eye"]
+    assert page.locator("ps-image-sets img[src=x]").count() == 0
+
+
+def test_a_table_with_its_images_is_added_too(window: Visit, tmp_path: Path) -> None:
+    files = [tmp_path / "labels.csv"]
+    with files[0].open("w", newline="") as table:
+        rows = csv.writer(table)
+        rows.writerow(["path", "label", "split"])
+        for n in range(8):
+            files.append(tmp_path / f"{n}.png")
+            files[-1].write_bytes(png(2000 + n))
+            rows.writerow([f"{n}.png", "yes" if n % 2 else "no", "train" if n < 4 else "test"])
+    page = window.open("/image-sets?add", "ps-upload h2")
+    page.locator("input[type=file][multiple]").set_input_files(files)
+    page.get_by_label("Name of the set").fill("From a table")
+    page.get_by_role("button", name="Add these images").click()
+    page.wait_for_selector(".ps-wall", timeout=30_000)
+    rows_shown = [row.split() for row in page.locator("ps-class-counts tbody tr").all_inner_texts()]
+    assert rows_shown == [["no", "2", "2", "4"], ["yes", "2", "2", "4"]]
+
+
+def test_thumbnails_are_filtered_and_paged(window: Visit) -> None:
+    page = window.open("/image-sets", ".ps-list")
+    page.locator(".ps-list-link", has_text="Demo").click()
+    page.wait_for_selector("text=1 to 48 of")
+    page.get_by_role("button", name="Further images").click()
+    page.wait_for_selector("text=49 to 96 of")
+    page.get_by_label("Class", exact=True).select_option("no lesion")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.ps-tile-name')].every((n) => n.textContent === 'no lesion')"
+    )
+    page.get_by_label("Part", exact=True).select_option("test")
+    page.wait_for_function("document.querySelectorAll('.ps-tile').length === 24")
+
+
+def test_a_set_is_deleted_only_after_its_name_was_typed(window: Visit) -> None:
+    page = window.open("/image-sets", ".ps-list")
+    page.locator(".ps-list-link", has_text="From a table").click()
+    page.get_by_role("button", name="Delete this set").click()
+    assert page.get_by_role("button", name="Delete the set").is_disabled()
+    page.get_by_label("Type").fill("from a table")
+    assert page.get_by_role("button", name="Delete the set").is_disabled()
+    page.get_by_label("Type").fill("From a table")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".ps-list-link >> text=From a table", state="detached")
+    assert [row["name"] for row in api(window, "GET", "/image-sets")["items"]].count("From a table") == 0
+
+
+def test_a_set_that_does_not_exist_is_said_to_be_missing(window: Visit) -> None:
+    window.expected.append("status of 404")
+    page = window.open("/image-sets?id=nothing", ".ps-notice-bad")
+    assert "nothing" in page.locator(".ps-notice-bad").inner_text()
+    assert page.locator(".ps-list-link").count() >= 3
+
+
+# ------------------------------------------------------------------ descriptions
+
+
+def open_descriptions(window: Visit, name: str) -> Any:
+    found = next(row for row in api(window, "GET", "/image-sets")["items"] if row["name"] == name)
+    return window.open(f"/descriptions?image_set={found['id']}", ".ps-class-card")
+
+
+def test_sentences_are_written_and_saved_as_versions_by_keyboard(window: Visit) -> None:
+    page = open_descriptions(window, "small set")
+    assert "Made from templates" in page.locator("ps-descriptions").inner_text()
+    page.get_by_label("Sentence 1 about cyst", exact=True).focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("A cyst is round and black, with a thin wall.")
+    page.keyboard.press("Enter")
+    page.keyboard.type("Behind a cyst the tissue is brighter.")
+    page.get_by_label("Your name").fill("A. Reader")
+    page.get_by_label("Name of these texts").fill("Spring wording")
+    tab_to(page, "Save as version 1")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Saved as version 1.")
+    saved = api(window, "GET", "/description-sets")["items"][0]
+    assert saved["name"] == "Spring wording"
+    assert saved["sentences"]["cyst"][:2] == [
+        "A cyst is round and black, with a thin wall.",
+        "Behind a cyst the tissue is brighter.",
+    ]
+    assert saved["versions"][0]["author"] == "A. Reader"
+
+
+def test_a_second_version_says_what_changed_and_the_first_can_still_be_opened(window: Visit) -> None:
+    page = open_descriptions(window, "small set")
+    page.get_by_label("Sentence 1 about solid mass", exact=True).fill("A solid mass has an uneven margin.")
+    assert "1 new sentence, 1 removed since version 1" in page.locator(".ps-save").inner_text()
+    page.get_by_label("Your name").fill("B. Second")
+    page.get_by_role("button", name="Save as version 2").click()
+    page.wait_for_selector("text=Saved as version 2.")
+    rows = page.locator("section[aria-label=Versions] tbody tr").all_inner_texts()
+    assert len(rows) == 2
+    assert "B. Second" in rows[0]
+    page.wait_for_selector("text=1 new sentence, 1 removed")
+    page.locator("section[aria-label=Versions]").get_by_role("button", name="Open").click()
+    page.wait_for_selector("text=This is an older version")
+    assert "version=1" in page.url
+    assert page.get_by_label("Sentence 1 about solid mass", exact=True).input_value() != (
+        "A solid mass has an uneven margin."
+    )
+
+
+def test_a_sentence_that_was_removed_can_be_put_back(window: Visit) -> None:
+    page = open_descriptions(window, "small set")
+    before = page.get_by_label("Sentence 2 about cyst", exact=True).input_value()
+    page.get_by_role("button", name="Remove sentence 2 about cyst").click()
+    assert page.get_by_label("Sentence 2 about cyst", exact=True).input_value() != before
+    page.get_by_role("button", name="Put it back").click()
+    assert page.get_by_label("Sentence 2 about cyst", exact=True).input_value() == before
+    assert "No change since" in page.locator(".ps-save").inner_text()
+
+
+def test_remarks_on_sentences_are_words(window: Visit) -> None:
+    page = open_descriptions(window, "small set")
+    page.get_by_label("Sentence 1 about cyst", exact=True).fill("Round and black.")
+    page.get_by_label("Sentence 2 about cyst", exact=True).fill("Round and black.")
+    remarks = page.locator(".ps-sentences li").first.inner_text()
+    assert "class not named" in remarks
+    assert "said twice" in remarks
+
+
+def test_a_template_replaces_all_sentences_and_a_wrong_one_says_why(window: Visit) -> None:
+    window.expected.append("status of 422")
+    page = open_descriptions(window, "small set")
+    page.get_by_text("Fill from templates").click()
+    page.get_by_label("One sentence of your own").fill("no place for the name")
+    page.get_by_role("button", name="Replace all sentences").click()
+    page.wait_for_selector(".ps-notice-bad")
+    assert "{}" in page.locator(".ps-notice-bad").inner_text()
+    page.get_by_label("One sentence of your own").fill("an ultrasound image of a {}.")
+    page.get_by_role("button", name="Replace all sentences").click()
+    page.wait_for_selector("text=All sentences were replaced")
+    assert page.get_by_label("Sentence 1 about solid mass", exact=True).input_value() == (
+        "an ultrasound image of a solid mass."
+    )
+
+
+# ------------------------------------------------------------------ every look, full and failed
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS, ids=LOOK_NAMES)
+@pytest.mark.parametrize(
+    ("path", "shown"), [("/", ".ps-machine"), ("/image-sets", ".ps-wall"), ("/descriptions", ".ps-class-card")]
+)
+def test_full_pages_can_be_read_and_used_by_everybody(
+    open_window: Callable[..., Visit], path: str, shown: str, width: int, dark: bool
+) -> None:
+    page = open_window(width=width, dark=dark).open(path, shown)
+    page.wait_for_selector(".ps-busy", state="detached")
+    assert measured(page) == NOTHING_WRONG
+
+
+@pytest.mark.parametrize("path", ["/", "/image-sets", "/descriptions"])
+def test_a_server_that_does_not_answer_is_said_to_be_missing_and_can_be_asked_again(window: Visit, path: str) -> None:
+    window.expected += ["Failed to load resource", "net::ERR"]
+    window.page.route("**/api/v1/**", lambda route: route.abort())
+    page = window.open(path, ".ps-notice-bad")
+    assert "Check that Promptoscope is still running" in page.locator(".ps-notice-bad").first.inner_text()
+    assert measured(page) == NOTHING_WRONG
+    page.unroute("**/api/v1/**")
+    page.get_by_role("button", name="Try again").first.click()
+    page.wait_for_selector(".ps-notice-bad", state="detached")
+
+
+def test_light_and_dark_follow_the_system_until_a_person_chooses(open_window: Callable[..., Visit]) -> None:
+    page = open_window(dark=True).open("/", ".ps-machine")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(ground) == "rgb(16, 21, 23)"
+    switch = page.locator("[data-ps-theme]")
+    switch.click()
+    assert switch.inner_text().split() == ["Colours:", "light"]
+    assert page.evaluate(ground) == "rgb(245, 247, 248)"
+    page.reload()
+    page.wait_for_selector(".ps-machine")
+    assert page.evaluate(ground) == "rgb(245, 247, 248)"
+
+
+def test_gradios_own_navigation_and_footer_are_not_shown(window: Visit) -> None:
+    page = window.open("/image-sets", ".ps-list")
+    assert page.get_by_text("Use via API").count() == 0
+    assert page.get_by_text("Built with Gradio").count() == 0
+    assert page.locator("gradio-app nav >> text=Home").is_hidden()
+
+
+def test_two_windows_see_the_same_sets(open_window: Callable[..., Visit], site: Site) -> None:
+    first, second = open_window(), open_window()
+    names = [
+        window.open("/image-sets", ".ps-list").locator(".ps-list-title").all_inner_texts() for window in (first, second)
+    ]
+    assert names[0] == names[1]
+    assert HOSTILE in names[0]
