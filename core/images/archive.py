@@ -12,7 +12,6 @@ import re
 import stat
 import unicodedata
 import zipfile
-import zlib
 from pathlib import PurePosixPath
 from typing import IO, BinaryIO
 
@@ -169,7 +168,10 @@ class ZipSource:
                     size += len(chunk)
                     self._count(size, len(chunk), info)
                     chunks.append(chunk)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        except InvalidInput:
+            raise
+        # zipfile meets lying headers with BadZipFile, but also with value, struct, zlib, system and runtime errors.
+        except Exception as error:
             raise RefusedFile(
                 "damaged", "A whole archive member", "found damaged or cut-off data", "Make the zip again."
             ) from error
@@ -194,7 +196,7 @@ class ZipSource:
 
     def _admit(self, infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
         """Members that may be read; the others become problems."""
-        files = [info for info in infos if not info.is_dir()]
+        files = [info for info in infos if not info.filename.endswith("/")]
         if len(files) > self.limits.max_files:
             raise UnreadableSource(
                 f"An archive holds at most {self.limits.max_files:,} files", f"found {len(files):,}", "Split it."

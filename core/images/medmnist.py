@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from core.errors import UnreadableSource
+from core.errors import InvalidInput, UnreadableSource
 from core.images.archive import ZipSource
 from core.images.class_names import check_distinct, class_name
 from core.images.image_set import PARTS, Part, Problem
@@ -23,6 +25,21 @@ _SHAPE = (
     "A MedMNIST .npz: <part>_images of 8 bits, (n, height, width) or (n, height, width, 3), and <part>_labels (n, 1)"
 )
 _MOST_CLASSES = 1000
+
+
+def _damage_told(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a sentence for whatever zipfile throws at damaged bytes, as in `ZipSource.read`."""
+
+    @functools.wraps(read)
+    def guarded(*arguments: Any) -> Any:
+        try:
+            return read(*arguments)
+        except InvalidInput:
+            raise
+        except Exception as error:  # see `ZipSource.read`
+            raise UnreadableSource(_SHAPE, "found damaged or cut-off data", "Download the file again.") from error
+
+    return guarded
 
 
 class MedMnistSource:
@@ -58,6 +75,7 @@ class MedMnistSource:
     def path(self, name: str) -> None:
         return None
 
+    @_damage_told
     def read(self, name: str) -> bytes:
         """One image as BMP; cheap when rows are asked for in order, as the loader does."""
         part, row = name.split("/")[0], int(name.split("/")[1].removesuffix(".bmp"))
@@ -91,6 +109,7 @@ class MedMnistSource:
         if n_images > self.limits.max_files:
             raise UnreadableSource(f"At most {self.limits.max_files:,} images", f"found {n_images:,}", "Take a part.")
 
+    @_damage_told
     def _read_labels(self, part: Part) -> np.ndarray:
         """Labels of a part, (n,), as many as images."""
         name = f"{part}_labels.npy"

@@ -72,6 +72,7 @@ REFUSED_MEMBERS: dict[str, tuple[Callable[[], bytes], str, str, str]] = {
         "unsafe_name",
         "'..'",
     ),
+    "empty name": (lambda: with_bad(b.member(""), BMP), "", "unsafe_name", "an empty name"),
     "absolute": (lambda: with_bad(b.member("/etc/bad.png"), BMP), "/etc/bad.png", "unsafe_name", "absolute path"),
     "drive letter": (lambda: with_bad(b.member("C:/bad.png"), BMP), "C:/bad.png", "unsafe_name", "drive letter"),
     "UNC": (lambda: with_bad(b.member("\\\\host\\a\\bad.png"), BMP), "\\\\host\\a\\bad.png", "unsafe_name", "UNC"),
@@ -296,6 +297,22 @@ def test_no_mix_of_parts_leaves_the_folder(parts: list[str]) -> None:
 def test_random_bytes_never_open_as_a_zip(content: bytes) -> None:
     with pytest.raises(UnreadableSource):
         ZipSource(io.BytesIO(b"PK\x03\x04" + content))
+
+
+@settings(deadline=None, max_examples=60)  # a busy machine is no fault
+@given(st.data())
+def test_changed_bytes_end_in_a_sentence_or_in_images(data: st.DataObject) -> None:
+    raw = bytearray(b.zip_bytes(GOOD))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        if data.draw(st.booleans()):
+            raw[at] = data.draw(st.integers(0, 255))
+        else:
+            del raw[at : at + data.draw(st.integers(1, 9))]
+    try:
+        assert upload(bytes(raw)).images
+    except UnreadableSource as refusal:
+        assert "; found" in refusal.sentence  # noqa: PT017
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "a/Thumbs.db", "__MACOSX/a.png", "a/.git/b", "Desktop.ini"])

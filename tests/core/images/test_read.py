@@ -270,6 +270,18 @@ def test_medmnist_archive_is_read_row_by_row(channels: int | None, tmp_path: Pat
     assert read_image_set(tmp_path / "breastmnist.npz").classes == ("malignant", "normal, benign")
 
 
+def test_cut_or_changed_medmnist_archives_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    content = npz(tmp_path / "x.npz", **medmnist()).read_bytes()
+    for at in range(0, 3000, 37):
+        changed = content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+        try:
+            assert len(uploaded({"x.npz": changed}).images) == 14
+        except UnreadableSource as refusal:
+            assert refusal.expected  # noqa: PT017
+    with pytest.raises(UnreadableSource, match="A whole zip archive; found a damaged or cut-off one"):
+        uploaded({"x.npz": content[:-100]})
+
+
 def test_uploaded_medmnist_archive_never_looks_for_names_on_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
