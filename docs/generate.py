@@ -202,19 +202,32 @@ def _shown_default(param: Any) -> str:
 # API -------------------------------------------------------------------------------------------------------------
 
 
+def common_answers(document: Mapping[str, Any]) -> dict[str, str]:
+    """Answers, by code, that every endpoint gives with the same meaning."""
+    found = [
+        {(code, answer.get("description", "")) for code, answer in operation["responses"].items()}
+        for operations in document["paths"].values()
+        for operation in operations.values()
+    ]
+    return dict(sorted(set.intersection(*found)))
+
+
 def api_page() -> str:
     """Every endpoint of the REST interface."""
     document = openapi()
+    common = common_answers(document)
     sections = []
     for path, operations in sorted(document["paths"].items()):
         for verb, operation in operations.items():
-            sections.append(_endpoint_section(verb.upper(), path, operation))
+            sections.append(_endpoint_section(verb.upper(), path, operation, common))
     return page(
         "REST interface",
         "The running site serves the complete description, with the fields of every object, at "
         "`/api/v1/openapi.json`. Send the token from the file `api-token` in the home folder: "
         "`Authorization: Bearer <token>`. Lists take `offset` and `limit`. Every error has the same shape: "
         '`{"error": {"code", "message", "expected", "found", "remedy"}}`.',
+        "Any endpoint may also answer:",
+        table(("answer", "meaning"), [(f"`{code}`", text) for code, text in common.items()]),
         *sections,
     )
 
@@ -231,7 +244,7 @@ def openapi() -> dict[str, Any]:
     return document
 
 
-def _endpoint_section(verb: str, path: str, operation: Mapping[str, Any]) -> str:
+def _endpoint_section(verb: str, path: str, operation: Mapping[str, Any], common: Mapping[str, str]) -> str:
     parts = [f"## `{verb} {path}`", operation.get("summary", "") + ".", operation.get("description", "")]
     rows = [
         (f"`{p['name']}`", p["in"], "yes" if p.get("required") else "", p.get("description", ""))
@@ -241,7 +254,11 @@ def _endpoint_section(verb: str, path: str, operation: Mapping[str, Any]) -> str
         parts.append(table(("parameter", "in", "required", "meaning"), rows))
     body = operation.get("requestBody", {}).get("content", {})
     parts += [f"Body: `{media}`{_schema_name(value.get('schema', {}))}" for media, value in body.items()]
-    answers = [(f"`{code}`", answer.get("description", "")) for code, answer in operation["responses"].items()]
+    answers = [
+        (f"`{code}`", answer.get("description", ""))
+        for code, answer in sorted(operation["responses"].items())
+        if common.get(code) != answer.get("description", "")
+    ]
     return "\n\n".join(part for part in [*parts, table(("answer", "meaning"), answers)] if part)
 
 

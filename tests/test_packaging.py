@@ -213,7 +213,7 @@ def test_every_data_file_belongs_to_the_wheel(tracked):
 
 
 def test_static_files_and_migrations_are_found_beside_the_packages():
-    from app.main import STATIC_DIR
+    from app.ui.layout import STATIC_DIR
     from core.records.migrate import FOLDER
 
     assert (STATIC_DIR / "app.css").is_file()
