@@ -48,7 +48,8 @@ def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
 def options_hash(run: Run) -> str:
     """Twelve hex digits that are equal for equal variant, options, epochs and descriptions; the seed stays out."""
     options = {name: value for name, value in (run.get("options") or {}).items() if name != "seed"}
-    parts = [run.get("variant") or "default", options, run.get("epochs"), run.get("descriptions")]
+    texts = run.get("descriptions"), run.get("descriptions_fingerprint")
+    parts = [run.get("variant") or "default", options, run.get("epochs"), texts]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

@@ -83,7 +83,7 @@ def test_unlike_runs_stand_in_groups_of_their_own(change):
 
 @pytest.mark.parametrize(
     "change",
-    [{"options": {"epochs": 10}}, {"variant": "paper"}, {"descriptions": "clinician v2"}],
+    [{"options": {"epochs": 10}}, {"variant": "paper"}, {"descriptions_fingerprint": "ab12"}],
     ids=["options", "variant", "descriptions"],
 )
 def test_other_settings_of_a_method_are_another_row(change):
