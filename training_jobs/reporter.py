@@ -87,6 +87,12 @@ class Reporter:
         with self._lock:
             return list(self._epochs.values())
 
+    @property
+    def latest(self) -> dict[str, Any] | None:
+        """The last progress, as columns of the job."""
+        with self._lock:
+            return _columns(self._latest)
+
     def _note(self, progress: Progress) -> None:
         if self._latest is None or progress.stage != self._latest.stage:
             self._log.write(f"stage {progress.stage}")

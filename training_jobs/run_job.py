@@ -188,7 +188,7 @@ def _describe_model(folder: Path) -> dict[str, Any]:
 def _seal(work: Work, reporter: Reporter, trained: Any, model: Mapping[str, Any]) -> None:
     """Run, predictions, model and the job's end in one transaction: all of it or nothing."""
     with work.database.writing() as session:
-        held = jobs.beat(session, work.job_id, work.fence)
+        held = jobs.beat(session, work.job_id, work.fence, reporter.latest)
         if not held.ours:
             raise Superseded
         if held.cancel_requested:

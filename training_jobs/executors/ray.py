@@ -22,7 +22,8 @@ class RayExecutor:
 
     The cluster is named by RAY_ADDRESS (`http://head:8265`). Its nodes need this project installed, the home folder
     under the same path and, if the database's URL holds a password, PROMPTOSCOPE_DATABASE_URL of their own: what is
-    handed to Ray can be read on its dashboard. gpus: how many each job asks for. client: Ray's JobSubmissionClient, made on first use unless given.
+    handed to Ray can be read on its dashboard. gpus: how many each job asks for. client: Ray's JobSubmissionClient,
+    made on first use unless given.
     """
 
     name = "ray"
