@@ -1,0 +1,205 @@
+"""The contract that every method in `core/methods` keeps, on a tiny backbone with random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core import load_model, train
+from core.descriptions.templates import template_descriptions
+from core.errors import InvalidOption
+from core.images.image_set import ImageSet
+from core.tuning.contract import Method, Task
+from core.tuning.data import TensorData
+from core.tuning.feature_store import FeatureStore, address
+from core.tuning.loop import fit
+from core.tuning.option import Options
+from core.tuning.progress import Cancelled, Progress
+from core.tuning.registry import get_method, method_names
+from core.tuning.train import TrainedRun
+from tests.builders import tiny_backbone
+
+METHODS = method_names()
+CLASSES = ("bright disc", "dark disc", "no disc")
+QUICK: dict[str, Any] = {"epochs": 3, "views": 2, "batch_size": 4}
+
+
+def quick_options(name: str) -> dict[str, Any]:
+    """Options that make a method fast, as far as it has them."""
+    known = {field.name for field in dataclasses.fields(get_method(name).Config)}
+    return {key: value for key, value in QUICK.items() if key in known}
+
+
+def quick_train(image_set: ImageSet, name: str, home: Path, **more: Any) -> TrainedRun:
+    options = quick_options(name) | more.pop("options", {})
+    return train(image_set, name, backbone=tiny_backbone(), shots=3, home=home, options=options, **more)
+
+
+def build(name: str, classes: tuple[str, ...] = CLASSES, **options: Any) -> Method:
+    method = get_method(name)
+    task = Task(tiny_backbone(), classes, template_descriptions(classes))
+    return method(method.Config.from_values(quick_options(name) | options), task)
+
+
+def clustered_data(seed: int = 0) -> TensorData:
+    """Twelve unit vectors around three directions, in batches of four."""
+    generator = torch.Generator().manual_seed(seed)
+    width = tiny_backbone().joint_width
+    centres = torch.randn(3, width, generator=generator).repeat_interleave(4, dim=0)
+    features = torch.nn.functional.normalize(centres + 0.3 * torch.randn(12, width, generator=generator), dim=-1)
+    batches = [[0, 4, 8, 1], [5, 9, 2, 6], [10, 3, 7, 11]]
+    return TensorData(torch.arange(3).repeat_interleave(4), batches, features=features)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_training_twice_with_one_seed_gives_one_result(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
+    first = quick_train(disc_set, name, tmp_path / "a")
+    second = quick_train(disc_set, name, tmp_path / "b")
+    assert first.record["metrics"] == second.record["metrics"]
+    assert first.predictions == second.predictions
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_loaded_model_answers_like_the_trained_one(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
+    run = quick_train(disc_set, name, tmp_path)
+    loaded = load_model(run.record["model"], backbone=tiny_backbone())
+    paths = [image.path for image in disc_set.part("test")]
+    for found, known in zip(loaded.predict(paths), run.predictions, strict=True):
+        assert found["label"] == known["predicted"]
+        assert found["probabilities"] == pytest.approx(known["probabilities"], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_record_has_every_promised_name(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
+    record = quick_train(disc_set, name, tmp_path).record
+    promised = "method backbone variant classes shots seed options epochs steps seconds n_train n_val n_test metrics "
+    assert {*promised.split(), "descriptions", "model"} <= set(record)
+    assert list(record["metrics"]) == ["accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece"]
+    assert (record["method"], record["n_train"], record["n_val"], record["n_test"]) == (name, 9, 9, 18)
+    assert record["classes"] == list(CLASSES)
+    assert record["descriptions"] == "templates"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_backbone_stays_as_it_was(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
+    before = {key: value.clone() for key, value in tiny_backbone().model.state_dict().items()}
+    quick_train(disc_set, name, tmp_path)
+    after = tiny_backbone().model.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    assert not any(p.requires_grad or p.grad is not None for p in tiny_backbone().model.parameters())
+    assert not tiny_backbone().model.training
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_loss_falls(name: str) -> None:
+    if not get_method(name).trains_by_steps:
+        pytest.skip(f"{name} is not trained by steps")
+    method = build(name, epochs=30, learning_rate=0.05)
+    losses: list[float] = []
+    fit(method, clustered_data(), seed=0, on_step=lambda step, terms: losses.append(terms["cross_entropy"]))
+    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_reordered_classes_reorder_the_scores(name: str) -> None:
+    data = clustered_data()
+    order = [2, 0, 1]
+    swapped = tuple(CLASSES[i] for i in order)
+    place = {label: position for position, label in enumerate(order)}
+    moved = TensorData(
+        torch.tensor([place[int(label)] for label in data.labels]), data._batches, features=data._features
+    )
+    steady = {"text_dropout": False} if has_dropout(name) else {}
+    plain, other = build(name, **steady), build(name, swapped, **steady)
+    for method, given in ((plain, data), (other, moved)):
+        fit(method, given, seed=0)
+    with torch.no_grad():
+        scores, reordered = plain.logits(data.train_features()), other.logits(data.train_features())
+    torch.testing.assert_close(reordered, scores[:, order], atol=2e-3, rtol=1e-3)
+
+
+def has_dropout(name: str) -> bool:
+    return "text_dropout" in {field.name for field in dataclasses.fields(get_method(name).Config)}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_prediction_does_not_depend_on_its_neighbours(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
+    model = quick_train(disc_set, name, tmp_path).model
+    paths = [image.path for image in disc_set.part("test")][:3]
+    together = model.predict(paths)
+    for path, row in zip(paths, together, strict=True):
+        assert model.predict([path])[0]["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_interrupted_training_ends_like_an_unbroken_one(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
+    if not get_method(name).trains_by_steps:
+        pytest.skip(f"{name} is not trained by steps")
+    whole = quick_train(disc_set, name, tmp_path, out=tmp_path / "whole")
+
+    def stop(progress: Progress) -> None:
+        if progress.stage == "training" and progress.epoch == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        quick_train(disc_set, name, tmp_path, out=tmp_path / "x", checkpoint_dir=tmp_path / "c", progress=stop)
+    epochs: list[int | None] = []
+    resumed = quick_train(
+        disc_set,
+        name,
+        tmp_path,
+        out=tmp_path / "resumed",
+        checkpoint_dir=tmp_path / "c",
+        progress=lambda p: epochs.append(p.epoch) if p.stage == "training" else None,
+    )
+    assert epochs == [3]
+    for key, value in whole.model.method.learned_state().items():
+        assert torch.equal(resumed.model.method.learned_state()[key], value), key
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_option_has_help_and_keeps_its_bounds(name: str) -> None:
+    kind: type[Options] = get_method(name).Config
+    for row in kind.schema():
+        assert row["help"]
+        if row["bounds"]:
+            with pytest.raises(InvalidOption, match=f"'{row['name']}' lies between"):
+                kind.from_values({row["name"]: row["bounds"][1] + 1})
+        if row["choices"]:
+            with pytest.raises(InvalidOption, match=f"'{row['name']}' is one of"):
+                kind.from_values({row["name"]: "none of these"})
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_card_says_where_the_method_comes_from(name: str) -> None:
+    card = get_method(name).card()
+    assert {"name", "title", "paper", "licence", "needs", "trains", "image_path"} <= set(card)
+    assert card["name"] == name
+    assert all(card[key] for key in ("title", "summary", "paper", "licence", "trains", "notes"))
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("towers", ["clip-causal", "timm-causal"])
+def test_the_method_runs_on_other_towers(name: str, towers: str) -> None:
+    backbone, method = tiny_backbone(towers), get_method(name)
+    task = Task(backbone, CLASSES, template_descriptions(CLASSES))
+    built = method(method.Config.from_values(quick_options(name)), task)
+    pixels = torch.randn(4, 3, backbone.preprocessing.size, backbone.preprocessing.size)
+    with torch.no_grad():
+        features = built.encode_images(pixels)
+    labels = torch.tensor([0, 1, 2, 0])
+    fit(built, TensorData(labels, [[0, 1, 2, 3]], features=features), seed=0)
+    with torch.no_grad():
+        assert built.logits(features).shape == (4, 3)
+
+
+def test_a_store_gives_back_what_was_put_in(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "features.sqlite")
+    vector = torch.tensor([1.5, -2.0])
+    store.put({address("a", 1): vector})
+    assert torch.equal(FeatureStore(tmp_path / "features.sqlite").get([address("a", 1)])[address("a", 1)], vector)
+    assert store.get([address("a", 2)]) == {}

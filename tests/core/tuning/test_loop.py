@@ -1,0 +1,62 @@
+"""The schedule, the optimiser groups and what the loop refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from core.errors import InvalidInput, InvalidOption
+from core.tuning.contract import LoopConfig
+from core.tuning.loop import fit, learning_rate
+from core.tuning.presets import resolve_config
+from core.tuning.registry import get_method
+from tests.core.tuning.test_every_method import build, clustered_data
+
+
+@pytest.mark.parametrize(
+    ("epoch", "rate"), [(0, 1e-5), (1, 0.0025), (2, 0.0024993832), (50, 0.0012892634), (99, 2.4665894e-6)]
+)
+def test_the_schedule_warms_up_one_epoch_and_then_follows_a_cosine(epoch: int, rate: float) -> None:
+    # values computed from the toolbox that the reference trainers use
+    assert learning_rate(LoopConfig(epochs=100, learning_rate=0.0025), epoch, 0, 1) == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.001), (1, 0.000998458666866564), (39, 1.541333133436018e-6)])
+def test_the_schedule_by_step_ends_at_zero(step: int, rate: float) -> None:
+    config = LoopConfig(epochs=20, learning_rate=0.001, schedule="cosine_by_step")
+    assert learning_rate(config, step // 2, step % 2, 2) == pytest.approx(rate, rel=1e-6)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence() -> None:
+    method = build("coop", learning_rate=100.0, schedule="constant", epochs=3)
+    with torch.no_grad():
+        method.context.vectors.fill_(float("nan"))
+    with pytest.raises(InvalidInput, match=r"The loss stays a finite number; in epoch 1 .* smaller learning rate"):
+        fit(method, clustered_data(), seed=0)
+
+
+def test_later_sources_of_options_win() -> None:
+    coop = get_method("coop")
+    plain, _ = resolve_config(coop, "an unknown backbone")
+    assert (plain.epochs, plain.learning_rate, plain.augmentation) == (100, 0.002, "crop")
+    paper, _ = resolve_config(coop, "an unknown backbone", variant="paper")
+    assert (paper.epochs, paper.context_length, paper.augmentation) == (200, 16, "crop_flip")
+    mine, _ = resolve_config(coop, "x", variant="paper", options={"epochs": "7"}, views=3)
+    assert (mine.epochs, mine.views) == (7, 3)
+
+
+def test_epochs_for_a_method_without_steps_are_named_as_without_effect() -> None:
+    _, notes = resolve_config(get_method("zero_shot"), "x", epochs=5)
+    assert notes == ["Zero-shot is not trained in steps: the given number of epochs has no effect."]
+
+
+def test_an_unknown_option_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InvalidOption, match=r"An option of coop; 'epoch' is none\. Did you mean 'epochs'\?"):
+        resolve_config(get_method("coop"), "x", options={"epoch": 3})
+
+
+def test_an_unknown_method_and_variant_are_answered_with_what_exists() -> None:
+    with pytest.raises(InvalidOption, match=r"Did you mean 'coop'\?"):
+        get_method("coo")
+    with pytest.raises(InvalidOption, match=r"It has: default, paper\."):
+        resolve_config(get_method("coop"), "x", variant="mine")
