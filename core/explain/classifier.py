@@ -31,6 +31,9 @@ class ExplainedClassifier(Protocol):
     def temperature(self) -> float:
         """What logits are divided by."""
 
+    def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
+        """Calibrated probabilities (images, classes) of RGB pictures, on the CPU."""
+
     def logits_from_pixels(self, pixels: Tensor) -> Tensor:
         """(batch, 3, size, size) to (batch, classes), differentiable in the pixels."""
 

@@ -15,7 +15,7 @@ from core.backbones.contract import ImageAttention
 from core.errors import NotFound, Unavailable
 from core.explain.attention import as_dict as attention_as_dict
 from core.explain.attention import attention_map, rollout
-from core.explain.classifier import ExplainedClassifier, pixels_of, probabilities_of
+from core.explain.classifier import ExplainedClassifier, pixels_of
 from core.explain.grad_cam import GradCamMap, grad_cam
 from core.explain.paint import DIVERGING, SEQUENTIAL, ColourMap, colour_bar, overlay
 from core.explain.redistribution import Redistribution, follows_plain_path, redistribution, what_if
@@ -114,8 +114,7 @@ def explain_image(
     started = time.perf_counter()
     backbone, pixels = classifier.backbone, pixels_of(classifier, image)
     marked = None if mask is None else mask_in_view(mask, image, backbone.preprocessing)
-    with torch.inference_mode():
-        scores = probabilities_of(classifier, classifier.logits_from_pixels(pixels))[0]
+    scores = classifier.probabilities([image.convert("RGB")])[0]  # the very numbers that classification shows
     predicted = classifier.classes[int(scores.argmax())]
     index = _class_index(classifier, class_name or predicted)
     name = classifier.classes[index]

@@ -1,6 +1,5 @@
 """Explanations on the embedded backbone: the whole, and its maps scored on drawn lesions."""
 
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -69,6 +69,11 @@ def test_another_class_can_be_explained(classifier, picture):
     assert found.text.startswith(f"The model gives '{other}' a probability of")
 
 
+def test_probabilities_are_those_of_classification(classifier, picture):
+    expected = classifier.probabilities([picture])[0].tolist()
+    assert list(explain_image(classifier, picture).probabilities.values()) == expected
+
+
 def test_an_unknown_class_is_refused(classifier, picture):
     with pytest.raises(NotFound, match="This model knows the classes dark, bright; found 'purple'"):
         explain_image(classifier, picture, "purple")

@@ -135,6 +135,10 @@ class SpotHead(Head):
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone, torch.zeros(2, 2))
 
+    @classmethod
+    def image_path(cls, config):
+        return "trained"
+
     def encode_images(self, pixels):
         return self.backbone.encode_images(pixels)
 
