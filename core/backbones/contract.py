@@ -120,6 +120,8 @@ class Backbone(ABC):
     logit_scale: float
     """exp of the stored parameter: the factor on cosines."""
     text_kind: Literal["bert", "causal"]
+    known_classes: tuple[str, ...] = ()
+    """Class names that the text side has learned from labelled images: scores on them are no honest zero-shot."""
 
     # pictures ---------------------------------------------------------------------------------------------------
 

@@ -54,7 +54,17 @@ def load_backbone(
         checksum=checksum,
         device=chosen,
         precision=choose_precision(precision, chosen, home),
+        known_classes=read_known_classes(folder),
     )
+
+
+def read_known_classes(folder: Path) -> tuple[str, ...]:
+    """Class names that the folder's alignment was trained on, from `captions.json`; empty without that file."""
+    file = folder / "captions.json"
+    if not file.is_file():
+        return ()
+    sets = json.loads(file.read_text("utf-8"))["sets"]
+    return tuple(name for one in sets.values() for name in one["classes"])
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -38,7 +38,9 @@ class OpenClipBackbone(Backbone):
         checksum: str,
         device: torch.device,
         precision: str = "fp32",
+        known_classes: tuple[str, ...] = (),
     ) -> None:
+        self.known_classes = known_classes
         self.model = model.to(device).eval().requires_grad_(False)
         self.image_tower, self.text_tower = open_image_tower(self.model.visual), open_text_tower(self.model)
         self.name, self.checksum, self.device, self.precision = name, checksum, device, precision

@@ -103,7 +103,7 @@ def load_model(
 
     folder = Path(folder).resolve()
     card, tensors = read_artifact(folder)
-    tower = backbone or load_backbone(card["backbone_path"], device=device, precision=precision, home=home)
+    tower = backbone or load_backbone(card["backbone"], device=device, precision=precision, home=home)
     if tower.checksum != card["backbone_checksum"]:
         raise BackboneMismatch(
             f"The backbone '{card['backbone']}' with the checksum {card['backbone_checksum'][:12]}",

@@ -209,12 +209,10 @@ def _card(
     report: FitReport,
 ) -> dict[str, Any]:
     tower, task = method.backbone, method.task
-    source = getattr(tower, "source", tower.name)
     return {
         "method": method.card()["name"],
         "title": method.title,
         "backbone": tower.name,
-        "backbone_path": str(source),
         "backbone_checksum": tower.checksum,
         "classes": list(task.classes),
         "image_set": {"name": image_set.name, "fingerprint": image_set.fingerprint},
@@ -253,7 +251,7 @@ def _notes(method: Method, draw: ShotDraw, shots: int | None, image_set: ImageSe
             notes.append("With 1 image per class and no further ones, nothing could be tuned or calibrated.")
         else:
             notes.append("No further images for validation: tuned inside the shots, probabilities not calibrated.")
-    known = sorted(set(getattr(method.backbone, "known_classes", ())) & set(image_set.classes))
+    known = sorted(set(method.backbone.known_classes) & set(image_set.classes))
     if known:
         notes.append(
             f"The text side of the backbone '{method.backbone.name}' has learned {', '.join(known)} from labelled "

@@ -1,0 +1,92 @@
+"""Templates, files and checks of class descriptions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.descriptions.checks import check_descriptions
+from core.descriptions.description_set import DescriptionSet
+from core.descriptions.files import parse_descriptions, read_descriptions, write_descriptions
+from core.descriptions.templates import FRAMES, class_template, template_descriptions
+from core.errors import ClassMismatch, InvalidInput, NotFound, UnreadableSource
+from tests.builders import tiny_backbone
+
+SET = DescriptionSet({"cyst": ("A cyst with a thin wall.", "A dark, round cyst."), "normal": ("A normal scan.",)}, "me")
+
+
+def test_templates_name_modality_and_class_in_every_sentence() -> None:
+    found = template_descriptions(("cyst",), modality="ultrasound scan")
+    assert found.source == "templates"
+    assert len(found.sentences["cyst"]) == len(FRAMES) == len(set(found.sentences["cyst"]))
+    assert all("cyst" in text and "ultrasound scan" in text for text in found.sentences["cyst"])
+
+
+def test_a_template_of_ones_own_replaces_the_built_in_ones() -> None:
+    assert template_descriptions(("cyst",), template="a scan of a {}.").sentences == {"cyst": ("a scan of a cyst.",)}
+    assert class_template("dermatoscopy", None) == "a dermatoscopy photo of a {}."
+    assert class_template(None, None) is None
+
+
+@pytest.mark.parametrize("template", ["no slot", "two {} slots {}", "a {name}", "an open { and {}"])
+def test_a_template_without_exactly_one_slot_is_refused(template: str) -> None:
+    with pytest.raises(InvalidInput, match=r"A template is one sentence with \{\} where the class name goes"):
+        class_template(None, template)
+
+
+@pytest.mark.parametrize("name", ["texts.json", "texts.csv"])
+def test_a_written_file_reads_back_equal(name: str, tmp_path: Path) -> None:
+    write_descriptions(SET, tmp_path / name)
+    found = read_descriptions(tmp_path / name)
+    assert dict(found.sentences) == dict(SET.sentences)
+    assert (found.source, found.fingerprint) == (f"file:{name}", SET.fingerprint)
+
+
+def test_a_table_may_start_with_a_byte_order_mark_and_use_windows_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("\ufeffClass,Sentence\r\ncyst,  A   cyst. \r\n".encode())
+    assert read_descriptions(tmp_path / "t.csv").sentences == {"cyst": ("A cyst.",)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("a.json", "{", "is no JSON"),
+        ("a.json", "[1]", "JSON of another shape"),
+        ("a.json", '{"cyst": "one"}', "JSON of another shape"),
+        ("a.json", '{"cyst": [" "]}', "holds no sentence"),
+        ("a.csv", "label,text\ncyst,x\n", "has the columns label, text"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_with_what_was_found(name: str, text: str, found: str) -> None:
+    with pytest.raises(UnreadableSource, match=found):
+        parse_descriptions(text, name)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"'none\.json' does not exist"):
+        read_descriptions(tmp_path / "none.json")
+
+
+def test_a_class_without_sentences_is_named() -> None:
+    with pytest.raises(ClassMismatch, match="none for 'tumour'"):
+        SET.for_classes(("cyst", "tumour"))
+    assert list(SET.for_classes(("normal", "cyst")).sentences) == ["normal", "cyst"]
+
+
+def test_checks_find_repeats_hidden_things_missing_names_and_length() -> None:
+    sentences = {
+        "cyst": ("A cyst is round.", "a cyst is round", "A cyst that needs surgery.", "A dark spot."),
+        "normal": ("A normal scan " + "without anything " * 60 + ".",),
+    }
+    findings = check_descriptions(DescriptionSet(sentences, "me"), tiny_backbone("clip-causal"))
+    kinds = [(f.class_name, f.finding) for f in findings]
+    assert kinds == [
+        ("cyst", "duplicate"),
+        ("cyst", "duplicate"),
+        ("cyst", "not_visible"),
+        ("cyst", "class_missing"),
+        ("normal", "too_long"),
+    ]
+    assert findings[2].detail == "speaks of surgery, which no image shows"
+    assert findings[0].as_dict()["class"] == "cyst"
