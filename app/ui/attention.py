@@ -1,4 +1,4 @@
-"""The Attention page: maps of where a model looks."""
+"""The Attention page: maps of where a model looks, and what zero vectors change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PAGE = Page(
     name="Attention",
     path="attention",
-    lead="Where a model looks, and how zero-vector prompts move its attention.",
+    lead="Where a model looks in one image, and how zero-vector prompts move its attention.",
 )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PAGE = Page(
     name="Compare",
     path="compare",
-    lead="Results side by side, only where the images, shots and backbone are the same.",
+    lead="Results side by side, only where images, shots and encoder are the same, with zero-shot as the line to beat.",
 )
 
 

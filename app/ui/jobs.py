@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PAGE = Page(
     name="Jobs",
     path="jobs",
-    lead="Everything that runs, waits or has finished.",
+    lead="Everything that runs, waits or has finished, with its log.",
 )
 
 

@@ -1,4 +1,4 @@
-"""The Train page: choose a method, its options and an image set, and queue the training."""
+"""The Train page: choose images, a method and its options, queue the training and watch it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 PAGE = Page(
     name="Train",
     path="train",
-    lead="Choose a method and an image set, and start training.",
+    lead="Choose images and a method, start, and watch it learn. You can close this page at any time: "
+    "training goes on.",
 )
 
 

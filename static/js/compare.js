@@ -6,6 +6,7 @@ import { api, busy, button, chip, count, define, duration, empty, errorNotice, h
 import { forestPlot, shorten } from "./charts.js";
 import { cssColour, colourAt, inkOn } from "./colour-maps.js";
 import { linkTo, uid } from "./follow.js";
+import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
 import { METRICS, metricOf, metricText } from "./metric-words.js";
 import { dataTable, fileName, saveCsv } from "./plot.js";
@@ -265,8 +266,9 @@ function nothingYet(notes) {
 // one run -----------------------------------------------------------------------------------------------------
 
 function runDetails(run) {
+  const finished = run.state === "succeeded";
   const facts = [
-    ["Images", `${run.n_train} to train, ${run.n_val} to tune, ${run.n_test} to test`],
+    ["Images", finished && `${run.n_train} to train, ${run.n_val} to tune, ${run.n_test} to test`],
     ["Descriptions", textOf(run.descriptions)],
     ["Learned numbers", run.trainable_parameters?.toLocaleString("en")],
     ["Training took", duration(run.seconds)],
@@ -275,7 +277,7 @@ function runDetails(run) {
   const loss = (run.epoch_metrics || []).length > 1 && h("ps-plot", {});
   if (loss) loss.content = lossPlot(run.epoch_metrics, run.epochs, run.name);
   return [
-    h("h2", { tabindex: "-1", id: "ps-run-title" }, run.name || run.method_title),
+    h("div", { class: "ps-row" }, h("h2", { tabindex: "-1" }, run.name || run.method_title), finished ? null : stateChip(run.state)),
     h(
       "div",
       { class: "ps-card" },
@@ -291,8 +293,8 @@ function runDetails(run) {
     h(
       "div",
       { class: "ps-pair" },
-      run.confusion && h("div", { class: "ps-card" }, confusionTable(run)),
-      run.per_class && h("div", { class: "ps-card" }, perClass(run)),
+      run.confusion?.length > 0 && h("div", { class: "ps-card" }, confusionTable(run)),
+      run.per_class?.length > 0 && h("div", { class: "ps-card" }, perClass(run)),
     ),
     loss && h("div", { class: "ps-card" }, loss),
   ].filter(Boolean);

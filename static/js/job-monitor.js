@@ -70,7 +70,7 @@ class JobMonitor extends PsElement {
   showJob(job, run) {
     this.heading.textContent = job.label || job.id;
     this.chip.replaceChildren(stateChip(job.state));
-    this.cancelButton.hidden = !isActive(job);
+    this.cancelButton.hidden = !isActive(job) || Boolean(job.cancel_requested);
     this.showStages(job);
     this.showFacts(job);
     this.showCurves(job, run);
@@ -93,7 +93,7 @@ class JobMonitor extends PsElement {
       );
     };
     this.steps.replaceChildren(...STAGES.map(step));
-    const share = job.total ? job.done / job.total : null;
+    const share = job.total ? job.done / job.total : null; // without a value the bar says only that something runs
     if (share === null) this.bar.removeAttribute("value");
     else this.bar.value = share;
     this.bar.textContent = percent(share ?? 0, 0);
@@ -104,6 +104,8 @@ class JobMonitor extends PsElement {
     if (job.state === "queued") {
       facts.push(["Place in the queue", job.queue_position ?? "next"]);
     } else if (job.state === "running") {
+      if (job.cancel_requested) facts.push(["Now", "stopping"]);
+      else if (!job.stage) facts.push(["Now", "starting a process of its own"]);
       if (job.epochs) facts.push(["Epoch", `${job.epoch ?? 0} of ${job.epochs}`]);
       if (job.total && job.stage !== "training") facts.push(["Step", `${job.done} of ${job.total}`]);
       if (Number.isFinite(job.seconds_per_epoch)) facts.push(["Time per epoch", duration(job.seconds_per_epoch)]);

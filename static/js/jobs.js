@@ -141,6 +141,7 @@ class Jobs extends PsElement {
 
   actions(job) {
     const small = (words, act) => this.rowButton(job, words, act, "small");
+    if (isActive(job) && job.cancel_requested) return [h("span", { class: "ps-soft" }, "Stopping …")];
     if (isActive(job)) return [small("Cancel", () => this.cancel(job))];
     if (job.state === "succeeded") return [];
     return [small("Try again", () => this.act(job, "retry"))];

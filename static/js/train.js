@@ -20,6 +20,7 @@ const QUICK = [
 const SHOTS = [1, 2, 4, 8, 16];
 const QUEUE_POLL_MS = 2000;
 const SHOWN_FINISHED = 1;
+const KEPT = ["queued", "running", "succeeded"];
 
 class TrainPage extends PsElement {
   async start() {
@@ -183,10 +184,14 @@ class TrainPage extends PsElement {
     setParam("images", set.id);
     for (const input of this.setCards.querySelectorAll("input")) input.checked = input.value === set.id;
     this.showShots();
-    this.runs = await api.get(`/runs?image_set=${encodeURIComponent(set.id)}`).then(listOf, () => []);
+    await this.loadRuns();
     this.descriptionSets = await api.get(`/description-sets?image_set=${encodeURIComponent(set.id)}`).then(listOf, () => []);
     if (this.method) this.showTexts();
     this.refreshSummary();
+  }
+
+  async loadRuns() {
+    this.runs = await api.get(`/runs?image_set=${encodeURIComponent(this.set.id)}`).then(listOf, () => []);
   }
 
   showShots() {
@@ -224,22 +229,32 @@ class TrainPage extends PsElement {
       return this.showProblem(error.message);
     }
     this.startButton.disabled = false;
-    this.methodForm.options = this.schema.options.filter((row) => row.name !== "template");
+    this.variant = "default";
     this.showVariants();
+    this.showOptions();
     this.showTexts();
     this.refreshSummary();
   }
 
+  /** The form of the options, with the values of the chosen variant as defaults. */
+  showOptions() {
+    const values = this.schema.presets?.[this.variant] || {};
+    const rows = this.schema.options.filter((row) => row.name !== "template");
+    this.methodForm.options = rows.map((row) => ({ ...row, default: values[row.name] ?? row.default }));
+  }
+
   showVariants() {
     const names = this.schema.variants || ["default"];
-    this.variant = "default";
     this.variants.replaceChildren();
     if (names.length < 2) return;
     const words = { default: "Ours", paper: "As in the paper", reference: "As in the official code" };
     const group = uid("variant");
     const line = (name) => {
       const input = h("input", { type: "radio", name: group, value: name, checked: name === "default" });
-      input.addEventListener("change", () => (this.variant = name));
+      input.addEventListener("change", () => {
+        this.variant = name;
+        this.showOptions();
+      });
       return h("label", { class: "ps-radio" }, input, words[name] || name);
     };
     const ordered = ["default", ...names.filter((name) => name !== "default")];
@@ -313,7 +328,7 @@ class TrainPage extends PsElement {
 
   baselineKnown() {
     return (this.runs || []).some(
-      (run) => run.method === "zero_shot" && run.state === "succeeded" && run.backbone === this.backbone && run.shots === this.chosenShots(),
+      (run) => run.method === "zero_shot" && KEPT.includes(run.state) && run.backbone === this.backbone && run.shots === this.chosenShots(),
     );
   }
 
@@ -321,7 +336,7 @@ class TrainPage extends PsElement {
     const possible = this.methods.some((method) => method.name === "zero_shot") && this.method?.name !== "zero_shot";
     this.baselineBox.hidden = !possible;
     if (this.baselineKnown()) {
-      this.baselineBox.replaceChildren(h("p", { class: "ps-soft" }, "✓ Zero-shot has already run on these images with these shots."));
+      this.baselineBox.replaceChildren(h("p", { class: "ps-soft" }, "✓ The zero-shot baseline is already there for these images and shots."));
     } else {
       this.baselineBox.replaceChildren(
         h("div", { class: "ps-check" }, this.baseline, h("label", { for: this.baseline.id }, "Also run zero-shot as baseline")),
@@ -375,7 +390,8 @@ class TrainPage extends PsElement {
   async showStarted(jobs) {
     setParam("id", jobs[0].id);
     announce(jobs.length === 1 ? "Training is queued." : `${jobs.length} jobs are queued.`);
-    await this.refreshJobs();
+    await Promise.all([this.refreshJobs(), this.loadRuns()]);
+    this.refreshSummary();
     this.live.scrollIntoView({ block: "start" });
     this.live.querySelector("h2")?.focus({ preventScroll: true });
   }

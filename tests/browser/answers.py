@@ -1,0 +1,329 @@
+"""Answers of the API for the browser tests of the result pages: small, fixed, and in the shapes of `app.api.schemas`.
+
+With them a page can be shown in each state without training anything. Names hold markup on purpose: pages must show it
+as text.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SET_ID, MODEL_ID, RUN_ID, JOB_ID, IMAGE_ID = "set-1", "model-1", "run-1", "job-1", "image-1"
+CLASSES = ["benign", "malignant", "<b>normal</b>"]
+MADE = "2026-03-01T10:00:00+00:00"
+NAME = "CoOp, 8 shots, seed 1"
+
+IMAGE_SET = {
+    "id": SET_ID,
+    "name": "Ultrasound <i>spring</i>",
+    "modality": "ultrasound",
+    "source": "upload",
+    "drawn": False,
+    "fingerprint": "f" * 64,
+    "created_at": MADE,
+    "n_images": 60,
+    "classes": [{"name": name, "label": i, "train": 9 + 3 * i, "val": 0, "test": 8} for i, name in enumerate(CLASSES)],
+    "problems": [],
+    "notes": [],
+}
+CARD = {
+    "name": "coop",
+    "title": "CoOp",
+    "summary": "Learns the words in front of each class name.",
+    "paper": "Zhou et al. Learning to Prompt for Vision-Language Models. IJCV 2022.",
+    "code": "",
+    "licence": "MIT",
+    "needs": ["template"],
+    "trains": "context words of the text prompt",
+    "image_path": "frozen",
+    "variants": ["default", "paper"],
+}
+METHODS = [
+    CARD,
+    CARD
+    | {"name": "biomed_dpt", "title": "Biomed-DPT", "image_path": "prompted", "needs": ["descriptions", "template"]},
+    CARD | {"name": "linear_probe", "title": "Linear probe", "needs": [], "trains": "a linear classifier"},
+    CARD | {"name": "zero_shot", "title": "Zero-shot", "trains": "nothing", "variants": ["default"]},
+]
+
+
+def option(name: str, kind: str, default: Any, **more: Any) -> dict[str, Any]:
+    """One row of a method's options."""
+    empty = {
+        "optional": False,
+        "unit": "",
+        "bounds": None,
+        "choices": None,
+        "help": f"Help of {name}.",
+        "advanced": False,
+    }
+    return empty | {"name": name, "type": kind, "default": default} | more
+
+
+OPTIONS = [
+    option("template", "str", "a photo of a {}."),
+    option("epochs", "int", 50, unit="epochs", bounds=[1, 5000]),
+    option("learning_rate", "float", 0.002, bounds=[0.0, 100.0]),
+    option("augmentation", "str", "crop", choices=["crop", "mild"]),
+    option("text_dropout", "bool", False, advanced=True),
+]
+METHOD = CARD | {"options": OPTIONS, "presets": {"default": {}, "paper": {"epochs": 200}}}
+BACKBONES = [
+    {"name": "embedded", "title": "Embedded encoder", "available": True, "note": ""},
+    {"name": "biomedclip", "title": "BiomedCLIP", "available": False, "note": "784 MB."},
+]
+DESCRIPTIONS = {
+    "id": "texts-1",
+    "name": "First texts",
+    "image_set_id": SET_ID,
+    "version": 2,
+    "versions": [{"version": n, "created_at": MADE, "author": "A. Reader", "note": ""} for n in (1, 2)],
+    "source": "person",
+    "sentences": {name: ["A sentence."] for name in CLASSES},
+    "fingerprint": "d" * 64,
+}
+METRICS = {
+    "accuracy": 0.8125,
+    "balanced_accuracy": 0.8,
+    "macro_f1": 0.79,
+    "auroc": 0.93,
+    "kappa": 0.71,
+    "ece": 0.061,
+}
+EPOCHS = [
+    {"epoch": n, "loss": 1.2 / n, "terms": {"cross_entropy": 1.2 / n}, "learning_rate": 0.002, "train_accuracy": n / 10}
+    for n in range(1, 9)
+]
+
+
+def job(state: str = "succeeded", **more: Any) -> dict[str, Any]:
+    """One job in a state."""
+    finished = state in {"succeeded", "failed", "cancelled"}
+    return {
+        "id": JOB_ID,
+        "kind": "train",
+        "state": state,
+        "run_id": RUN_ID,
+        "label": NAME,
+        "created_at": MADE,
+        "started_at": None if state == "queued" else MADE,
+        "finished_at": "2026-03-01T10:01:05+00:00" if finished else None,
+        "stage": "training" if state == "running" else None,
+        "done": 8,
+        "total": 50,
+        "epoch": 8,
+        "epochs": 50,
+        "seconds_per_epoch": 0.5,
+        "seconds_left": 21.0,
+        "heartbeat_age_s": 0.4,
+        "queue_position": 1 if state == "queued" else None,
+        "error": FAILURE if state == "failed" else None,
+        "attempts": [{"number": 1, "state": state, "pid": 7, "started_at": MADE, "finished_at": None, "error": None}],
+    } | more
+
+
+FAILURE = {
+    "code": "too_few_images",
+    "message": "16 shots per class need 16 training images in each class; 'benign' has 9. Choose 8 shots.",
+    "expected": "16 shots per class need 16 training images in each class",
+    "found": "'benign' has 9",
+    "remedy": "Choose 8 shots.",
+}
+
+
+def run(state: str = "succeeded", **more: Any) -> dict[str, Any]:
+    """One run in a state."""
+    done = state == "succeeded"
+    return {
+        "id": RUN_ID,
+        "name": NAME,
+        "job_id": JOB_ID,
+        "state": state,
+        "method": "coop",
+        "method_title": "CoOp",
+        "backbone": "embedded",
+        "variant": "default",
+        "image_set": {"id": SET_ID, "name": IMAGE_SET["name"]},
+        "shots": 8,
+        "seed": 1,
+        "options": {"epochs": 50},
+        "epochs": 50,
+        "seconds": 41.0,
+        "n_train": 24,
+        "n_val": 3,
+        "n_test": 24,
+        "metrics": METRICS if done else None,
+        "model_id": MODEL_ID if done else None,
+        "notes": ["The encoder has learned these classes before: its zero-shot is no zero-shot."],
+        "classes": CLASSES,
+        "confusion": [[7, 1, 0], [2, 6, 0], [0, 0, 8]] if done else [],
+        "per_class": [
+            {"class": name, "n": 8, "recall": 0.875, "precision": 0.8, "f1": 0.84, "auroc": 0.9} for name in CLASSES
+        ]
+        if done
+        else [],
+        "epoch_metrics": EPOCHS,
+    } | more
+
+
+def comparison(*, with_zero_shot: bool = True) -> dict[str, Any]:
+    """Two methods of one group, as the service compares them."""
+    from core.evaluation.comparison import compare_runs
+
+    place = {"fingerprint": "f" * 64, "backbone_checksum": "c" * 64}
+    runs = [
+        run(id=f"run-{seed}", seed=seed, metrics=METRICS | {"accuracy": 0.75 + 0.05 * seed}) | place
+        for seed in (1, 2, 3)
+    ]
+    if with_zero_shot:
+        low = METRICS | {"accuracy": 0.35, "balanced_accuracy": 0.34}
+        runs.append(run(id="run-0", method="zero_shot", method_title="Zero-shot", metrics=low, options={}) | place)
+    runs.append(run("cancelled", id="run-9", name="CoOp, cancelled") | place)
+    return compare_runs(runs)
+
+
+MODEL = {
+    "id": MODEL_ID,
+    "run_id": RUN_ID,
+    "name": NAME,
+    "method": "coop",
+    "method_title": "CoOp",
+    "backbone": "embedded",
+    "classes": CLASSES,
+    "image_set": {"id": SET_ID, "name": IMAGE_SET["name"]},
+    "shots": 8,
+    "seed": 1,
+    "metrics": METRICS,
+    "n_train": 24,
+    "n_val": 0,
+    "n_test": 24,
+    "calibrated": False,
+    "created_at": MADE,
+    "size_bytes": 8000,
+    "trainable_parameters": 1536,
+}
+PROBABILITIES = {"benign": 0.305, "malignant": 0.62, "<b>normal</b>": 0.075}
+CLASSIFICATION = {
+    "id": "answers-1",
+    "model_id": MODEL_ID,
+    "created_at": MADE,
+    "images": [{"file": "<u>scan</u>.png", "image_id": IMAGE_ID, "label": "malignant", "probabilities": PROBABILITIES}],
+    "problems": [{"file": "notes.txt", "problem": "This is no image.", "expected": "PNG", "found": "text"}],
+}
+IMAGE = {
+    "id": IMAGE_ID,
+    "image_set_id": SET_ID,
+    "name": "scan.png",
+    "class": "malignant",
+    "part": "test",
+    "group": None,
+    "width": 64,
+    "height": 64,
+    "sha256": "a" * 64,
+    "has_mask": True,
+}
+SHARES = {"zero_vectors": 0.25, "class_token": 0.15, "patches": 0.6, "entropy": 3.2}
+PLAIN = {"zero_vectors": 0.0, "class_token": 0.2, "patches": 0.8, "entropy": 3.5}
+
+
+def arrays() -> dict[str, np.ndarray]:
+    """Maps on a 4 x 4 grid; the difference misses the patch that a zero vector replaced."""
+    rising = np.linspace(0, 0.15, 16).reshape(4, 4)
+    difference = rising - rising.T
+    difference[0, 0] = np.nan
+    return {"grad_cam": rising, "attention": rising, "difference": difference}
+
+
+def npz() -> bytes:
+    """The arrays as the server writes them."""
+    stream = io.BytesIO()
+    np.savez(stream, **arrays())
+    return stream.getvalue()
+
+
+def png(size_px: int = 64) -> bytes:
+    """A grey square."""
+    stream = io.BytesIO()
+    Image.new("RGB", (size_px, size_px), (90, 90, 90)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _map(kind: str, title: str, scale: list[float] | None, colours: str | None) -> dict[str, Any]:
+    alt = f"{title}: strongest in the lower right."
+    return {
+        "kind": kind,
+        "title": title,
+        "alt": alt,
+        "scale": scale,
+        "colour_map": colours,
+        "unit": "share per patch",
+    } | {"url": f"/api/v1/explanations/explained-1/maps/{kind}"}
+
+
+EXPLANATION = {
+    "id": "explained-1",
+    "model_id": MODEL_ID,
+    "image_id": IMAGE_ID,
+    "image": "scan.png",
+    "class": "malignant",
+    "predicted": "malignant",
+    "probabilities": PROBABILITIES,
+    "seconds": 1.5,
+    "created_at": MADE,
+    "maps": [
+        _map("original", "What the model sees", None, None),
+        _map("grad_cam", "Grad-CAM for malignant", [0.0, 0.15], "cividis"),
+        _map("attention", "Attention of this model", [0.0, 0.15], "cividis"),
+        _map("difference", "Difference: with 1 zero vector minus without", [-0.1, 0.1], "vik"),
+    ],
+    "attention": {
+        "layers": [SHARES] * 3,
+        "mean": SHARES,
+        "n_vectors": 1,
+        "own_vectors": True,
+        "vectors": "zero",
+        "compared": {
+            "n_vectors": 1,
+            "mode": "replace",
+            "without": {"layers": [PLAIN] * 3},
+            "with": {"layers": [SHARES] * 3},
+        },
+    },
+    "what_if": [
+        {
+            "zero_vectors": k,
+            "mode": mode,
+            "zero_share": 0.05 * k,
+            "class_token_share": 0.2,
+            "patch_share": 0.8 - 0.05 * k,
+        }
+        | {"entropy": 3.0, "class": "malignant", "top_probability": 0.62, "lesion_share": 0.3}
+        for mode in ("replace", "insert")
+        for k in (0, 1, 2, 4)
+    ],
+    "trust": {
+        "deletion": {
+            "probability": 0.62,
+            "random_draws": 5,
+            "steps": [{"fraction": f, "patches": 2, "drop": f, "random_drop": f / 2} for f in (0.1, 0.2, 0.4)],
+            "mean_drop": 0.23,
+            "mean_random_drop": 0.12,
+        },
+        "faithful": True,
+        "sensitive": False,
+        "verdict": "Hiding what the map marks lowers the probability more than random ones (0.23 against 0.12).",
+    },
+    "region": {
+        "unit": "px",
+        "maps": {
+            "grad_cam": {"map_share": 0.3, "area_share": 0.06, "enrichment": 5.0, "pointing_hit": True, "area_px": 200}
+        },
+    },
+    "text": "The model calls this image 'malignant' (probability 0.62).",
+    "notes": ["Zero vectors replaced 1 patch in the first row; it stays grey."],
+    "disclaimer": "Research use only. Not for use in diagnostic procedures.",
+}

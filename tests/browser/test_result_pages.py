@@ -1,0 +1,456 @@
+"""The result pages in each state: empty, busy, full and failed, by keyboard, wide and narrow, light and dark.
+
+The site is real; the API's answers are those of `answers.py`, so that each state can be shown without training.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.browser import answers
+from tests.browser.conftest import Visit
+from tests.browser.measures import NOTHING_WRONG, measured
+
+pytestmark = pytest.mark.browser
+
+FORM_READY = "form button[type=submit]:enabled"
+PAGES = ("/train", "/jobs", "/compare", "/classify", "/attention")
+EMPTY_TITLES = {
+    "/train": "No images yet",
+    "/jobs": "No jobs yet",
+    "/compare": "Nothing to compare yet",
+    "/classify": "No trained model yet",
+    "/attention": "No trained model yet",
+}
+FULL_PAGES = {
+    "/train": "ps-job-monitor article",
+    "/jobs?id=job-1": "ps-job-monitor article",
+    "/compare?run=run-1": ".ps-confusion",
+    "/classify?id=answers-1": ".ps-result",
+    "/attention?id=explained-1": ".ps-pane canvas",
+}
+
+
+def items(*rows: Any) -> dict[str, Any]:
+    """A list as the API gives it."""
+    return {"items": list(rows), "total": len(rows), "limit": 100, "offset": 0}
+
+
+class Api:
+    """Answers requests under /api/v1 from a table, and keeps what was sent."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.sent: list[tuple[str, str, Any]] = []
+        self.jobs = [answers.job()]
+        self.run = answers.run()
+        self.refusal: dict[str, Any] | None = None
+        self.comparison = answers.comparison()
+        visit.page.route("**/api/v1/**", self.answer)
+
+    def answer(self, route: Any) -> None:
+        """One request."""
+        path = urlsplit(route.request.url).path.removeprefix("/api/v1")
+        if route.request.method == "POST":
+            return self.take(route, path)
+        if path.endswith(("/thumbnail", "/file")) or re.search(r"/maps/(?!arrays)", path):
+            return route.fulfill(body=answers.png(), content_type="image/png")
+        if path.endswith("/maps/arrays"):
+            return route.fulfill(body=answers.npz(), content_type="application/zip")
+        return route.fulfill(json=self.table()[path])
+
+    def take(self, route: Any, path: str) -> None:
+        """A request that changes something."""
+        body = route.request.post_data_buffer or b""
+        is_json = "json" in (route.request.headers.get("content-type") or "")
+        self.sent.append((path, route.request.headers.get("content-type", ""), json.loads(body) if is_json else body))
+        if self.refusal and path == "/jobs":
+            return route.fulfill(status=422, json={"error": self.refusal})
+        if path.endswith("/cancel"):
+            self.jobs = [answers.job("cancelled")]
+        if path.endswith("/retry"):
+            self.jobs = [answers.job("queued")]
+        return route.fulfill(json=self.posted()[path])
+
+    def posted(self) -> dict[str, Any]:
+        """Answers to POST."""
+        return {
+            "/jobs": items(answers.job("queued")),
+            "/jobs/estimate": {"seconds": 42.0, "n_train": 24, "n_val": 3, "n_test": 24, "notes": []},
+            "/jobs/job-1/cancel": answers.job("cancelled"),
+            "/jobs/job-1/retry": answers.job("queued"),
+            "/classifications": answers.CLASSIFICATION,
+            "/explanations": answers.EXPLANATION,
+        }
+
+    def table(self) -> dict[str, Any]:
+        """Answers to GET."""
+        methods = {f"/methods/{card['name']}": {**answers.METHOD, **card} for card in answers.METHODS}
+        return methods | {
+            "/image-sets": items(answers.IMAGE_SET),
+            "/image-sets/set-1/images": items(answers.IMAGE),
+            "/methods": items(*answers.METHODS),
+            "/backbones": items(*answers.BACKBONES),
+            "/description-sets": items(answers.DESCRIPTIONS),
+            "/jobs": items(*self.jobs),
+            "/jobs/job-1": self.jobs[0],
+            "/jobs/job-1/log": {"id": "job-1", "log": "features of 24 images"},
+            "/runs": items(self.run),
+            "/runs/run-1": self.run,
+            "/runs/comparison": self.comparison,
+            "/models": items(answers.MODEL),
+            "/classifications": items(answers.CLASSIFICATION),
+            "/classifications/answers-1": answers.CLASSIFICATION,
+            "/explanations": items(),
+            "/explanations/explained-1": answers.EXPLANATION,
+        }
+
+
+@pytest.fixture
+def api(window: Visit) -> Api:
+    """Fixed answers for the one window."""
+    return Api(window)
+
+
+def names_stay_text(page: Any) -> bool:
+    """Whether no markup of a class, set or file name became an element of ours."""
+    return page.locator(".ps-slot :is(b, i, u)").count() == 0
+
+
+def saved_csv(page: Any, click: Callable[[], None]) -> list[list[str]]:
+    """The rows of the file that a click downloads."""
+    with page.expect_download() as download:
+        click()
+    return list(csv.reader(Path(download.value.path()).read_text("utf-8").splitlines()))
+
+
+# every page --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_an_empty_page_says_what_comes_first_and_has_one_main_button(window: Visit, path: str) -> None:
+    page = window.open(path, ".ps-empty")
+    assert page.locator(".ps-empty h2").inner_text() == EMPTY_TITLES[path]
+    assert page.locator(".ps-slot .ps-button-main").count() == 1
+    assert measured(page) == NOTHING_WRONG
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (1440, True), (390, False), (390, True)])
+@pytest.mark.parametrize("path", FULL_PAGES)
+def test_full_pages_can_be_read_and_used_by_everybody(
+    open_window: Callable[..., Visit], path: str, width: int, dark: bool
+) -> None:
+    visit = open_window(width=width, dark=dark)
+    Api(visit)
+    page = visit.open(path, FULL_PAGES[path])
+    page.wait_for_timeout(300)
+    assert measured(page) == NOTHING_WRONG
+    assert names_stay_text(page)
+
+
+@pytest.mark.parametrize("path", FULL_PAGES)
+def test_every_plot_has_a_sentence_a_table_and_a_download(window: Visit, api: Api, path: str) -> None:
+    page = window.open(path, FULL_PAGES[path])
+    page.wait_for_timeout(300)
+    for plot in page.locator("ps-plot:visible").all():
+        assert len(plot.locator("svg[role=img]").get_attribute("aria-label")) > 20
+        plot.locator("summary").click()
+        assert plot.locator("tbody tr:visible").count() >= 1
+        rows = saved_csv(page, plot.get_by_role("button", name="Download CSV").click)
+        assert len(rows) == plot.locator("tbody tr").count() + 1
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_server_that_does_not_answer_is_said_to_be_missing(window: Visit, path: str) -> None:
+    window.expected.append("Failed to load resource")
+    window.page.route("**/api/v1/**", lambda route: route.abort())
+    page = window.open(path, "[role=alert].ps-notice")
+    assert "The server did not answer." in page.locator(".ps-notice").first.inner_text()
+
+
+# train -------------------------------------------------------------------------------------------------------------
+
+
+def test_shots_stop_at_the_smallest_class_and_say_why(window: Visit, api: Api) -> None:
+    page = window.open("/train", FORM_READY)
+    assert page.get_by_label("16", exact=True).is_disabled()
+    assert page.get_by_label("8", exact=True).is_checked()
+    assert "At most 9: the smallest class, 'benign', has no more." in page.locator("form").inner_text()
+
+
+def test_the_form_has_each_option_with_its_bounds_and_sends_only_what_was_changed(window: Visit, api: Api) -> None:
+    page = window.open("/train?method=coop", FORM_READY)
+    page.get_by_text("Settings of this method").click()
+    rate = page.get_by_label("Learning rate")
+    rate.fill("101")
+    message = page.locator("[data-option=learning_rate] [role=alert]")
+    assert (
+        message.inner_text() == "'learning_rate' lies between 0 and 100; found 101. Choose a value inside the bounds."
+    )
+    rate.fill("0.01")
+    assert message.inner_text() == ""
+    page.get_by_text("Advanced options").click()
+    page.get_by_label("Text dropout").check()
+    page.get_by_label("Seeds", exact=True).fill("1, 3-4")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_selector("ps-job-monitor article")
+    body = next(body for path, _, body in api.sent if path == "/jobs")
+    assert [(request["method"], request["seed"]) for request in body["requests"]] == [
+        ("coop", 1),
+        ("coop", 3),
+        ("coop", 4),
+        ("zero_shot", 1),
+    ]
+    assert body["requests"][0]["options"] == {"learning_rate": 0.01, "text_dropout": True}
+    assert body["requests"][0]["shots"] == 8
+    assert "id=job-1" in page.url
+
+
+def test_a_variant_fills_the_form_with_its_values(window: Visit, api: Api) -> None:
+    page = window.open("/train?method=coop", FORM_READY)
+    page.get_by_text("Settings of this method").click()
+    assert page.get_by_label("Epochs").input_value() == "50"
+    page.get_by_label("As in the paper").check()
+    assert page.get_by_label("Epochs").input_value() == "200"
+
+
+def test_what_the_server_refuses_is_said_beside_the_button_and_at_the_option(window: Visit, api: Api) -> None:
+    window.expected.append("422")
+    api.refusal = {**answers.FAILURE, "message": "'epochs' lies between 1 and 10; found 50. Choose a value inside."}
+    page = window.open("/train?method=coop", FORM_READY)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_selector("form [role=alert].ps-notice")
+    assert "'epochs' lies between 1 and 10" in page.locator("form .ps-notice").inner_text()
+    assert "'epochs' lies between 1 and 10" in page.locator("[data-option=epochs] [role=alert]").inner_text()
+
+
+def test_a_method_with_texts_offers_versions_of_descriptions_and_templates_first(window: Visit, api: Api) -> None:
+    page = window.open("/train?method=biomed_dpt", FORM_READY)
+    select = page.get_by_label("Class descriptions")
+    assert select.locator("option").all_inner_texts() == [
+        "Template sentences",
+        "First texts, version 2 (A. Reader)",
+        "First texts, version 1 (A. Reader)",
+    ]
+    select.select_option(index=1)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_selector("ps-job-monitor article")
+    request = next(body for path, _, body in api.sent if path == "/jobs")["requests"][0]
+    assert (request["description_set"], request["description_version"]) == ("texts-1", 2)
+
+
+def test_a_running_job_shows_stage_epochs_times_and_a_growing_curve(window: Visit, api: Api) -> None:
+    api.jobs, api.run = [answers.job("running")], answers.run("running")
+    page = window.open("/train", "ps-job-monitor svg")
+    monitor = page.locator("ps-job-monitor")
+    text = monitor.inner_text()
+    for words in ("Running", "8 of 50", "0.5 s", "about 21 s", "0.4 s ago"):
+        assert words in text
+    assert monitor.locator("[aria-current=step]").inner_text().split() == ["▶", "Train", "(now)"]
+    before = monitor.locator("svg path.line").first.get_attribute("d")
+    api.run = answers.run("running", epoch_metrics=[*answers.EPOCHS, {**answers.EPOCHS[-1], "epoch": 9, "loss": 0.1}])
+    page.wait_for_function(
+        "(d) => document.querySelector('ps-job-monitor path.line').getAttribute('d') !== d", arg=before
+    )
+
+
+def test_cancelling_asks_first_and_escape_keeps_the_job(window: Visit, api: Api) -> None:
+    api.jobs, api.run = [answers.job("running")], answers.run("running")
+    page = window.open("/train", "ps-job-monitor article")
+    page.get_by_role("button", name="Cancel this job").click()
+    page.keyboard.press("Escape")
+    assert [path for path, _, _ in api.sent if path.endswith("/cancel")] == []
+    page.get_by_role("button", name="Cancel this job").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+    page.wait_for_selector("ps-job-monitor .ps-state:has-text('Cancelled')")
+    assert [path for path, _, _ in api.sent if path.endswith("/cancel")] == ["/jobs/job-1/cancel"]
+
+
+def test_a_finished_job_shows_its_metrics_and_leads_on(window: Visit, api: Api) -> None:
+    page = window.open("/train?id=job-1", ".ps-metrics")
+    assert "81.3 %" in page.locator(".ps-metrics").inner_text()
+    links = page.locator("ps-job-monitor .ps-actions a").evaluate_all("all => all.map((a) => a.getAttribute('href'))")
+    assert links == ["/compare?images=set-1&run=run-1", "/classify?model=model-1", "/attention?model=model-1"]
+
+
+def test_a_failed_job_says_what_went_wrong_and_can_be_tried_again(window: Visit, api: Api) -> None:
+    api.jobs, api.run = [answers.job("failed")], answers.run("failed")
+    page = window.open("/train?id=job-1", "ps-job-monitor .ps-notice")
+    assert answers.FAILURE["message"] in page.locator("ps-job-monitor .ps-notice").inner_text()
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_selector("ps-job-monitor .ps-state:has-text('Waiting')")
+
+
+# jobs --------------------------------------------------------------------------------------------------------------
+
+
+def test_jobs_show_states_in_words_and_open_with_their_log(window: Visit, api: Api) -> None:
+    api.jobs = [answers.job("failed"), answers.job("running", id="job-2"), answers.job("queued", id="job-3")]
+    page = window.open("/jobs", "tbody tr")
+    states = [text.split() for text in page.locator("tbody .ps-state").all_inner_texts()]
+    assert states == [["✕", "Failed"], ["▶", "Running"], ["…", "Waiting"]]
+    page.get_by_label("Failed").check()
+    assert page.locator("tbody tr").count() == 1
+    page.get_by_role("button", name=answers.NAME).click()
+    page.get_by_text("Log and attempts").click()
+    page.wait_for_selector(".ps-log:has-text('features of 24 images')")
+    assert "id=job-1" in page.url
+
+
+def test_a_change_of_state_is_announced(window: Visit, api: Api) -> None:
+    api.jobs = [answers.job("running")]
+    page = window.open("/jobs", "tbody tr")
+    api.jobs = [answers.job()]
+    page.wait_for_function(f"document.getElementById('ps-polite').textContent === '{answers.NAME} is done.'")
+
+
+# compare -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_comparison_has_all_metrics_intervals_seeds_and_what_was_left_out(window: Visit, api: Api) -> None:
+    page = window.open("/compare", ".ps-compare tbody tr")
+    heads = page.locator(".ps-compare thead th").all_inner_texts()
+    assert heads[1:7] == ["Accuracy", "Balanced accuracy", "Macro F1", "AUROC", "Cohen's kappa", "ECE"]
+    first = page.locator(".ps-compare tbody tr").filter(has_text="CoOp").inner_text()
+    assert "85.0 %" in first
+    assert "72.6 to 97.4" in first  # t interval of 0.80, 0.85, 0.90
+    assert "Baseline, untrained" in page.locator(".ps-baseline").inner_text()
+    assert "Left out, cancelled" in page.locator(".ps-notice").inner_text()
+
+
+def test_a_missing_zero_shot_is_named_and_can_be_run(window: Visit, api: Api) -> None:
+    api.comparison = answers.comparison(with_zero_shot=False)
+    page = window.open("/compare?images=set-1", ".ps-missing")
+    assert "Not run yet" in page.locator(".ps-missing").inner_text()
+    assert page.locator(".ps-missing a").get_attribute("href") == "/train?method=zero_shot&images=set-1"
+
+
+def test_the_plotted_metric_can_be_chosen_and_stays_in_the_address(window: Visit, api: Api) -> None:
+    page = window.open("/compare", "ps-plot svg")
+    page.get_by_label("ECE").check()
+    page.wait_for_selector("text=ECE (left is better)")
+    assert "metric=ece" in page.url
+    page.reload()
+    page.wait_for_selector("text=ECE (left is better)")
+
+
+def test_the_chosen_run_shows_its_confusion_its_classes_and_its_note(window: Visit, api: Api) -> None:
+    page = window.open("/compare?run=run-1", ".ps-confusion")
+    assert page.locator(".ps-confusion tbody td").all_inner_texts() == ["7", "1", "0", "2", "6", "0", "0", "0", "8"]
+    assert "'malignant' taken for 'benign', 2 images" in page.locator(".ps-pair").inner_text()
+    assert "its zero-shot is no zero-shot" in page.locator(".ps-slot").inner_text()
+
+
+# classify ----------------------------------------------------------------------------------------------------------
+
+
+def test_images_are_classified_and_bad_files_are_named(window: Visit, api: Api) -> None:
+    page = window.open("/classify", "input[type=file]")
+    page.set_input_files(
+        "input[type=file]",
+        [
+            {"name": "scan.png", "mimeType": "image/png", "buffer": answers.png()},
+            {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"text"},
+        ],
+    )
+    page.wait_for_selector(".ps-result")
+    path, kind, body = api.sent[-1]
+    assert path == "/classifications"
+    assert kind.startswith("multipart/form-data")
+    assert body.count(b'name="files"') == 2
+    result = page.locator(".ps-result").inner_text().replace("\u00a0", " ")
+    assert "Most likely: malignant (62 %)." in result
+    assert page.locator(".ps-share-value").all_inner_texts() == ["62.0 %", "30.5 %", "7.5 %"]
+    assert "notes.txt: This is no image. Expected: PNG. Found: text." in page.locator(".ps-notice-bad").inner_text()
+    assert "Not calibrated." in page.locator(".ps-slot").inner_text()
+    assert "Not for use in diagnostic procedures." in page.locator(".ps-slot").inner_text()
+    assert (
+        page.get_by_role("link", name="Look closer").get_attribute("href") == "/attention?model=model-1&image=image-1"
+    )
+
+
+def test_an_earlier_classification_opens_by_its_address(window: Visit, api: Api) -> None:
+    page = window.open("/classify?id=answers-1", ".ps-result")
+    assert page.locator(".ps-result h3").inner_text() == "<u>scan</u>.png"
+
+
+# attention ---------------------------------------------------------------------------------------------------------
+
+
+def test_looking_closer_computes_the_maps_and_keeps_their_address(window: Visit, api: Api) -> None:
+    page = window.open("/attention?model=model-1&image=image-1", ".ps-pane canvas")
+    path, _, body = api.sent[-1]
+    assert (path, body) == ("/explanations", {"model_id": "model-1", "image_id": "image-1", "class_name": None})
+    assert "id=explained-1" in page.url
+    assert page.locator(".ps-pane:visible").count() == 4
+
+
+def test_all_pictures_zoom_and_move_together_by_keyboard(window: Visit, api: Api) -> None:
+    page = window.open("/attention?id=explained-1", ".ps-pane canvas")
+    moved = "() => [...document.querySelectorAll('.ps-layers')].map((e) => e.style.transform)"
+    page.locator(".ps-frame").first.focus()
+    for key in ("+", "+", "ArrowRight"):
+        page.keyboard.press(key)
+    places = page.evaluate(moved)
+    assert len(set(places)) == 1
+    assert "scale(2)" in places[0]
+    page.keyboard.press("0")
+    assert page.evaluate(moved)[0] == "translate(0%, 0%) scale(1)"
+
+
+def test_the_strength_of_the_colours_starts_at_40_percent_and_can_be_changed(window: Visit, api: Api) -> None:
+    page = window.open("/attention?id=explained-1", ".ps-pane canvas")
+    slider = page.get_by_label("Strength of the colours")
+    assert slider.input_value() == "40"
+    opacity = "() => getComputedStyle(document.querySelector('.ps-pane canvas')).opacity"
+    assert page.evaluate(opacity) == "0.4"
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(opacity) == "0.45"
+
+
+def test_maps_are_painted_from_the_arrays_and_replaced_patches_stay_clear(window: Visit, api: Api) -> None:
+    page = window.open("/attention?id=explained-1", ".ps-pane canvas")
+    at = """([kind, x, y]) => [...document.querySelector(`[data-kind=${kind}] canvas`).getContext("2d")
+        .getImageData(x, y, 1, 1).data]"""
+    assert page.evaluate(at, ["grad_cam", 447, 447]) == [254, 232, 56, 255]  # the last colour of cividis
+    assert page.evaluate(at, ["grad_cam", 0, 0]) == [0, 34, 78, 255]  # the first one
+    assert page.evaluate(at, ["difference", 20, 20])[3] == 0
+    assert page.evaluate(at, ["difference", 200, 200])[3] == 255
+
+
+def test_the_values_of_a_map_are_downloaded_as_numbers(window: Visit, api: Api) -> None:
+    page = window.open("/attention?id=explained-1", ".ps-pane canvas")
+    button = page.get_by_role("button", name="Download the values of Difference")
+    rows = saved_csv(page, button.click)
+    assert len(rows) == 5
+    assert rows[1][1] == ""
+    assert float(rows[1][2]) == pytest.approx(answers.arrays()["difference"][0, 1])
+
+
+def test_trust_region_layers_and_what_if_are_said_in_words(window: Visit, api: Api) -> None:
+    page = window.open("/attention?id=explained-1", ".ps-pane canvas")
+    text = page.locator("section[aria-label=Explanation]").inner_text()
+    assert "Read this map with care" in text
+    assert answers.EXPLANATION["trust"]["verdict"] in text
+    assert "Grad-CAM puts 30.0 % there, 5.0 times as much as by chance." in text
+    assert "Mean over 3 layers: zero vectors 25 %, class token 15 %, image patches 60 %." in text
+    assert "With 4 zero vectors they take 20.0 % of the class token's attention; the image keeps 60.0 %." in text
+
+
+def test_an_image_is_chosen_by_keyboard_from_the_test_part(window: Visit, api: Api) -> None:
+    page = window.open("/attention", ".ps-thumb")
+    assert page.get_by_role("button", name="Show attention").is_disabled()
+    page.locator(".ps-thumb input").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("benign", exact=True).check()
+    page.get_by_role("button", name="Show attention").press("Enter")
+    page.wait_for_selector(".ps-pane canvas")
+    assert api.sent[-1][2]["class_name"] == "benign"
