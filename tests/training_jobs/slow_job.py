@@ -1,6 +1,7 @@
 """A job's process with a training that takes as long as its options say, and keeps its place like the real one.
 
-Options: epochs, epoch_s (seconds each), fail ("known" or "unknown"), child (start one), ignore_term.
+Options: epochs, epoch_s (seconds each), hold_at (an epoch after which it waits for the file `go` in its checkpoint
+folder), fail ("known" or "unknown"), child (start one), ignore_term.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ def train(image_set: Any, method: str, *, options: dict[str, Any], out: Path, pr
         time.sleep(float(options.get("epoch_s", 0)))
         _fail(options)
         place.write_text(str(epoch))
-        progress(_progress("training", epoch, epochs, epoch=epoch, epochs=epochs, loss=1 / epoch))
+        report = _progress("training", epoch, epochs, epoch=epoch, epochs=epochs, loss=1 / epoch)
+        progress(report)
+        while epoch == options.get("hold_at") and not (folder / "go").exists():
+            time.sleep(0.02)
+            progress(report)
     out.mkdir(parents=True, exist_ok=True)
     (out / "adapter_config.json").write_text(json.dumps({"method": method, "calibrated": True}))
     (out / "adapter_model.safetensors").write_bytes(b"weights")
