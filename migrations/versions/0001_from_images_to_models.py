@@ -28,9 +28,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entries")),
     )
     op.create_index(op.f("ix_audit_entries_at_id"), "audit_entries", ["at", "id"], unique=False)
-    op.create_index(
-        op.f("ix_audit_entries_noun_noun_id_at"), "audit_entries", ["noun", "noun_id", "at"], unique=False
-    )
+    op.create_index(op.f("ix_audit_entries_noun_noun_id_at"), "audit_entries", ["noun", "noun_id", "at"], unique=False)
     op.create_table(
         "image_sets",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -124,9 +122,7 @@ def upgrade() -> None:
             "description_set_id", "version", name=op.f("uq_description_versions_description_set_id_version")
         ),
     )
-    op.create_index(
-        op.f("ix_description_versions_based_on_id"), "description_versions", ["based_on_id"], unique=False
-    )
+    op.create_index(op.f("ix_description_versions_based_on_id"), "description_versions", ["based_on_id"], unique=False)
     op.create_table(
         "images",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -241,9 +237,7 @@ def upgrade() -> None:
         sa.Column("terms", sa.JSON(), nullable=False),
         sa.Column("learning_rate", sa.Float(precision=53), nullable=True),
         sa.Column("train_accuracy", sa.Float(precision=53), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["runs.id"], name=op.f("fk_epoch_metrics_run_id_runs"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_epoch_metrics_run_id_runs"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "epoch", name=op.f("pk_epoch_metrics")),
     )
     op.create_table(
