@@ -193,6 +193,15 @@ def test_too_old_python_is_told_what_to_do(installer, monkeypatch):
         module.main()
 
 
+def test_version_is_the_same_everywhere():
+    from app.main import VERSION
+
+    version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
+    assert version == VERSION
+    assert f"## {version}" in text("CHANGELOG.md")
+    assert compose()["services"]["web"]["image"] == f"promptoscope:{version}"
+
+
 # wheel -----------------------------------------------------------------------------------------------------------
 
 
