@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -110,9 +111,13 @@ class HideFailures:
 
 
 def failure_response(method: str, path: str, error: Exception) -> JSONResponse:
-    """A 500 answer; the traceback goes to the log under the same id."""
+    """A 500 answer; where it happened goes to the log under the same id.
+
+    The error's own text does not: it may name files, and those name patients.
+    """
     log_id = secrets.token_hex(6)
-    log.error("request failed, log id %s: %s %s", log_id, method, path, exc_info=error)
+    places = "".join(traceback.format_tb(error.__traceback__))
+    log.error("request failed, log id %s: %s %s: %s\n%s", log_id, method, path, type(error).__name__, places)
     body = error_body(
         "internal_error",
         "The server completes the request",

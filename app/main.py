@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from app.api.common import PREFIX
+from app.api.once import OnceOnly
 from app.api.routes import add_api
 from app.api.schemas import DISCLAIMER
 from app.http_errors import HideFailures, install_error_answers
@@ -46,6 +47,7 @@ def create_app(
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # the framework's pages load their scripts from another site
         redoc_url=None,
+        telemetry={"auto_configure": False},  # nothing about requests leaves this machine
         lifespan=_lifespan(context, with_worker),
     )
     app.state.context = context
@@ -54,9 +56,10 @@ def create_app(
     add_api(app)
     if with_pages:
         _add_pages(app, context)
-    app.add_middleware(Guard, access=app.state.access)  # the one added last is outermost
+    app.add_middleware(OnceOnly, context=context)
+    app.add_middleware(Guard, access=app.state.access)
     app.add_middleware(HideFailures)
-    app.add_middleware(PrivacyHeaders)
+    app.add_middleware(PrivacyHeaders)  # the one added last is outermost
     return app
 
 

@@ -35,7 +35,7 @@ _MEANINGS = {
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries of error answers; those any address can give are always among them."""
-    listed = sorted({400, 401, 403, 500, 503, *statuses})
+    listed = sorted({400, 401, 403, 422, 500, 503, *statuses})
     return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in listed}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -47,9 +48,13 @@ def fetch(
 @command
 def check(name: Name = "embedded", json: JsonFlag = False) -> None:
     """Check a backbone's files, checksum, tokenizer and towers: one row a check, up to the first that fails."""
+    from core.backbones.catalogue import find_folder
     from core.backbones.check import check_backbone
+    from core.errors import Unavailable
 
     with output(json) as out:
+        with suppress(Unavailable):  # known but not fetched: a finding of the check; unknown names are wrong use
+            find_folder(name, settings().home)
         rows = check_backbone(name, settings().home)
         for row in rows:
             fix = f"  -> {row['fix']}" if row["fix"] else ""

@@ -88,7 +88,7 @@ def train(
         line = ProgressLine(stream)
         record = prepare(settings(), asked, opened).run(line.show)
         line.end()
-        stream.row(record)
+        stream.row(record | {"disclaimer": DISCLAIMER})
         if not json:
             show_result(stream, record)
 

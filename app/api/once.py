@@ -1,0 +1,145 @@
+"""Bodies of bounded size, and requests with an Idempotency-Key done once however often they are sent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.common import PREFIX
+from app.api.upload import MEGABYTE, TooLarge
+from app.http_errors import error_response
+from app.services.context import Context
+from core.errors import InvalidInput, PromptoscopeError
+from core.records import idempotency
+
+KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotency-Replayed"
+LARGEST_BODY_BYTES = 8 * MEGABYTE
+LONGEST_KEY = 200
+MULTIPART = hashlib.sha256(b"multipart").hexdigest()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that carries a key: where it goes and what identifies its body."""
+
+    path: str
+    key: str
+    body_sha256: str
+
+
+class OnceOnly:
+    """ASGI layer before the API.
+
+    JSON bodies are read whole, up to LARGEST_BODY_BYTES (uploads are read by their own route, to disk). A POST with a
+    key is done once: the same key and body get the first answer again; an error frees the key. Bodies of uploads are
+    not compared, since every sending draws another boundary.
+    """
+
+    def __init__(self, app: ASGIApp, context: Context) -> None:
+        self.app, self.context = app, context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read, look up, pass on, keep."""
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX) or scope["method"] in {"GET", "HEAD"}:
+            await self.app(scope, receive, send)
+            return
+        headers, body_sha256 = Headers(scope=scope), MULTIPART
+        try:
+            if not headers.get("content-type", "").startswith("multipart/"):
+                body = await whole_body(headers, receive)
+                receive, body_sha256 = replayed(body, receive), hashlib.sha256(body).hexdigest()
+            key = checked_key(headers)
+            if key is None or scope["method"] != "POST":
+                await self.app(scope, receive, send)
+                return
+            asked = Asked(scope["path"], key, body_sha256)
+            known = await run_in_threadpool(self._begin, asked)
+        except PromptoscopeError as error:
+            await error_response(error.status, {"error": error.as_dict()})(scope, receive, send)
+            return
+        if known is not None:
+            answer = JSONResponse(known.response, known.status, {REPLAYED_HEADER: "true"})
+            await answer(scope, receive, send)
+            return
+        await self._do(asked, scope, receive, send)
+
+    async def _do(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        status, body = 500, b""
+
+        async def watch(message: Message) -> None:
+            nonlocal status, body
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                body += message.get("body", b"")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        finally:
+            answer = json.loads(body) if 200 <= status < 300 and body else None
+            await run_in_threadpool(self._finish, asked, status, answer)
+
+    def _begin(self, asked: Asked) -> idempotency.StoredAnswer | None:
+        with self.context.db.writing() as session:
+            return idempotency.begin_request(session, "POST", asked.path, asked.key, asked.body_sha256)
+
+    def _finish(self, asked: Asked, status: int, answer: dict[str, Any] | None) -> None:
+        with self.context.db.writing() as session:
+            if answer is None:
+                idempotency.drop_request(session, "POST", asked.path, asked.key)
+            else:
+                idempotency.finish_request(session, "POST", asked.path, asked.key, status, answer)
+
+
+async def whole_body(headers: Headers, receive: Receive) -> bytes:
+    """The body in memory. Raises TooLarge beyond LARGEST_BODY_BYTES."""
+    announced = headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
+        raise _too_large()
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY_BYTES:
+            raise _too_large()
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return bytes(body)
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A channel that gives a body that was read already, then whatever comes after it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def checked_key(headers: Headers) -> str | None:
+    """The key of a request, None without one. Raises InvalidInput for an empty, long or unprintable one."""
+    key = headers.get(KEY_HEADER)
+    if key is None:
+        return None
+    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
+        raise InvalidInput(
+            f"An {KEY_HEADER} of 1 to {LONGEST_KEY} printable characters", f"found {len(key)}", "Send a UUID."
+        )
+    return key
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"A JSON body of at most {LARGEST_BODY_BYTES // MEGABYTE} MB", "found more", "Send less at once.")

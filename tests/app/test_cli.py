@@ -1,0 +1,273 @@
+"""The command line: JSON and nothing else on standard output, sentences for people, exit codes 0, 1 and 2."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import core
+from app.cli import app
+from app.commands.train import parse_options, parse_shots, progress_text
+from tests.app.conftest import labelled_pictures, png, zipped
+from tests.app.test_models_in_use import ByBrightness
+
+FIXED = {"backbone": "embedded", "variant": "default", "options": {}, "n_train": 4, "n_val": 0, "n_test": 6}
+
+
+@pytest.fixture(autouse=True)
+def own_home(home, monkeypatch):
+    monkeypatch.setenv("PROMPTOSCOPE_HOME", str(home))
+    monkeypatch.delenv("PROMPTOSCOPE_DATABASE_URL", raising=False)
+
+
+@pytest.fixture
+def run():
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def zip_path(tmp_path: Path) -> Path:
+    path = tmp_path / "shades.zip"
+    path.write_bytes(zipped(labelled_pictures()))
+    return path
+
+
+def rows(result) -> list[dict]:
+    """The JSON objects of standard output; fails if anything else is there."""
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def quick_train(monkeypatch):
+    """A training that takes no time and remembers what it was asked."""
+    asked: dict = {}
+
+    def train(image_set, method, **options):
+        asked.update(options, image_set=image_set, method=method)
+        print("a library talks")
+        options["progress"](SimpleNamespace(stage="training", epoch=1, epochs=1, loss=0.5, terms={}, learning_rate=0.1,
+                                            train_accuracy=None, seconds_left=0.0, done=1, total=1))  # fmt: skip
+        options["out"].mkdir(parents=True)
+        (options["out"] / "adapter_config.json").write_text("{}")
+        (options["out"] / "adapter_model.safetensors").write_bytes(b"w")
+        metrics = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece"), 0.5)
+        record = {
+            "method": method,
+            "metrics": metrics,
+            "model": str(options["out"]),
+            "classes": list(image_set.classes),
+        }
+        record |= {"shots": options["shots"], "seed": options["seed"], "notes": ["A note."], "seconds": 1.0, **FIXED}
+        return SimpleNamespace(record=record, predictions=[])
+
+    monkeypatch.setattr(core, "train", train, raising=False)
+    return asked
+
+
+def test_help_answers_at_once_without_heavy_imports():
+    heavy = "('torch', 'gradio', 'fastapi', 'sqlalchemy', 'numpy')"
+    code = f"import sys, time, app.cli; print([m for m in {heavy} if m in sys.modules], time.process_time())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, seconds = found.stdout.rsplit(" ", 1)
+    assert loaded == "[]"
+    assert float(seconds) < 1
+
+
+def test_every_command_explains_itself_and_takes_json():
+    def walk(command, path=""):
+        for name, child in getattr(command, "commands", {}).items():
+            yield from walk(child, f"{path} {name}".strip())
+        if not hasattr(command, "commands"):
+            yield path, command
+
+    found = dict(walk(get_command(app)))
+    fixed = {
+        "serve",
+        "worker",
+        "doctor",
+        "train",
+        "predict",
+        "explain",
+        "compare",
+        "job cancel",
+        "job list",
+        "job logs",
+    }
+    fixed |= {"db upgrade", "db check", "db backup", "db restore", "images add", "images check", "images export"}
+    fixed |= {"backbones fetch", "backbones check", "methods show", "descriptions import", "descriptions check"}
+    assert fixed <= set(found)
+    for name, command in found.items():
+        assert command.help, name
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert "--json" in options or name == "worker", name
+
+
+def test_methods_are_listed_one_object_a_line(run):
+    result = run("methods", "list", "--json")
+    assert result.exit_code == 0
+    assert {"name", "title", "paper", "licence", "needs", "trains", "image_path"} <= set(rows(result)[0])
+    assert "zero_shot" in [row["name"] for row in rows(result)]
+    assert "zero_shot" in run("methods", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["methods", "show", "nosuch"],
+        ["nosuch"],
+        ["train"],
+        ["job", "show", "nosuch"],
+        ["backbones", "check", "nosuch"],
+        ["images", "check", "nosuch"],
+        ["predict", "--model", "nosuch", "--images", "nosuch"],
+        ["job", "list", "--limit", "0"],
+    ],
+)
+def test_wrong_use_exits_with_2_and_prints_nothing(run, words):
+    result = run(*words)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr
+
+
+def test_error_is_json_on_standard_error(run):
+    result = run("methods", "show", "nosuch", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert json.loads(result.stderr)["error"]["code"] == "not_found"
+
+
+def test_images_are_added_listed_checked_and_exported(run, zip_path, tmp_path):
+    added = run("images", "add", zip_path, "--name", "Shades", "--json")
+    assert added.exit_code == 0, added.stderr
+    assert rows(added)[0]["n_images"] == 18
+    assert [row["name"] for row in rows(run("images", "list", "--json"))] == ["Shades"]
+    assert rows(run("images", "check", "Shades", "--json"))[-1]["ok"] is True
+    assert run("images", "export", "Shades", "--out", tmp_path / "out").exit_code == 0
+    assert run("images", "add", zip_path, "--name", "Shades").exit_code == 1
+
+
+def test_check_lists_problems_and_fails_where_parts_leak(run, tmp_path):
+    pictures = labelled_pictures()
+    pictures |= {"test/dark/copy.png": pictures["train/dark/0.png"], "train/dark/x.txt": b"text"}
+    (tmp_path / "s.zip").write_bytes(zipped(pictures))
+    result = run("images", "check", tmp_path / "s.zip", "--json")
+    assert result.exit_code == 1
+    *problems, summary = rows(result)
+    assert all(set(row) == {"file", "problem", "expected", "found"} for row in problems)
+    assert (summary["ok"], summary["leaks"] > 0, summary["problems"]) == (False, True, 1)
+
+
+def test_training_from_a_path_needs_no_database(run, zip_path, tmp_path, home, quick_train):
+    result = run("train", "--method", "coop", "--images", zip_path, "--shots", "2", "--set", "batch_size=4", "--json",
+                 "--epochs", "3", "--out", tmp_path / "m")  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    (record,) = rows(result)
+    assert record["metrics"]["accuracy"] == 0.5
+    assert record["disclaimer"].startswith("Research use only.")
+    assert (quick_train["options"], quick_train["epochs"], quick_train["shots"]) == ({"batch_size": "4"}, 3, 2)
+    assert not (home / "promptoscope.db").exists()
+
+
+def test_training_on_a_stored_set_is_recorded(run, zip_path, home, quick_train):
+    run("images", "add", zip_path, "--name", "Shades")
+    result = run("train", "--method", "zero_shot", "--images", "Shades", "--shots", "all")
+    assert result.exit_code == 0, result.stderr
+    assert "balanced accuracy" in result.stdout
+    assert "Research use only. Not for use in diagnostic procedures." in result.stdout
+    assert quick_train["shots"] is None
+    assert quick_train["out"].parent == home / "models"
+    compared = rows(run("compare", "Shades", "--json"))
+    assert [row["method"] for row in compared] == ["zero_shot"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--method", "copo"], 2),
+        (["--method", "coop", "--set", "nosuch=1"], 2),
+        (["--method", "coop", "--set", "batch_size"], 2),
+        (["--method", "coop", "--set", "a=1", "--set", "a=2"], 2),
+        (["--method", "coop", "--shots", "few"], 2),
+        (["--method", "coop", "--shots", "0"], 2),
+        (["--method", "coop", "--backbone", "nosuch"], 2),
+        (["--method", "coop", "--backbone", "biomedclip"], 1),
+    ],
+)
+def test_training_refuses_wrong_options_before_reading_images(run, zip_path, words, code):
+    result = run("train", "--images", zip_path, *words, "--json")
+    assert (result.exit_code, result.stdout) == (code, "")
+
+
+def test_interrupted_training_exits_with_1(run, zip_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(core, "train", interrupted, raising=False)
+    result = run("train", "--method", "coop", "--images", zip_path)
+    assert result.exit_code == 1
+    assert "Stopped." in result.stderr
+
+
+def test_prediction_prints_good_files_and_fails_for_bad_ones(run, tmp_path, home, monkeypatch):
+    model, scans = tmp_path / "m", tmp_path / "scans"
+    model.mkdir()
+    scans.mkdir()
+    (model / "adapter_config.json").write_text("{}")
+    (scans / "a.png").write_bytes(png(1, 200))
+    monkeypatch.setattr(core, "load_model", lambda *_, **__: ByBrightness(), raising=False)
+    good = run("predict", "--model", model, "--images", scans, "--json")
+    assert good.exit_code == 0, good.stderr
+    (row,) = rows(good)
+    assert (row["file"], row["label"], row["model"]) == (str(scans / "a.png"), "bright", str(model))
+    (scans / "b.png").write_bytes(b"junk")
+    mixed = run("predict", "--model", model, "--images", scans, "--json")
+    assert (mixed.exit_code, len(rows(mixed))) == (1, 1)
+    assert "b.png" in mixed.stderr
+    assert rows(run("predict", "--model", model, "--images", scans / "a.png", "--json"))[0]["file"] == str(
+        scans / "a.png"
+    )
+    assert not (home / "images").exists()
+
+
+def test_descriptions_travel_through_files(run, zip_path, tmp_path):
+    run("images", "add", zip_path, "--name", "Shades")
+    wording = tmp_path / "wording.json"
+    wording.write_text(json.dumps({"bright": ["a bright card."], "dark": ["a dark card."]}))
+    assert rows(run("descriptions", "import", wording, "--images", "Shades", "--json"))[0]["version"] == 1
+    assert run("descriptions", "export", "wording", "--out", tmp_path / "w.csv").exit_code == 0
+    assert "dark,a dark card." in (tmp_path / "w.csv").read_text()
+    assert rows(run("descriptions", "check", "wording", "--json"))[-1]["ok"] is True
+    wording.write_text(json.dumps({"bright": ["bright.", "bright."], "dark": ["a dark card."]}))
+    found = run("descriptions", "check", wording, "--json")
+    assert (found.exit_code, rows(found)[0]["finding"]) == (1, "duplicate")
+
+
+def test_database_is_upgraded_backed_up_and_restored(run, zip_path):
+    assert run("db", "check").exit_code == 1
+    assert rows(run("db", "upgrade", "--json"))[0]["before"] is None
+    assert rows(run("db", "check", "--json"))[0]["standing"] == "current"
+    run("images", "add", zip_path, "--name", "Before")
+    copy = rows(run("db", "backup", "--json"))[0]["path"]
+    run("images", "add", zip_path, "--name", "After")
+    assert run("db", "restore", copy, "--yes").exit_code == 0
+    assert [row["name"] for row in rows(run("images", "list", "--json"))] == ["Before"]
+    assert run("db", "restore", zip_path, "--yes").exit_code == 1
+    assert run("db", "restore", copy).exit_code == 1
+
+
+def test_shots_and_options_are_read_from_text():
+    assert (parse_shots("all"), parse_shots("4")) == (None, 4)
+    assert parse_options(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
+
+
+def test_progress_is_a_short_line():
+    found = SimpleNamespace(stage="training", epoch=3, epochs=10, loss=0.25, seconds_left=7.4, done=3, total=10)
+    assert progress_text(found) == "training: epoch 3 of 10, loss 0.250, 7 s left"
+    assert progress_text(SimpleNamespace(stage="features", epoch=None, done=2, total=9)) == "features: 2 of 9"

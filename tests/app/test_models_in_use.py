@@ -1,0 +1,147 @@
+"""Models listed, downloaded, used on images and deleted; the classifier itself is a small stand-in."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import core.explain.explain
+from app.services.context import LoadedClassifiers
+from core.records import models as model_records
+from core.records import runs as run_records
+from core.records.runs import RunRequest
+from tests.app.conftest import png, zipped
+
+SENTENCE = "Research use only. Not for use in diagnostic procedures."
+
+
+class ByBrightness:
+    """Says "bright" the more, the brighter a picture is."""
+
+    classes = ("bright", "dark")
+
+    def probabilities(self, images):
+        levels = torch.tensor([np.asarray(image).mean() / 255 for image in images])
+        return torch.stack([levels, 1 - levels], dim=1)
+
+
+@pytest.fixture
+def model(context, uploaded, monkeypatch) -> dict:
+    """A stored model of two classes."""
+    folder = context.settings.models_dir / "run-1"
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text(json.dumps({"method": "zero_shot"}))
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    (folder / "README.md").write_text("# A model")
+    with context.db.writing() as session:
+        run_id = run_records.add_run(session, RunRequest(uploaded["id"], "zero_shot"))
+        record = {"metrics": {"accuracy": 1.0}, "classes": ["bright", "dark"], "n_test": 6}
+        run_records.seal_run(session, run_id, record)
+        facts = {"folder": "run-1", "weights_sha256": "0" * 64, "size_bytes": 7, "card": {}, "calibrated": False}
+        made = model_records.add_model(session, run_id, name="Shade model", **facts)
+    monkeypatch.setattr(context.classifiers, "_load", lambda folder: ByBrightness())
+    return {"id": made, "run_id": run_id, "folder": folder}
+
+
+def classify(client, model_id, *files):
+    return client.post("/api/v1/classifications", data={"model_id": model_id}, files=[("files", f) for f in files])
+
+
+def test_images_and_zips_are_classified_and_bad_files_named(client, model):
+    inner = zipped({"scans/c.png": png(3, 40), "scans/d.txt": b"text"})
+    answer = classify(client, model["id"], ("a.png", png(1, 200)), ("b.png", b"junk"), ("more.zip", inner))
+    assert answer.status_code == 201, answer.text
+    found = answer.json()
+    assert [(row["file"], row["label"]) for row in found["images"]] == [("a.png", "bright"), ("scans/c.png", "dark")]
+    assert {row["file"] for row in found["problems"]} == {"b.png", "scans/d.txt"}
+    assert sum(found["images"][0]["probabilities"].values()) == pytest.approx(1)
+    assert found["disclaimer"] == answer.headers["x-research-use-only"] == SENTENCE
+    assert client.get(f"/api/v1/classifications/{found['id']}").json() == found
+    assert client.get("/api/v1/classifications").json()["total"] == 1
+    picture = client.get(f"/api/v1/images/{found['images'][0]['image_id']}/file")
+    assert picture.content == png(1, 200)
+
+
+def test_nothing_readable_is_an_error_that_names_each_file(client, model, error_of):
+    error = error_of(classify(client, model["id"], ("a.png", b"junk"), ("b.gif", b"GIF89a")), 422)
+    assert [row["file"] for row in error["problems"]] == ["a.png", "b.gif"]
+    assert error_of(classify(client, model["id"]), 422)["found"]
+    assert error_of(classify(client, "none", ("a.png", png(1))), 404)["expected"] == "A model with this id"
+
+
+def test_model_is_shown_with_its_data_and_downloaded(client, model, home):
+    row = client.get(f"/api/v1/models/{model['id']}").json()
+    assert (row["method_title"], row["image_set"]["name"], row["disclaimer"]) == ("Zero-shot", "Shades", SENTENCE)
+    answer = client.get(f"/api/v1/models/{model['id']}/download")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        files = ("README.md", "adapter_config.json", "adapter_model.safetensors")
+        assert sorted(archive.namelist()) == [f"model-{model['id']}/{name}" for name in files]
+    assert list((home / "cache").glob("*.zip")) == []
+
+
+def test_explanation_is_kept_with_its_maps_until_the_model_goes(client, model, uploaded, home, monkeypatch, error_of):
+    def explain_image(classifier, image, class_name, out_dir, mask=None, image_name=None):
+        Image.new("L", (8, 8)).save(out_dir / "grad_cam.png")
+        np.savez(out_dir / "arrays.npz", grad_cam=np.zeros((2, 2)))
+        result = {"class": class_name or "bright", "seconds": 0.5, "image": image_name, "attention": {"layers": []}}
+        maps = [{"kind": "grad_cam", "file": "grad_cam.png"}]
+        return SimpleNamespace(as_dict=lambda: result | {"maps": maps, "probabilities": {"bright": 1.0}})
+
+    monkeypatch.setattr(core.explain.explain, "explain_image", explain_image)
+    image = client.get(f"/api/v1/image-sets/{uploaded['id']}/images").json()["items"][0]
+    body = {"model_id": model["id"], "image_id": image["id"], "class": "dark"}
+    found = client.post("/api/v1/explanations", json=body).json()
+    assert (found["class"], found["image"]) == ("dark", image["name"])
+    picture = client.get(found["maps"][0]["url"])
+    assert (picture.headers["content-type"], picture.headers["x-research-use-only"]) == ("image/png", SENTENCE)
+    assert client.get(found["arrays_url"]).content[:2] == b"PK"
+    for kind in ("nosuch", "..%2f..%2fapi-token", "grad_cam.png"):
+        answer = client.get(f"/api/v1/explanations/{found['id']}/maps/{kind}")
+        assert answer.status_code == 404
+    assert client.delete(f"/api/v1/models/{model['id']}").json() == {"deleted": model["id"]}
+    assert not model["folder"].exists()
+    assert list((home / "explanations").iterdir()) == []
+    error_of(client.get(f"/api/v1/explanations/{found['id']}"), 404)
+    assert client.get(f"/api/v1/runs/{model['run_id']}").json()["metrics"] == {"accuracy": 1.0}
+
+
+def test_failed_explanation_leaves_no_folder(client, model, uploaded, home, monkeypatch, error_of):
+    monkeypatch.setattr(core.explain.explain, "explain_image", lambda *_, **__: 1 / 0)
+    image = client.get(f"/api/v1/image-sets/{uploaded['id']}/images").json()["items"][0]
+    error_of(client.post("/api/v1/explanations", json={"model_id": model["id"], "image_id": image["id"]}), 500)
+    assert list((home / "explanations").iterdir()) == []
+
+
+def test_two_classifiers_are_kept_and_a_changed_one_is_loaded_again(tmp_path):
+    loads: list[str] = []
+    kept = LoadedClassifiers(lambda folder: loads.append(folder.name) or ByBrightness(), keep=2)
+    for model_id, checksum in (("a", "1"), ("b", "1"), ("a", "1"), ("a", "2"), ("b", "1"), ("a", "1")):
+        with kept.using(model_id, checksum, tmp_path / f"{model_id}{checksum}"):
+            pass
+    assert loads == ["a1", "b1", "a2", "b1", "a1"]
+
+
+def test_classifiers_work_for_one_request_at_a_time(tmp_path):
+    kept, inside, most = LoadedClassifiers(lambda folder: ByBrightness()), [0], [0]
+
+    def work():
+        with kept.using("a", "1", tmp_path):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            inside[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]

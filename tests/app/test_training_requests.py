@@ -1,0 +1,152 @@
+"""Training requests: checked before anything is queued; jobs and runs shown, cancelled and tried again."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.services import descriptions, training
+from core.records import runs as run_records
+from training_jobs import job_queue
+
+URL = "/api/v1/jobs"
+
+
+def request(uploaded, **more) -> dict:
+    return {"image_set": uploaded["id"], "method": "coop", "shots": 2} | more
+
+
+def finish(context, job: dict, metrics: dict) -> None:
+    """What a worker would do: claim the job and seal its run."""
+    with context.db.writing() as session:
+        claim = job_queue.claim(session, executor="local", host="here", slots=9)
+        record = {
+            "metrics": metrics,
+            "seconds": 12.0,
+            "epochs": 10,
+            "n_train": 4,
+            "n_val": 4,
+            "n_test": 6,
+            "options": {},
+        }
+        run_records.seal_run(session, claim.run_id, record | {"backbone": "embedded", "variant": "default"})
+        job_queue.succeed(session, claim.job_id, claim.fence)
+
+
+def test_job_is_queued_with_its_place(client, uploaded):
+    first = client.post(URL, json=request(uploaded, epochs=3, options={"context_length": 8})).json()["items"][0]
+    second = client.post(URL, json=request(uploaded, seed=2, name="Mine")).json()["items"][0]
+    assert (first["state"], first["queue_position"], first["label"]) == ("queued", 1, "coop, 2 shots, seed 1")
+    assert (second["queue_position"], second["label"]) == (2, "Mine")
+    run = client.get(f"/api/v1/runs/{first['run_id']}").json()
+    assert (run["state"], run["method_title"], run["options"]) == ("queued", "CoOp", {"context_length": 8})
+    assert run["metrics"] is None
+    assert client.get(URL, params={"state": "queued", "limit": 1}).json()["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "sentence"),
+    [
+        ({"method": "copo"}, 422, "The name of a method; 'copo' is none. Did you mean 'coop'?"),
+        ({"options": {"epoch": 3}}, 422, "An option of coop; 'epoch' is none. Did you mean 'epochs'?"),
+        ({"options": {"batch_size": 0}}, 422, "'batch_size' lies between 1 and 4096 images; found 0."),
+        ({"variant": "paper", "method": "zero_shot"}, 422, "A variant of zero_shot; 'paper' is none."),
+        ({"shots": 500}, 422, "500 shots per class need 500 training images in each class; 'bright' has 6"),
+        ({"backbone": "nosuch"}, 404, "A backbone is one of embedded, biomedclip"),
+        ({"backbone": "biomedclip"}, 503, "The backbone 'biomedclip' must be fetched once before it can be used"),
+        ({"template": "no braces"}, 422, "A template is one sentence with {} where the class name goes"),
+        ({"image_set": "nosuch"}, 404, "An image set with this id or name; 'nosuch' is none."),
+        ({"description_set": "nosuch"}, 404, "A description set with this id or name; 'nosuch' is none."),
+        ({"seed": -1}, 422, "'seed' lies between 0 and 2147483647; found -1."),
+    ],
+)
+def test_wrong_requests_are_refused_before_queueing(client, uploaded, error_of, wrong, status, sentence):
+    error = error_of(client.post(URL, json=request(uploaded, **wrong)), status)
+    assert error["message"].startswith(sentence)
+    assert client.get(URL).json()["total"] == 0
+
+
+def test_many_requests_are_queued_all_or_none(client, uploaded, error_of):
+    good, bad = request(uploaded), request(uploaded, shots=500)
+    error_of(client.post(URL, json={"requests": [good, bad]}), 422)
+    assert client.get(URL).json()["total"] == 0
+    assert client.post(URL, json={"requests": [good, good | {"seed": 2}]}).json()["total"] == 2
+
+
+def test_all_images_are_asked_for_by_null(client, uploaded):
+    answer = client.post(f"{URL}/estimate", json=request(uploaded, shots=None)).json()
+    assert (answer["n_train"], answer["n_test"]) == (12, 6)
+    assert answer["seconds"] is None
+
+
+def test_estimate_scales_the_last_run_of_the_method(client, context, uploaded):
+    job = client.post(URL, json=request(uploaded)).json()["items"][0]
+    finish(context, job, {"accuracy": 1.0})
+    assert client.post(f"{URL}/estimate", json=request(uploaded, epochs=20)).json()["seconds"] == 24.0
+
+
+def test_job_is_cancelled_and_tried_again(client, uploaded, error_of):
+    job = client.post(URL, json=request(uploaded)).json()["items"][0]
+    assert client.post(f"{URL}/{job['id']}/cancel").json()["state"] == "cancelled"
+    error_of(client.post(f"{URL}/{job['id']}/cancel"), 409)
+    assert client.post(f"{URL}/{job['id']}/retry").json()["state"] == "queued"
+    assert client.get(f"{URL}/{job['id']}/log").json() == {"id": job["id"], "log": ""}
+
+
+def test_finished_runs_are_compared_with_like(client, context, uploaded):
+    numbers = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece"), 0.75)
+    job = client.post(URL, json=request(uploaded)).json()["items"][0]
+    finish(context, job, numbers)
+    answer = client.get("/api/v1/runs/comparison", params={"image_set": "Shades"})
+    (group,) = answer.json()["groups"]
+    assert group["image_set"]["name"] == "Shades"
+    assert {row["method"] for row in group["rows"]} == {"coop", "zero_shot"}
+    assert answer.headers["x-research-use-only"] == "Research use only. Not for use in diagnostic procedures."
+    assert answer.json()["disclaimer"] == answer.headers["x-research-use-only"]
+    assert client.get(f"/api/v1/runs/{job['run_id']}").json()["metrics"]["accuracy"] == 0.75
+
+
+def test_service_refuses_unknown_fields(context, uploaded):
+    with pytest.raises(training.InvalidOption, match="'shot' is none"):
+        training.submit(context, {"image_set": uploaded["id"], "method": "coop", "shot": 3})
+
+
+def test_descriptions_are_saved_in_versions_and_used(client, context, uploaded, error_of):
+    url, sentences = "/api/v1/description-sets", {"dark": ["a dark card."], "bright": ["a bright card.", " "]}
+    body = {"image_set_id": uploaded["id"], "name": "Wording", "sentences": sentences, "author": "A. Reader"}
+    saved = client.post(url, json=body).json()
+    assert saved["sentences"] == {"bright": ["a bright card."], "dark": ["a dark card."]}
+    again = client.post(url, json=body | {"based_on": 1}).json()
+    assert (again["id"], again["version"]) == (saved["id"], 2)
+    error_of(client.post(url, json=body | {"based_on": 1}), 409)
+    missing = error_of(client.post(url, json=body | {"sentences": {"dark": ["x"]}}), 422)
+    assert missing["found"] == "none for 'bright'"
+    unknown = error_of(client.post(url, json=body | {"sentences": sentences | {"grey": ["x"]}}), 422)
+    assert unknown["found"] == "found 'grey'"
+    assert client.get(f"{url}/{saved['id']}/versions").json()["total"] == 2
+    assert client.get(f"{url}/{saved['id']}?version=1").json()["version"] == 1
+    job = client.post("/api/v1/jobs", json=request(uploaded, description_set="Wording")).json()["items"][0]
+    with context.db.reading() as session:
+        asked = run_records.load_request(session, job["run_id"])
+    assert asked.description_version_id == descriptions.get_description_set(context, saved["id"])["version_id"]
+
+
+def test_templates_are_previewed_and_checked(client, uploaded):
+    url = "/api/v1/description-sets"
+    found = client.get(f"{url}/preview", params={"image_set": "Shades", "template": "a {} card."}).json()
+    assert found == {"sentences": {"bright": ["a bright card."], "dark": ["a dark card."]}}
+    assert "test card" in client.get(f"{url}/preview", params={"image_set": "Shades"}).json()["sentences"]["dark"][0]
+    sentences = {"bright": ["a card.", "a card."], "dark": ["dark after treatment."]}
+    body = {"image_set_id": uploaded["id"], "name": "Poor", "sentences": sentences}
+    saved = client.post(url, json=body).json()
+    findings = client.post(f"{url}/check", json={"id": saved["id"]}).json()["items"]
+    assert {row["finding"] for row in findings} == {"duplicate", "class_missing", "not_visible"}
+
+
+def test_methods_and_backbones_are_described(client):
+    methods = client.get("/api/v1/methods").json()["items"]
+    assert {"zero_shot", "linear_probe", "coop", "biomed_dpt"} <= {row["name"] for row in methods}
+    coop = client.get("/api/v1/methods/coop").json()
+    epochs = next(option for option in coop["options"] if option["name"] == "epochs")
+    assert (epochs["type"], epochs["unit"], epochs["bounds"]) == ("int", "epochs", [1, 5000])
+    embedded = client.get("/api/v1/backbones").json()["items"][0]
+    assert (embedded["name"], embedded["available"]) == ("embedded", True)

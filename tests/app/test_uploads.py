@@ -1,0 +1,157 @@
+"""Uploads: good files kept, each bad one named, limits kept while reading."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import pytest
+
+from app.api.upload import OnDemandFile, UploadLimits
+from app.services import image_sets as service
+from tests.app.conftest import labelled_pictures, png, zipped
+
+URL = "/api/v1/image-sets"
+
+
+def send(client, files, **data):
+    return client.post(URL, data={"name": "Set", **data}, files=[("files", file) for file in files])
+
+
+def test_zip_becomes_an_image_set(client, uploaded):
+    assert uploaded["name"] == "Shades"
+    assert uploaded["modality"] == "test card"
+    assert uploaded["source"] == "upload"
+    assert uploaded["drawn"] is False
+    assert uploaded["classes"] == [
+        {"name": "bright", "label": 0, "train": 6, "val": 0, "test": 3},
+        {"name": "dark", "label": 1, "train": 6, "val": 0, "test": 3},
+    ]
+    assert client.get(URL).json()["items"] == [uploaded]
+    assert client.get(f"{URL}/Shades").json() == uploaded
+
+
+def test_folder_sent_by_a_browser_becomes_the_same_set(client, uploaded):
+    files = [(f"{name}", content, "image/png") for name, content in labelled_pictures().items()]
+    answer = send(client, files)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["fingerprint"] == uploaded["fingerprint"]
+
+
+def test_upload_reports_every_unreadable_file_and_keeps_the_others(client):
+    pictures = labelled_pictures()
+    bad = {
+        "train/bright/notes.txt": b"hello",
+        "train/bright/cut.png": png(99)[:60],
+        "train/dark/photo.jpg": png(98),
+        "train/dark/inner.zip": zipped({"a.png": png(97)}),
+    }
+    answer = send(client, [("set.zip", zipped(pictures | bad), "application/zip")])
+    assert answer.status_code == 201, answer.text
+    problems = {row["file"]: row for row in answer.json()["problems"]}
+    assert set(problems) == set(bad)
+    assert all(row["expected"] and row["found"] for row in problems.values())
+    assert answer.json()["n_images"] == len(pictures)
+    listed = client.get(f"{URL}/{answer.json()['id']}/problems").json()
+    assert listed["total"] == 4
+
+
+def test_names_cannot_leave_the_upload_folder(client, home):
+    hostile = ["../../escape.png", "/etc/escape.png", "train/../../escape.png", "C:\\escape.png", "train/a\x00b.png"]
+    files = [(name, png(200 + i), "image/png") for i, name in enumerate(hostile)]
+    good = [(name, content, "image/png") for name, content in labelled_pictures().items()]
+    answer = send(client, good + files)
+    assert answer.status_code == 201, answer.text
+    assert len(answer.json()["problems"]) >= 4
+    assert not list(home.parent.rglob("*escape*"))
+
+
+def test_zip_slip_is_refused_by_name(client, home):
+    answer = send(client, [("set.zip", zipped(labelled_pictures() | {"../evil.png": png(300)}), "application/zip")])
+    assert answer.status_code == 201
+    assert [row["file"] for row in answer.json()["problems"]] == ["../evil.png"]
+    assert not list(home.parent.rglob("evil.png"))
+
+
+def test_upload_without_a_usable_image_names_each_reason(client, error_of):
+    error = error_of(send(client, [("a/x.png", b"junk", "image/png"), ("b/y.png", b"junk", "image/png")]), 422)
+    assert {row["file"] for row in error["problems"]} >= {"a/x.png", "b/y.png"}
+    assert client.get(URL).json()["total"] == 0
+
+
+def test_name_is_needed_and_unique(client, uploaded, error_of):
+    file = ("set.zip", zipped(labelled_pictures()), "application/zip")
+    assert error_of(send(client, [file], name=" "), 422)["expected"].startswith("A form field 'name'")
+    error = error_of(send(client, [file], name="Shades"), 409)
+    assert error["found"] == "'Shades' exists already"
+    assert error_of(send(client, [file], name="x" * 500), 422)["found"] == "found 500"
+
+
+def test_other_bodies_than_forms_are_refused(client, error_of):
+    error = error_of(client.post(URL, json={"name": "x"}), 422)
+    assert error["found"] == "found application/json"
+    error_of(client.post(URL, content=b"abc", headers={"content-type": "multipart/form-data"}), 422)
+    broken = {"content-type": "multipart/form-data; boundary=b"}
+    error_of(client.post(URL, content=b"no boundary here", headers=broken), 422)
+    cut = b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nhalf'
+    assert error_of(client.post(URL, content=cut, headers=broken), 422)["found"].startswith("it ended before")
+    nameless = b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--\r\n"
+    assert error_of(client.post(URL, content=nameless, headers=broken), 422)["found"] == "found a part without"
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        (UploadLimits(max_bytes=3 * 1024**2), "At most 3 MB in one upload"),
+        (UploadLimits(max_files=2), "At most 2 files in one upload"),
+        (UploadLimits(max_field_bytes=4), "At most 4 bytes in a text field"),
+        (UploadLimits(max_fields=0), "At most 0 text fields"),
+    ],
+)
+def test_limits_hold_while_reading_and_nothing_is_left_behind(client, home, monkeypatch, error_of, limits, sentence):
+    monkeypatch.setattr("app.api.upload.UploadLimits", lambda: limits)
+    files = [(f"a/{i}.bin", os.urandom(2 * 1024**2), "image/png") for i in range(3)]
+    assert error_of(send(client, files, name="A long name"), 413)["expected"] == sentence
+    assert list((home / "cache" / "uploads").iterdir()) == []
+
+
+def test_chunked_bodies_meet_the_same_limit(client, home, monkeypatch, error_of):
+    monkeypatch.setattr("app.api.upload.UploadLimits", lambda: UploadLimits(max_bytes=1024**2))
+
+    def body():
+        yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="a/b.png"\r\n\r\n'
+        for _ in range(40):
+            yield os.urandom(64 * 1024)
+        yield b"\r\n--b--\r\n"
+
+    answer = client.post(URL, content=body(), headers={"content-type": "multipart/form-data; boundary=b"})
+    assert error_of(answer, 413)["code"] == "too_large"
+    assert list((home / "cache" / "uploads").iterdir()) == []
+
+
+def test_uploads_are_gone_after_the_request(client, uploaded, home):
+    assert list((home / "cache" / "uploads").iterdir()) == []
+
+
+def test_files_open_only_while_read_behave_like_files(tmp_path):
+    content = os.urandom(5000)
+    (tmp_path / "f").write_bytes(content)
+    file = OnDemandFile(tmp_path / "f")
+    assert file.read() == content
+    assert file.seek(-10, io.SEEK_END) == 4990
+    assert file.read(4) == content[4990:4994]
+    assert file.tell() == 4994
+    assert file.seek(2, io.SEEK_CUR) == 4996
+    assert file.read() == content[4996:]
+    assert zipped({"a": b"x"})[:2] == b"PK"
+
+
+def test_names_in_other_alphabets_are_kept(client):
+    pictures = {name.replace("bright", "hell é").replace("dark", "暗い"): c for name, c in labelled_pictures().items()}
+    answer = send(client, [(name, content, "image/png") for name, content in pictures.items()])
+    assert [row["name"] for row in answer.json()["classes"]] == ["hell é", "暗い"]
+
+
+def test_service_takes_streams_from_anywhere(context):
+    found = service.add_upload(context, [("s.zip", io.BytesIO(zipped(labelled_pictures())))], "From code")
+    assert found["n_images"] == 18
