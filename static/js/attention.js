@@ -5,11 +5,11 @@
  */
 
 import { announce, api, busy, button, chip, count, define, duration, empty, errorNotice, h, link, listOf, param, percent, PsElement, send, setParam } from "./core.js";
-import { lineChart, shortNumber, stackedBars } from "./charts.js";
+import { forestPlot, lineChart, shortNumber, stackedBars } from "./charts.js";
 import { uid } from "./follow.js";
 import "./image-drop.js";
 import "./map-viewer.js";
-import { modelFacts, modelSelect, noModels } from "./model-picker.js";
+import { firstModel, modelFacts, modelSelect, noModels } from "./model-picker.js";
 import { fileName } from "./plot.js";
 import { probabilityBars } from "./probability-bars.js";
 
@@ -26,8 +26,7 @@ class Attention extends PsElement {
     this.show(busy());
     this.models = listOf(await api.get("/models", { signal: this.signal }));
     if (!this.models.length) return this.show(noModels("Looking at attention"));
-    const named = (id) => this.models.find((model) => String(model.id) === String(id));
-    this.model = named(param("model")) || this.models[0];
+    this.model = firstModel(this.models, param("model"));
     this.imageId = param("image");
     this.className = param("class") || PREDICTED;
     this.build();
@@ -61,6 +60,7 @@ class Attention extends PsElement {
   async chooseModel(model) {
     this.model = model;
     this.imageId = null;
+    this.shownClass = "";
     this.className = PREDICTED;
     for (const name of ["image", "class", "id"]) setParam(name, null);
     this.results.replaceChildren();
@@ -123,7 +123,8 @@ class Attention extends PsElement {
   async showTestImages() {
     const set = this.model.image_set?.id;
     if (!set) return this.pictures.replaceChildren(h("p", {}, "The images of this model are no longer here. Upload one instead."));
-    const query = `part=test&offset=${this.offset}&limit=${PAGE_SIZE}`;
+    const only = this.shownClass ? `&class=${encodeURIComponent(this.shownClass)}` : "";
+    const query = `part=test&offset=${this.offset}&limit=${PAGE_SIZE}${only}`;
     const answer = await api.get(`/image-sets/${encodeURIComponent(set)}/images?${query}`, { signal: this.signal });
     const images = listOf(answer);
     if (!images.length) return this.pictures.replaceChildren(h("p", {}, "This set has no test part. Upload an image instead."));
@@ -134,6 +135,7 @@ class Attention extends PsElement {
       return made;
     };
     this.pictures.replaceChildren(
+      this.classFilter(),
       this.thumbnails(images.map((image) => ({ id: image.id, name: image.name, note: image.class }))),
       h(
         "div",
@@ -143,6 +145,18 @@ class Attention extends PsElement {
         h("span", { class: "ps-soft" }, `${this.offset + 1} to ${this.offset + images.length} of ${total}; the label is the true class`),
       ),
     );
+  }
+
+  classFilter() {
+    const id = uid("filter");
+    const select = h("select", { id }, h("option", { value: "" }, "all classes"), this.model.classes.map((name) => h("option", { value: name }, name)));
+    select.value = this.shownClass || "";
+    select.addEventListener("change", async () => {
+      this.shownClass = select.value;
+      await this.turnTo(0);
+      this.pictures.querySelector("select")?.focus();
+    });
+    return h("div", { class: "ps-input-line" }, h("label", { for: id }, "Show"), select);
   }
 
   async turnTo(offset) {
@@ -208,7 +222,7 @@ class Attention extends PsElement {
     setParam("id", null);
     setParam("image", this.imageId);
     setParam("class", this.className);
-    this.results.replaceChildren(busy("Computing the maps. This takes some seconds …"));
+    const ended = this.showWaiting();
     this.results.scrollIntoView({ block: "nearest" });
     try {
       const known = await this.known();
@@ -218,7 +232,16 @@ class Attention extends PsElement {
     } catch (error) {
       if (error.name !== "AbortError") this.results.replaceChildren(errorNotice(error, () => this.explain()));
     }
+    ended();
     this.go.disabled = false;
+  }
+
+  /** Counts the seconds while the server computes. Returns a function that ends it. */
+  showWaiting() {
+    const began = Date.now();
+    const passed = h("span", { "aria-hidden": "true" });
+    this.results.replaceChildren(h("div", { class: "ps-row" }, busy("Computing the maps: seconds on a fast machine, a minute on a busy one."), passed));
+    return this.every(1000, () => (passed.textContent = duration(Math.round((Date.now() - began) / 1000))));
   }
 
   /** An explanation of the same model, image and class that was computed before. */
@@ -323,9 +346,9 @@ function regionCard({ region, maps, image }) {
   const times = Number.isFinite(cam?.enrichment) ? ` Grad-CAM puts ${percent(cam.map_share)} there, ${cam.enrichment.toFixed(1)} times as much as by chance.` : "";
   const sentence = `The marked region covers ${percent(area)} of the picture.${times}`;
   plot.content = {
-    title: "Share of each map in the marked region",
+    title: "How much of each map lies in the marked region",
     sentence,
-    draw: (width) => regionChart(width, rows, title, area, sentence),
+    draw: (width) => regionChart(width, rows, title, sentence),
     columns: ["Map", "Share in region", "By chance", "Times chance", "Strongest patch inside"],
     rows: rows.map(([kind, row]) => [
       title(kind),
@@ -340,10 +363,22 @@ function regionCard({ region, maps, image }) {
   return h("div", { class: "ps-card" }, h("h3", {}, "In the marked region"), plot);
 }
 
-function regionChart(width, rows, title, area, sentence) {
-  const known = rows.filter(([, row]) => Number.isFinite(row.map_share));
-  const parts = known.map(([kind, row]) => ({ label: title(kind), parts: [row.map_share, 1 - row.map_share] }));
-  return stackedBars({ width, rows: parts, names: ["in the region", "elsewhere"], sentence, kinds: [1, 0], reference: area });
+function regionChart(width, rows, title, sentence) {
+  const known = rows.filter(([, row]) => Number.isFinite(row.enrichment));
+  return forestPlot({
+    width,
+    sentence,
+    line: 1,
+    low: 0,
+    high: Math.max(2, ...known.map(([, row]) => row.enrichment)) * 1.05,
+    axis: "times as much as by chance (dashed line: chance)",
+    format: shortNumber,
+    rows: known.map(([kind, row]) => ({
+      label: title(kind),
+      note: `${percent(row.map_share)}, ${row.enrichment.toFixed(1)} times`,
+      mean: row.enrichment,
+    })),
+  });
 }
 
 /** Where the class token's attention goes in each layer, with and without the vectors. */
@@ -381,7 +416,7 @@ function layerPlot(title, layers, names, image) {
     title,
     sentence,
     draw: (width) =>
-      stackedBars({ width, names, sentence, rows: layers.map((row, index) => ({ label: `layer ${label(row, index)}`, parts: SHARES.map(([name]) => row[name]) })) }),
+      stackedBars({ width, sentence, rows: layers.map((row, index) => ({ label: `layer ${label(row, index)}`, parts: SHARES.map(([name]) => row[name]) })) }),
     columns: ["Layer", ...names, "Entropy (nats)"],
     rows: layers.map((row, index) => [label(row, index), ...SHARES.map(([name]) => percent(row[name])), shortNumber(row.entropy)]),
     csvRows: layers.map((row, index) => [label(row, index), ...SHARES.map(([name]) => row[name]), row.entropy]),

@@ -131,12 +131,12 @@ function marker(x, y, kind, size = 3.5) {
  * Means with intervals, one row each (a forest plot), and single runs as small dots.
  *
  * rows: [{label, note, mean, low, high, points: [number], reference: bool}]; low and high may be missing (one seed).
- * A row with `reference` draws a dashed line through all rows. Below 560 px names stand above their rows.
+ * A row with `reference`, or the value `line`, draws a dashed line through all rows. Below 560 px names stand above their rows.
  */
-export function forestPlot({ width, rows, low = 0, high = 1, format, sentence, axis }) {
+export function forestPlot({ width, rows, low = 0, high = 1, format, sentence, axis, line }) {
   const narrow = width < 560;
   const longest = Math.max(...rows.map((row) => row.label.length));
-  const left = narrow ? 14 : Math.min(260, 24 + 7.4 * longest);
+  const left = narrow ? 14 : Math.min(270, 24 + 7.4 * longest);
   const right = width - (narrow ? 14 : 150);
   const step = narrow ? 52 : 38;
   const top = narrow ? 26 : 14;
@@ -149,9 +149,9 @@ export function forestPlot({ width, rows, low = 0, high = 1, format, sentence, a
       svg("text", { x: toX(tick), y: bottom + 17, class: "tick middle" }, format(tick)),
     );
   }
-  const reference = rows.find((row) => row.reference);
-  if (reference) {
-    const x = toX(reference.mean);
+  const reference = line ?? rows.find((row) => row.reference)?.mean;
+  if (reference !== undefined) {
+    const x = toX(reference);
     picture.append(svg("line", { x1: x, x2: x, y1: 6, y2: bottom, class: "reference" }));
   }
   rows.forEach((row, index) => {
@@ -188,10 +188,9 @@ function drawRow(row, { y, toX, left, right, narrow }) {
 /**
  * Stacked bars, one a row, each adding up to its whole.
  *
- * rows: [{label, parts: [share 0 to 1, in the order of `names`]}]. kinds: colour of each part (0 draws the outline
- * only). reference: a share at which a dashed line stands. Below 480 px the labels stand above their bars.
+ * rows: [{label, parts: [share 0 to 1]}]. Below 480 px long labels stand above their bars.
  */
-export function stackedBars({ width, rows, names, sentence, kinds = names.map((_, index) => index + 1), reference }) {
+export function stackedBars({ width, rows, sentence }) {
   const longest = Math.max(...rows.map((row) => row.label.length));
   const above = width < 480 && longest > 12;
   const left = above ? 2 : Math.min(width / 2, 14 + 7 * longest);
@@ -202,26 +201,23 @@ export function stackedBars({ width, rows, names, sentence, kinds = names.map((_
   rows.forEach((row, index) => {
     const y = index * step + (above ? 20 : 3);
     const place = above ? { x: left, y: y - 6, class: "tick" } : { x: left - 8, y: y + 14, class: "tick end" };
-    picture.append(svg("text", place, shorten(row.label, 44)), ...barParts(row.parts, kinds, toX, y));
+    picture.append(svg("text", place, shorten(row.label, 44)), ...barParts(row.parts, toX, y));
   });
-  if (reference !== undefined) {
-    picture.append(svg("line", { x1: toX(reference), x2: toX(reference), y1: 0, y2: height - 26, class: "reference" }));
-  }
   for (const tick of [0, 0.25, 0.5, 0.75, 1]) {
     picture.append(svg("text", { x: toX(tick) - 8 * (tick === 1), y: height - 8, class: "tick middle" }, percent(tick, 0)));
   }
   return picture;
 }
 
-function barParts(parts, kinds, toX, y) {
+function barParts(parts, toX, y) {
   let start = 0;
   return parts.flatMap((share, index) => {
     const from = toX(start);
     const long = Math.max(0, toX(start + share) - from);
     start += share;
-    const bar = svg("rect", { x: from, y, width: long, height: 20, class: `part part-${kinds[index]}` });
+    const bar = svg("rect", { x: from, y, width: long, height: 20, class: `part part-${index + 1}` });
     if (long < 44) return [bar];
-    return [bar, svg("text", { x: from + long / 2, y: y + 14, class: `inside inside-${kinds[index]}` }, percent(share, 0))];
+    return [bar, svg("text", { x: from + long / 2, y: y + 14, class: `inside inside-${index + 1}` }, percent(share, 0))];
   });
 }
 

@@ -7,7 +7,8 @@
 import { announce, api, busy, button, count, define, errorNotice, h, link, listOf, moment, param, PsElement, send, setParam, size } from "./core.js";
 import { linkTo } from "./follow.js";
 import "./image-drop.js";
-import { modelFacts, modelSelect, nameOf, noModels } from "./model-picker.js";
+import { humanName } from "./method-form.js";
+import { firstModel, modelFacts, modelSelect, nameOf, noModels } from "./model-picker.js";
 import { fileName, saveCsv } from "./plot.js";
 import { probabilityBars, verdict } from "./probability-bars.js";
 
@@ -18,7 +19,7 @@ class Classify extends PsElement {
     this.show(busy());
     this.models = listOf(await api.get("/models", { signal: this.signal }));
     if (!this.models.length) return this.show(noModels("Classifying"));
-    this.model = this.models.find((model) => String(model.id) === param("model")) || this.models[0];
+    this.model = firstModel(this.models, param("model"));
     this.build();
     if (param("id")) await this.open(param("id"));
     this.showEarlier();
@@ -155,12 +156,12 @@ class Classify extends PsElement {
 }
 
 function problemTray(problems) {
-  const why = (one) => [one.problem, one.expected && `Expected: ${one.expected}.`, one.found && `Found: ${one.found}.`].filter(Boolean).join(" ");
+  const why = (one) => `${humanName(one.problem)}. ${[one.expected, one.found].filter(Boolean).join("; ")}.`;
   return h(
     "div",
     { class: "ps-notice ps-notice-bad" },
     h("h3", {}, `${count(problems.length, "file")} could not be used`),
-    h("ul", {}, problems.map((one) => h("li", {}, h("strong", {}, one.file), `: ${why(one)}`))),
+    h("ul", {}, problems.map((one) => h("li", { class: "ps-break" }, h("strong", {}, one.file), `: ${why(one)}`))),
   );
 }
 

@@ -311,6 +311,7 @@ function classesOf(run) {
 /** Counts by true class (rows) and answer (columns): the shade is the share of its row, the number says the count. */
 function confusionTable(run) {
   const classes = classesOf(run);
+  const hint = "Rows: true class. Columns: what the model said. Brighter: a larger share of the row. Outlined: correct.";
   const columns = ["True class", ...classes];
   const cell = (value, row, index) => {
     const share = value / (row.reduce((sum, one) => sum + one, 0) || 1);
@@ -324,14 +325,14 @@ function confusionTable(run) {
   const sentence = worst ? `Most common mistake: '${worst.from}' taken for '${worst.to}', ${count(worst.value, "image")}.` : "No test image was misclassified.";
   return [
     h("h3", {}, "Confusion matrix"),
+    h("small", { class: "ps-hint" }, hint),
     h(
       "div",
       { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": "Confusion matrix" },
       h(
         "table",
         { class: "ps-table ps-confusion" },
-        h("caption", {}, "Rows: true class. Columns: what the model said. Brighter: a larger share of the row; outlined: correct."),
-        h("thead", {}, h("tr", {}, columns.map((name, index) => h("th", { scope: "col", class: index ? "ps-cell" : "" }, index ? shorten(name, 18) : name)))),
+        h("thead", {}, h("tr", {}, columns.map((name, index) => h("th", { scope: "col", class: index ? "ps-cell" : "" }, index ? shorten(name, 40) : name)))),
         h("tbody", {}, run.confusion.map(line)),
       ),
     ),

@@ -5,6 +5,12 @@
 import { chip, count, h, link, moment, percent, empty } from "./core.js";
 import { uid } from "./follow.js";
 
+/** The model with this id; else the newest trained one, for zero-shot is a yardstick rather than a tool. */
+export function firstModel(models, id) {
+  const isTrained = (model) => model.method !== "zero_shot";
+  return models.find((model) => String(model.id) === id) || models.find(isTrained) || models[0];
+}
+
 /** A native list of models with a label. `onChoose(model)` is called for each choice by hand. */
 export function modelSelect(models, chosen, onChoose) {
   const id = uid("model");
@@ -27,7 +33,7 @@ const accuracyOf = (model) => (Number.isFinite(model.metrics?.accuracy) ? ` · $
 export function modelFacts(model) {
   const facts = [
     ["Method", model.method_title || model.method],
-    ["Learned from", `${model.image_set?.name ?? "unknown images"} (${model.n_train ?? "–"} images, ${shotsOf(model)} per class, seed ${model.seed})`],
+    ["Learned from", learnedFrom(model)],
     ["Classes", model.classes.join(", ")],
     ["On test images", testFigures(model)],
     ["Made", moment(model.created_at)],
@@ -38,6 +44,12 @@ export function modelFacts(model) {
     h("dl", { class: "ps-factlist ps-factlist-small" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     model.calibrated ? chip("✓ Probabilities are calibrated", "good ps-self-start") : uncalibrated(),
   );
+}
+
+function learnedFrom(model) {
+  const set = model.image_set?.name ?? "unknown images";
+  if (model.method === "zero_shot") return `nothing: untrained; tested on ${set}`;
+  return `${set} (${model.n_train ?? "–"} images, ${shotsOf(model)} per class, seed ${model.seed})`;
 }
 
 function testFigures(model) {

@@ -32,7 +32,7 @@ class Plot extends PsElement {
     if (!this.area) this.build();
     this.caption.textContent = content.title || "";
     this.caption.hidden = !content.title;
-    this.sentence.textContent = content.sentence;
+    this.sentence.textContent = content.sentence.replaceAll(" %", "\u00a0%"); // a number keeps its unit
     this.table.setAttribute("aria-label", `Table: ${content.title || content.sentence}`);
     this.table.replaceChildren(dataTable(content.columns, content.rows));
     this.drawnWidth = 0;

@@ -212,7 +212,9 @@ CLASSIFICATION = {
     "model_id": MODEL_ID,
     "created_at": MADE,
     "images": [{"file": "<u>scan</u>.png", "image_id": IMAGE_ID, "label": "malignant", "probabilities": PROBABILITIES}],
-    "problems": [{"file": "notes.txt", "problem": "This is no image.", "expected": "PNG", "found": "text"}],
+    "problems": [
+        {"file": "notes.txt", "problem": "unreadable_image", "expected": "A PNG or JPEG image", "found": "found text"}
+    ],
 }
 IMAGE = {
     "id": IMAGE_ID,

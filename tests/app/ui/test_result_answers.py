@@ -1,0 +1,31 @@
+"""The answers with which the browser tests feed the result pages have the shapes the API promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.api import schemas
+
+answers = pytest.importorskip("tests.browser.answers")
+
+ANSWERS: list[tuple[type[schemas.Answer], Any]] = [
+    (schemas.ImageSet, answers.IMAGE_SET),
+    (schemas.Image, answers.IMAGE),
+    (schemas.MethodWithOptions, answers.METHOD),
+    *[(schemas.Method, card) for card in answers.METHODS],
+    *[(schemas.Backbone, row) for row in answers.BACKBONES],
+    (schemas.DescriptionSet, answers.DESCRIPTIONS),
+    *[(schemas.Job, answers.job(state)) for state in ("queued", "running", "succeeded", "failed", "cancelled")],
+    *[(schemas.Run, answers.run(state)) for state in ("running", "succeeded", "cancelled")],
+    (schemas.Comparison, answers.comparison()),
+    (schemas.Model, answers.MODEL),
+    (schemas.Classification, answers.CLASSIFICATION),
+    (schemas.Explanation, answers.EXPLANATION),
+]
+
+
+@pytest.mark.parametrize(("shape", "answer"), ANSWERS, ids=lambda value: getattr(value, "__name__", "answer"))
+def test_each_answer_fits_its_schema(shape: type[schemas.Answer], answer: Any) -> None:
+    shape.model_validate(answer)

@@ -1,0 +1,45 @@
+"""The Train page's script knows what the project has: methods, kinds of options, stages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from app.ui.layout import STATIC_DIR
+from app.ui.train import PAGE
+from core.tuning.progress import Progress
+from core.tuning.registry import get_method, method_names
+
+# What method-form.js has a control for; every other kind would be sent as text.
+KINDS = {"int", "float", "bool", "str"}
+
+
+def script(name: str) -> str:
+    """The text of one of our scripts."""
+    return (STATIC_DIR / "js" / name).read_text("utf-8")
+
+
+def test_the_page_says_that_it_may_be_closed() -> None:
+    assert PAGE.href == "/train"
+    assert PAGE.lead.endswith("You can close this page at any time: training goes on.")
+
+
+def test_the_quick_cards_name_methods_that_exist() -> None:
+    table = re.search(r"const QUICK = \[(.*?)\n\];", script("train.js"), re.DOTALL)
+    assert table
+    quick = re.findall(r'\["(\w+)", "', table[1])
+    assert quick == ["coop", "biomed_dpt", "linear_probe"]
+    assert set(quick) <= set(method_names())
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_the_form_has_a_control_for_each_option_of_each_method(name: str) -> None:
+    assert {row["type"] for row in get_method(name).Config.schema()} <= KINDS
+
+
+def test_every_stage_of_a_training_has_words_in_the_order_it_happens() -> None:
+    table = re.search(r"export const STAGES = \[(.*?)\n\];", script("job-words.js"), re.DOTALL)
+    assert table
+    named = re.findall(r'"(\w+)"', (Progress.__doc__ or "").split("done, total")[0])
+    assert re.findall(r'\["(\w+)", "', table[1]) == named
