@@ -23,6 +23,7 @@ _HEAD = """
 <meta name="description" content="Promptoscope tunes biomedical vision-language models on few images.">
 <link rel="icon" type="image/svg+xml" href="/static/icons/favicon.svg">
 <link rel="stylesheet" href="/static/app.css">
+<link rel="stylesheet" href="/static/results.css">
 <script src="/static/js/theme.js"></script>
 <script type="module" src="/static/js/core.js"></script>
 """

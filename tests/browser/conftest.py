@@ -13,26 +13,36 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from app.services.context import Context
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# A busy machine with two processors may need this long for one page.
+PATIENCE_MS = 120_000
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
 class Site:
-    """A running site: its address without a slash at the end, the code that opens it, and its home folder."""
+    """A running site: its address without a slash at the end, the code that opens it, and the context it works in."""
 
     address: str
     code: str
-    home: Path
+    context: Context
 
 
 def start_site(home: Path, *, with_worker: bool) -> tuple[Site, Callable[[], None]]:
@@ -47,17 +57,17 @@ def start_site(home: Path, *, with_worker: bool) -> tuple[Site, Callable[[], Non
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_MS / 1000
     while not server.started:
         if time.monotonic() > deadline or not thread.is_alive():
-            pytest.fail("the site did not start within a minute")
+            pytest.fail("the site did not start in time")
         time.sleep(0.05)
 
     def stop() -> None:
         server.should_exit = True
         thread.join(20)
 
-    return Site(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.access.code, home), stop
+    return Site(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.access.code, app.state.context), stop
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +116,7 @@ class Visit:
     def open(self, path: str, wait_for: str = "h1") -> Any:
         """Go to a page of the site, wait for an element to be seen, and give the page."""
         self.page.goto(self.site.address + path)
-        self.page.wait_for_selector(wait_for, timeout=30_000)
+        self.page.wait_for_selector(wait_for, timeout=PATIENCE_MS)
         return self.page
 
     @property
@@ -124,6 +134,7 @@ def open_window(chromium: Any, site: Site) -> Iterator[Callable[..., Visit]]:
         scheme = "dark" if dark else "light"
         viewport = {"width": width, "height": height}
         context = chromium.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce", **options)
+        context.set_default_timeout(PATIENCE_MS)
         visit = Visit(site, context.new_page())
         visit.watch()
         visit.page.goto(f"{site.address}/?code={site.code}")
