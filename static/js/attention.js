@@ -4,7 +4,26 @@
  * `?model=ID&image=ID&class=NAME` computes (or finds) an explanation, `?id=ID` opens one.
  */
 
-import { announce, api, busy, button, chip, count, define, duration, empty, errorNotice, h, link, listOf, param, percent, PsElement, send, setParam } from "./core.js";
+import {
+  announce,
+  api,
+  busy,
+  button,
+  chip,
+  count,
+  define,
+  duration,
+  empty,
+  errorNotice,
+  h,
+  link,
+  listOf,
+  param,
+  percent,
+  PsElement,
+  send,
+  setParam,
+} from "./core.js";
 import { forestPlot, lineChart, shortNumber, stackedBars } from "./charts.js";
 import { uid } from "./follow.js";
 import "./image-drop.js";
@@ -24,7 +43,7 @@ const SHARES = [
 class Attention extends PsElement {
   async start() {
     this.show(busy());
-    this.models = listOf(await api.get("/models", { signal: this.signal }));
+    this.models = listOf(await api.get("/models?limit=1000", { signal: this.signal }));
     if (!this.models.length) return this.show(noModels("Looking at attention"));
     this.model = firstModel(this.models, param("model"));
     this.imageId = param("image");
@@ -53,7 +72,12 @@ class Attention extends PsElement {
       this.classes,
       h("div", { class: "ps-actions" }, this.go, this.chosenImage),
     );
-    this.chooser = h("details", { class: "ps-card ps-unfold", open: true }, h("summary", {}, "Model, image and class"), body);
+    this.chooser = h(
+      "details",
+      { class: "ps-card ps-unfold", open: true },
+      h("summary", {}, "Model, image and class"),
+      body,
+    );
     this.show(h("div", { class: "ps-stack" }, this.chooser, this.results));
   }
 
@@ -85,7 +109,12 @@ class Attention extends PsElement {
     };
     this.classes.replaceChildren(
       h("legend", {}, "Evidence for which class"),
-      h("div", { class: "ps-radios" }, radio(PREDICTED, "the most likely one"), this.model.classes.map((name) => radio(name, name))),
+      h(
+        "div",
+        { class: "ps-radios" },
+        radio(PREDICTED, "the most likely one"),
+        this.model.classes.map((name) => radio(name, name)),
+      ),
     );
   }
 
@@ -112,7 +141,11 @@ class Attention extends PsElement {
 
   async showSource() {
     this.offset = 0;
-    const shown = { test: () => this.showTestImages(), earlier: () => this.showEarlier(), upload: () => this.showUpload() };
+    const shown = {
+      test: () => this.showTestImages(),
+      earlier: () => this.showEarlier(),
+      upload: () => this.showUpload(),
+    };
     try {
       await shown[this.source]();
     } catch (error) {
@@ -122,12 +155,16 @@ class Attention extends PsElement {
 
   async showTestImages() {
     const set = this.model.image_set?.id;
-    if (!set) return this.pictures.replaceChildren(h("p", {}, "The images of this model are no longer here. Upload one instead."));
+    if (!set)
+      return this.pictures.replaceChildren(
+        h("p", {}, "The images of this model are no longer here. Upload one instead."),
+      );
     const only = this.shownClass ? `&class=${encodeURIComponent(this.shownClass)}` : "";
     const query = `part=test&offset=${this.offset}&limit=${PAGE_SIZE}${only}`;
     const answer = await api.get(`/image-sets/${encodeURIComponent(set)}/images?${query}`, { signal: this.signal });
     const images = listOf(answer);
-    if (!images.length) return this.pictures.replaceChildren(h("p", {}, "This set has no test part. Upload an image instead."));
+    if (!images.length)
+      return this.pictures.replaceChildren(h("p", {}, "This set has no test part. Upload an image instead."));
     const total = answer.total ?? images.length;
     const turn = (words, to, possible) => {
       const made = button(words, () => this.turnTo(to), "small");
@@ -142,14 +179,23 @@ class Attention extends PsElement {
         { class: "ps-actions" },
         total > images.length && turn("Earlier", this.offset - PAGE_SIZE, this.offset > 0),
         total > images.length && turn("More", this.offset + PAGE_SIZE, this.offset + images.length < total),
-        h("span", { class: "ps-soft" }, `${this.offset + 1} to ${this.offset + images.length} of ${total}; the label is the true class`),
+        h(
+          "span",
+          { class: "ps-soft" },
+          `${this.offset + 1} to ${this.offset + images.length} of ${total}; the label is the true class`,
+        ),
       ),
     );
   }
 
   classFilter() {
     const id = uid("filter");
-    const select = h("select", { id }, h("option", { value: "" }, "all classes"), this.model.classes.map((name) => h("option", { value: name }, name)));
+    const select = h(
+      "select",
+      { id },
+      h("option", { value: "" }, "all classes"),
+      this.model.classes.map((name) => h("option", { value: name }, name)),
+    );
     select.value = this.shownClass || "";
     select.addEventListener("change", async () => {
       this.shownClass = select.value;
@@ -166,8 +212,11 @@ class Attention extends PsElement {
 
   async showEarlier() {
     const list = listOf(await api.get("/classifications?limit=20", { signal: this.signal }));
-    const images = list.flatMap((one) => (one.images || []).map((image) => ({ id: image.image_id, name: image.file, note: image.label })));
-    if (!images.length) return this.pictures.replaceChildren(h("p", {}, "Nothing was classified yet. Upload an image instead."));
+    const images = list.flatMap((one) =>
+      (one.images || []).map((image) => ({ id: image.image_id, name: image.file, note: image.label })),
+    );
+    if (!images.length)
+      return this.pictures.replaceChildren(h("p", {}, "Nothing was classified yet. Upload an image instead."));
     this.pictures.replaceChildren(
       this.thumbnails(images.slice(0, 2 * PAGE_SIZE)),
       h("p", { class: "ps-soft" }, "The label is what a model said."),
@@ -199,12 +248,22 @@ class Attention extends PsElement {
   thumbnails(images) {
     const group = uid("image");
     const card = (image) => {
-      const input = h("input", { type: "radio", name: group, value: image.id, class: "ps-choice-radio", checked: String(image.id) === String(this.imageId) });
+      const input = h("input", {
+        type: "radio",
+        name: group,
+        value: image.id,
+        class: "ps-choice-radio",
+        checked: String(image.id) === String(this.imageId),
+      });
       input.addEventListener("change", () => {
         this.imageId = image.id;
         this.markChosen();
       });
-      const picture = h("img", { src: `/api/v1/images/${encodeURIComponent(image.id)}/thumbnail`, alt: image.name, loading: "lazy" });
+      const picture = h("img", {
+        src: `/api/v1/images/${encodeURIComponent(image.id)}/thumbnail`,
+        alt: image.name,
+        loading: "lazy",
+      });
       return h("label", { class: "ps-thumb" }, input, picture, h("span", {}, image.note || ""));
     };
     return h("div", { class: "ps-thumbs" }, images.map(card));
@@ -240,7 +299,14 @@ class Attention extends PsElement {
   showWaiting() {
     const began = Date.now();
     const passed = h("span", { "aria-hidden": "true" });
-    this.results.replaceChildren(h("div", { class: "ps-row" }, busy("Computing the maps: seconds on a fast machine, a minute on a busy one."), passed));
+    this.results.replaceChildren(
+      h(
+        "div",
+        { class: "ps-row" },
+        busy("Computing the maps: seconds on a fast machine, a minute on a busy one."),
+        passed,
+      ),
+    );
     return this.every(1000, () => (passed.textContent = duration(Math.round((Date.now() - began) / 1000))));
   }
 
@@ -248,7 +314,10 @@ class Attention extends PsElement {
   async known() {
     const path = `/explanations?model=${encodeURIComponent(this.model.id)}&limit=200`;
     const list = listOf(await api.get(path, { signal: this.signal }).catch(() => []));
-    const same = list.find((one) => String(one.image_id) === String(this.imageId) && one.class === (this.className || one.predicted || NaN));
+    const same = list.find(
+      (one) =>
+        String(one.image_id) === String(this.imageId) && one.class === (this.className || one.predicted || NaN),
+    );
     return same && api.get(`/explanations/${encodeURIComponent(same.id)}`, { signal: this.signal });
   }
 
@@ -277,11 +346,22 @@ class Attention extends PsElement {
       h(
         "div",
         { class: "ps-stack-s" },
-        h("div", { class: "ps-row-between" }, heading, h("span", { class: "ps-soft" }, `computed in ${duration(found.seconds)}`)),
+        h(
+          "div",
+          { class: "ps-row-between" },
+          heading,
+          h("span", { class: "ps-soft" }, `computed in ${duration(found.seconds)}`),
+        ),
         found.text ? h("p", { class: "ps-said" }, found.text) : "",
-        h("p", { class: "ps-hint" }, "Research use only. Not for use in diagnostic procedures. A map shows what the model used, not where disease is."),
+        h(
+          "p",
+          { class: "ps-hint" },
+          "Research use only. Not for use in diagnostic procedures. A map shows what the model used, not where disease is.",
+        ),
       ),
-      found.maps.length ? h("div", { class: "ps-card" }, viewer, allDownloads(found)) : h("p", { class: "ps-notice" }, found.attention?.note || "There is no attention to show."),
+      found.maps.length
+        ? h("div", { class: "ps-card" }, viewer, allDownloads(found))
+        : h("p", { class: "ps-notice" }, found.attention?.note || "There is no attention to show."),
       h("div", { class: "ps-pair" }, probabilities(found), trustCard(found) || ""),
       ...[regionCard(found), layersCard(found), whatIfCard(found), notesCard(found)].filter(Boolean),
     );
@@ -291,23 +371,45 @@ class Attention extends PsElement {
 }
 
 function probabilities(found) {
-  return h("div", { class: "ps-card" }, h("h3", {}, "Probabilities"), probabilityBars(found.probabilities, found.class), h("p", { class: "ps-hint" }, `Set off: the class the maps are for, '${found.class}'.`));
+  return h(
+    "div",
+    { class: "ps-card" },
+    h("h3", {}, "Probabilities"),
+    probabilityBars(found.probabilities, found.class),
+    h("p", { class: "ps-hint" }, `Set off: the class the maps are for, '${found.class}'.`),
+  );
 }
 
 function allDownloads(found) {
   const address = `/api/v1/explanations/${encodeURIComponent(found.id)}/maps/arrays`;
   const name = `${fileName(found.image || "image", found.class)}.npz`;
-  return h("div", { class: "ps-actions" }, h("a", { class: "ps-button ps-button-small", href: address, download: name }, "Download all values (.npz)"));
+  return h(
+    "div",
+    { class: "ps-actions" },
+    h("a", { class: "ps-button ps-button-small", href: address, download: name }, "Download all values (.npz)"),
+  );
 }
 
 /** The tests of the map: words first, then the numbers behind them. */
 function trustCard({ trust, image }) {
   if (!trust?.verdict) return null;
   const steps = trust.deletion?.steps || [];
-  const tone = trust.faithful && trust.sensitive ? ["good", "✓ The map follows the model here"] : trust.faithful || trust.sensitive ? ["warn", "! Read this map with care"] : ["bad", "✕ Do not rely on this map"];
+  const tone =
+    trust.faithful && trust.sensitive
+      ? ["good", "✓ The map follows the model here"]
+      : trust.faithful || trust.sensitive
+        ? ["warn", "! Read this map with care"]
+        : ["bad", "✕ Do not rely on this map"];
   const plot = steps.length > 1 && h("ps-plot");
   if (plot) plot.content = deletionPlot(steps, trust, image);
-  return h("div", { class: "ps-card" }, h("h3", {}, "How far to trust the map"), chip(tone[1], `${tone[0]} ps-self-start`), h("p", {}, trust.verdict), plot);
+  return h(
+    "div",
+    { class: "ps-card" },
+    h("h3", {}, "How far to trust the map"),
+    chip(tone[1], `${tone[0]} ps-self-start`),
+    h("p", {}, trust.verdict),
+    plot,
+  );
 }
 
 function deletionPlot(steps, trust, image) {
@@ -329,7 +431,12 @@ function deletionPlot(steps, trust, image) {
         ],
       }),
     columns: ["Hidden", "Patches", "Drop, marked", "Drop, random"],
-    rows: steps.map((step) => [percent(step.fraction, 0), step.patches, percent(step.drop), percent(step.random_drop)]),
+    rows: steps.map((step) => [
+      percent(step.fraction, 0),
+      step.patches,
+      percent(step.drop),
+      percent(step.random_drop),
+    ]),
     csvRows: steps.map((step) => [step.fraction, step.patches, step.drop, step.random_drop]),
     file: fileName("deletion", image || "image"),
   };
@@ -339,11 +446,14 @@ function deletionPlot(steps, trust, image) {
 function regionCard({ region, maps, image }) {
   const rows = Object.entries(region?.maps || {});
   if (!rows.length) return null;
-  const title = (kind) => maps.find((map) => map.kind === kind)?.title || (kind === "rollout" ? "Attention rollout" : kind);
+  const title = (kind) =>
+    maps.find((map) => map.kind === kind)?.title || (kind === "rollout" ? "Attention rollout" : kind);
   const plot = h("ps-plot");
   const area = rows[0][1].area_share;
   const cam = region.maps.grad_cam;
-  const times = Number.isFinite(cam?.enrichment) ? ` Grad-CAM puts ${percent(cam.map_share)} there, ${cam.enrichment.toFixed(1)} times as much as by chance.` : "";
+  const times = Number.isFinite(cam?.enrichment)
+    ? ` Grad-CAM puts ${percent(cam.map_share)} there, ${cam.enrichment.toFixed(1)} times as much as by chance.`
+    : "";
   const sentence = `The marked region covers ${percent(area)} of the picture.${times}`;
   plot.content = {
     title: "How much of each map lies in the marked region",
@@ -385,7 +495,9 @@ function regionChart(width, rows, title, sentence) {
 function layersCard({ attention, image }) {
   const layers = attention?.layers || [];
   if (!layers.length) return null;
-  const sides = attention.compared ? [["As this model was trained", layers], ...otherSide(attention)] : [["", layers]];
+  const sides = attention.compared
+    ? [["As this model was trained", layers], ...otherSide(attention)]
+    : [["", layers]];
   const kind = attention.vectors === "learned" ? "learned vectors" : "zero vectors";
   const names = SHARES.map(([, words]) => (words === "zero vectors" ? kind : words));
   const plots = sides.map(([words, rows]) => {
@@ -397,14 +509,28 @@ function layersCard({ attention, image }) {
     "div",
     { class: "ps-card" },
     h("h3", {}, "Where the class token's attention goes, layer by layer"),
-    h("ul", { class: "ps-key" }, names.map((name, index) => h("li", {}, h("span", { class: `ps-keymark part-${index + 1}`, "aria-hidden": "true" }), name, index === 0 ? " (left)" : index === 2 ? " (right)" : " (middle)"))),
+    h(
+      "ul",
+      { class: "ps-key" },
+      names.map((name, index) =>
+        h(
+          "li",
+          {},
+          h("span", { class: `ps-keymark part-${index + 1}`, "aria-hidden": "true" }),
+          name,
+          index === 0 ? " (left)" : index === 2 ? " (right)" : " (middle)",
+        ),
+      ),
+    ),
     h("div", { class: "ps-curves" }, plots),
   );
 }
 
 function otherSide({ compared, own_vectors: own }) {
   const vectors = `${compared.n_vectors} ${compared.n_vectors === 1 ? "vector" : "vectors"}`;
-  return own ? [[`Without its ${vectors}`, compared.without.layers]] : [[`With ${vectors} added (what if)`, compared.with.layers]];
+  return own
+    ? [[`Without its ${vectors}`, compared.without.layers]]
+    : [[`With ${vectors} added (what if)`, compared.with.layers]];
 }
 
 function layerPlot(title, layers, names, image) {
@@ -416,9 +542,20 @@ function layerPlot(title, layers, names, image) {
     title,
     sentence,
     draw: (width) =>
-      stackedBars({ width, sentence, rows: layers.map((row, index) => ({ label: `layer ${label(row, index)}`, parts: SHARES.map(([name]) => row[name]) })) }),
+      stackedBars({
+        width,
+        sentence,
+        rows: layers.map((row, index) => ({
+          label: `layer ${label(row, index)}`,
+          parts: SHARES.map(([name]) => row[name]),
+        })),
+      }),
     columns: ["Layer", ...names, "Entropy (nats)"],
-    rows: layers.map((row, index) => [label(row, index), ...SHARES.map(([name]) => percent(row[name])), shortNumber(row.entropy)]),
+    rows: layers.map((row, index) => [
+      label(row, index),
+      ...SHARES.map(([name]) => percent(row[name])),
+      shortNumber(row.entropy),
+    ]),
     csvRows: layers.map((row, index) => [label(row, index), ...SHARES.map(([name]) => row[name]), row.entropy]),
     file: fileName("attention-layers", title, image || ""),
   };
@@ -430,17 +567,34 @@ function whatIfCard({ what_if: rows, attention, image }) {
   const modes = [...new Set(rows.map((row) => row.mode))];
   const words = { replace: "in place of the first patches", insert: "added beside the patches" };
   const plot = h("ps-plot");
-  const draw = (mode) => (plot.content = whatIfPlot(rows.filter((row) => row.mode === mode), mode, image));
+  const draw = (mode) =>
+    (plot.content = whatIfPlot(
+      rows.filter((row) => row.mode === mode),
+      mode,
+      image,
+    ));
   const first = modes.includes(attention?.compared?.mode) ? attention.compared.mode : modes[0];
   const group = uid("mode");
-  const radio = (mode) => h("label", { class: "ps-radio" }, h("input", { type: "radio", name: group, value: mode, checked: mode === first, onchange: () => draw(mode) }), words[mode] || mode);
+  const radio = (mode) =>
+    h(
+      "label",
+      { class: "ps-radio" },
+      h("input", { type: "radio", name: group, value: mode, checked: mode === first, onchange: () => draw(mode) }),
+      words[mode] || mode,
+    );
   draw(first);
   return h(
     "div",
     { class: "ps-card" },
     h("h3", {}, "What if there were more or fewer zero vectors?"),
-    h("p", { class: "ps-soft" }, "The image goes through the tower again with each number of zero vectors. Nothing is trained again."),
-    modes.length > 1 ? h("fieldset", {}, h("legend", {}, "The vectors stand"), h("div", { class: "ps-radios" }, modes.map(radio))) : null,
+    h(
+      "p",
+      { class: "ps-soft" },
+      "The image goes through the tower again with each number of zero vectors. Nothing is trained again.",
+    ),
+    modes.length > 1
+      ? h("fieldset", {}, h("legend", {}, "The vectors stand"), h("div", { class: "ps-radios" }, modes.map(radio)))
+      : null,
     plot,
   );
 }
@@ -468,7 +622,14 @@ function whatIfPlot(rows, mode, image) {
           { name: "zero vectors", points: line("zero_share"), kind: 3 },
         ],
       }),
-    columns: ["Zero vectors", "On zero vectors", "On class token", "On patches", ...(region ? ["In the region"] : []), ...(answers ? ["Answer", "Its probability"] : [])],
+    columns: [
+      "Zero vectors",
+      "On zero vectors",
+      "On class token",
+      "On patches",
+      ...(region ? ["In the region"] : []),
+      ...(answers ? ["Answer", "Its probability"] : []),
+    ],
     rows: rows.map((row) => [
       row.zero_vectors,
       ...[row.zero_share, row.class_token_share, row.patch_share].map(number),
@@ -488,7 +649,18 @@ function whatIfPlot(rows, mode, image) {
 }
 
 function notesCard({ notes }) {
-  return notes?.length ? h("div", { class: "ps-notice" }, h("h3", {}, "Notes"), h("ul", {}, notes.map((note) => h("li", {}, note)))) : null;
+  return notes?.length
+    ? h(
+        "div",
+        { class: "ps-notice" },
+        h("h3", {}, "Notes"),
+        h(
+          "ul",
+          {},
+          notes.map((note) => h("li", {}, note)),
+        ),
+      )
+    : null;
 }
 
 define("ps-attention", Attention);

@@ -69,7 +69,10 @@ export function lineChart({ width, height = 190, series, xLabel, xHigh, y = {}, 
   const all = series.flatMap((line) => line.points);
   const [low, high] = [y.low, y.high].every((end) => end !== undefined)
     ? [y.low, y.high]
-    : extent(all.map((point) => point[1]), y.low);
+    : extent(
+        all.map((point) => point[1]),
+        y.low,
+      );
   const ticks = niceTicks(low, high, 4);
   const left = 14 + 7 * Math.max(...ticks.map((tick) => format(tick).length));
   const right = width - Math.min(130, 18 + 7 * Math.max(0, ...series.map((line) => line.name.length)));
@@ -87,12 +90,16 @@ export function lineChart({ width, height = 190, series, xLabel, xHigh, y = {}, 
   }
   const last = Math.max(xHigh || 0, first + 1, ...all.map((point) => point[0]));
   for (const tick of niceTicks(first, last, Math.max(2, Math.round((right - left) / 90)))) {
-    if (Number.isInteger(tick)) picture.append(svg("text", { x: toX(tick), y: bottom + 17, class: "tick middle" }, tick));
+    if (Number.isInteger(tick))
+      picture.append(svg("text", { x: toX(tick), y: bottom + 17, class: "tick middle" }, tick));
   }
   picture.append(svg("text", { x: (left + right) / 2, y: height - 5, class: "tick middle" }, xLabel));
   const drawn = series.map((line) => ({ ...line, points: line.points.filter((point) => Number.isFinite(point[1])) }));
   const shown = drawn.filter((line) => line.points.length);
-  const places = spread(shown.map((line) => toY(line.points.at(-1)[1])), LABEL_PX);
+  const places = spread(
+    shown.map((line) => toY(line.points.at(-1)[1])),
+    LABEL_PX,
+  );
   shown.forEach((line, index) => picture.append(...drawLine(line, toX, toY, places[index])));
   return picture;
 }
@@ -122,8 +129,13 @@ function drawLine({ name, points: known, kind = 1 }, toX, toY, labelY) {
 function marker(x, y, kind, size = 3.5) {
   const name = `mark series-${kind}`;
   if (kind === 2) return svg("rect", { x: x - size, y: y - size, width: 2 * size, height: 2 * size, class: name });
-  if (kind === 3) return svg("path", { d: `M${x} ${y - size - 1}l${size + 1} ${2 * size}h${-2 * size - 2}z`, class: name });
-  if (kind === 4) return svg("path", { d: `M${x} ${y - size - 1}l${size + 1} ${size + 1}l${-size - 1} ${size + 1}l${-size - 1} ${-size - 1}z`, class: name });
+  if (kind === 3)
+    return svg("path", { d: `M${x} ${y - size - 1}l${size + 1} ${2 * size}h${-2 * size - 2}z`, class: name });
+  if (kind === 4)
+    return svg("path", {
+      d: `M${x} ${y - size - 1}l${size + 1} ${size + 1}l${-size - 1} ${size + 1}l${-size - 1} ${-size - 1}z`,
+      class: name,
+    });
   return svg("circle", { cx: x, cy: y, r: size, class: name });
 }
 
@@ -204,7 +216,9 @@ export function stackedBars({ width, rows, sentence }) {
     picture.append(svg("text", place, shorten(row.label, 44)), ...barParts(row.parts, toX, y));
   });
   for (const tick of [0, 0.25, 0.5, 0.75, 1]) {
-    picture.append(svg("text", { x: toX(tick) - 8 * (tick === 1), y: height - 8, class: "tick middle" }, percent(tick, 0)));
+    picture.append(
+      svg("text", { x: toX(tick) - 8 * (tick === 1), y: height - 8, class: "tick middle" }, percent(tick, 0)),
+    );
   }
   return picture;
 }
@@ -217,7 +231,10 @@ function barParts(parts, toX, y) {
     start += share;
     const bar = svg("rect", { x: from, y, width: long, height: 20, class: `part part-${index + 1}` });
     if (long < 44) return [bar];
-    return [bar, svg("text", { x: from + long / 2, y: y + 14, class: `inside inside-${index + 1}` }, percent(share, 0))];
+    return [
+      bar,
+      svg("text", { x: from + long / 2, y: y + 14, class: `inside inside-${index + 1}` }, percent(share, 0)),
+    ];
   });
 }
 

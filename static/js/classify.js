@@ -4,7 +4,24 @@
  * `?model=ID` chooses the model, `?id=ID` opens an earlier classification. Images go straight to our own API.
  */
 
-import { announce, api, busy, button, count, define, errorNotice, h, link, listOf, moment, param, PsElement, send, setParam, size } from "./core.js";
+import {
+  announce,
+  api,
+  busy,
+  button,
+  count,
+  define,
+  errorNotice,
+  h,
+  link,
+  listOf,
+  moment,
+  param,
+  PsElement,
+  send,
+  setParam,
+  size,
+} from "./core.js";
 import { linkTo } from "./follow.js";
 import "./image-drop.js";
 import { humanName } from "./method-form.js";
@@ -17,7 +34,7 @@ const SHOWN_EARLIER = 20;
 class Classify extends PsElement {
   async start() {
     this.show(busy());
-    this.models = listOf(await api.get("/models", { signal: this.signal }));
+    this.models = listOf(await api.get("/models?limit=1000", { signal: this.signal }));
     if (!this.models.length) return this.show(noModels("Classifying"));
     this.model = firstModel(this.models, param("model"));
     this.build();
@@ -76,7 +93,17 @@ class Classify extends PsElement {
     });
     this.drop.disabled = true;
     this.progress.replaceChildren(
-      h("div", { class: "ps-card" }, line, bar, h("div", { class: "ps-actions" }, button("Stop", () => sending.cancel(), "small"))),
+      h(
+        "div",
+        { class: "ps-card" },
+        line,
+        bar,
+        h(
+          "div",
+          { class: "ps-actions" },
+          button("Stop", () => sending.cancel(), "small"),
+        ),
+      ),
     );
     try {
       const answer = await sending.done;
@@ -84,9 +111,13 @@ class Classify extends PsElement {
       this.progress.replaceChildren();
       this.showResults(answer);
       this.showEarlier();
-      announce(`${count(answer.images.length, "image")} classified, ${count(answer.problems.length, "file")} refused.`);
+      announce(
+        `${count(answer.images.length, "image")} classified, ${count(answer.problems.length, "file")} refused.`,
+      );
     } catch (error) {
-      this.progress.replaceChildren(error.name === "AbortError" ? h("p", { class: "ps-soft" }, "Stopped.") : refused(error));
+      this.progress.replaceChildren(
+        error.name === "AbortError" ? h("p", { class: "ps-soft" }, "Stopped.") : refused(error),
+      );
     } finally {
       this.drop.disabled = false;
     }
@@ -113,9 +144,17 @@ class Classify extends PsElement {
     const download = button("Download CSV", () => saveCsv(csvOf(answer)), "small");
     this.results.replaceChildren(
       h("div", { class: "ps-row-between" }, heading, answer.images.length ? download : ""),
-      h("p", { class: "ps-notice ps-notice-warn" }, h("span", {}, h("strong", {}, "Research use only. "), "Not for use in diagnostic procedures.")),
+      h(
+        "p",
+        { class: "ps-notice ps-notice-warn" },
+        h("span", {}, h("strong", {}, "Research use only. "), "Not for use in diagnostic procedures."),
+      ),
       ...(answer.problems.length ? [problemTray(answer.problems)] : []),
-      h("div", { class: "ps-results" }, answer.images.map((image) => this.resultCard(answer, image))),
+      h(
+        "div",
+        { class: "ps-results" },
+        answer.images.map((image) => this.resultCard(answer, image)),
+      ),
     );
     heading.focus({ preventScroll: true });
   }
@@ -141,16 +180,27 @@ class Classify extends PsElement {
   }
 
   async showEarlier() {
-    const list = listOf(await api.get(`/classifications?limit=${SHOWN_EARLIER}`, { signal: this.signal }).catch(() => []));
+    const list = listOf(
+      await api.get(`/classifications?limit=${SHOWN_EARLIER}`, { signal: this.signal }).catch(() => []),
+    );
     const others = list.filter((one) => String(one.id) !== param("id")).slice(0, SHOWN_EARLIER);
     if (!others.length) return this.earlier.replaceChildren();
     const line = (one) => {
       const model = this.models.find((known) => known.id === one.model_id);
       const words = `${count((one.images || []).length, "image")}, ${model ? nameOf(model) : "a deleted model"}, `;
-      return h("li", {}, button([words, moment(one.created_at)], () => this.open(one.id), "quiet ps-button-small"));
+      return h(
+        "li",
+        {},
+        button([words, moment(one.created_at)], () => this.open(one.id), "quiet ps-button-small"),
+      );
     };
     this.earlier.replaceChildren(
-      h("details", { class: "ps-unfold" }, h("summary", {}, `Earlier classifications (${others.length})`), h("ul", { class: "ps-queue" }, others.map(line))),
+      h(
+        "details",
+        { class: "ps-unfold" },
+        h("summary", {}, `Earlier classifications (${others.length})`),
+        h("ul", { class: "ps-queue" }, others.map(line)),
+      ),
     );
   }
 }
@@ -161,13 +211,19 @@ function problemTray(problems) {
     "div",
     { class: "ps-notice ps-notice-bad" },
     h("h3", {}, `${count(problems.length, "file")} could not be used`),
-    h("ul", {}, problems.map((one) => h("li", { class: "ps-break" }, h("strong", {}, one.file), `: ${why(one)}`))),
+    h(
+      "ul",
+      {},
+      problems.map((one) => h("li", { class: "ps-break" }, h("strong", {}, one.file), `: ${why(one)}`)),
+    ),
   );
 }
 
 function refused(error) {
   const problems = error.shape?.problems || error.shape?.details?.problems || [];
-  return problems.length ? h("div", { class: "ps-stack-s" }, errorNotice(error), problemTray(problems)) : errorNotice(error);
+  return problems.length
+    ? h("div", { class: "ps-stack-s" }, errorNotice(error), problemTray(problems))
+    : errorNotice(error);
 }
 
 function csvOf(answer) {

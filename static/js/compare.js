@@ -2,7 +2,24 @@
  * <ps-compare>: finished runs side by side, like with like. `?images=ID` narrows to one set, `?run=ID` opens a run.
  */
 
-import { api, busy, button, chip, count, define, duration, empty, errorNotice, h, link, listOf, param, percent, PsElement, setParam } from "./core.js";
+import {
+  api,
+  busy,
+  button,
+  chip,
+  count,
+  define,
+  duration,
+  empty,
+  errorNotice,
+  h,
+  link,
+  listOf,
+  param,
+  percent,
+  PsElement,
+  setParam,
+} from "./core.js";
 import { forestPlot, shorten } from "./charts.js";
 import { cssColour, colourAt, inkOn } from "./colour-maps.js";
 import { linkTo, uid } from "./follow.js";
@@ -15,7 +32,7 @@ class Compare extends PsElement {
   async start() {
     this.show(busy("Collecting results …"));
     this.metric = metricOf(param("metric")) || metricOf("accuracy");
-    this.sets = listOf(await api.get("/image-sets", { signal: this.signal }));
+    this.sets = listOf(await api.get("/image-sets?limit=1000", { signal: this.signal }));
     this.chooser = this.setChooser();
     this.results = h("div", { class: "ps-stack" });
     this.chosen = h("section", { class: "ps-stack", "aria-live": "off" });
@@ -25,7 +42,10 @@ class Compare extends PsElement {
   }
 
   setChooser() {
-    const choices = [h("option", { value: "" }, "All image sets"), ...this.sets.map((set) => h("option", { value: set.id }, set.name))];
+    const choices = [
+      h("option", { value: "" }, "All image sets"),
+      ...this.sets.map((set) => h("option", { value: set.id }, set.name)),
+    ];
     const select = h("select", { id: uid("set") }, choices);
     select.value = param("images") || "";
     select.addEventListener("change", () => {
@@ -37,10 +57,21 @@ class Compare extends PsElement {
       h(
         "label",
         { class: "ps-radio" },
-        h("input", { type: "radio", name: group, value: metric.name, checked: metric === this.metric, onchange: () => this.chooseMetric(metric) }),
+        h("input", {
+          type: "radio",
+          name: group,
+          value: metric.name,
+          checked: metric === this.metric,
+          onchange: () => this.chooseMetric(metric),
+        }),
         metric.title,
       );
-    const metrics = h("fieldset", {}, h("legend", {}, "Shown in the plot"), h("div", { class: "ps-radios" }, METRICS.map(radio)));
+    const metrics = h(
+      "fieldset",
+      {},
+      h("legend", {}, "Shown in the plot"),
+      h("div", { class: "ps-radios" }, METRICS.map(radio)),
+    );
     return h(
       "div",
       { class: "ps-option-grid", hidden: true },
@@ -52,7 +83,9 @@ class Compare extends PsElement {
   async load() {
     const set = param("images");
     try {
-      this.answer = await api.get(`/runs/comparison${set ? `?image_set=${encodeURIComponent(set)}` : ""}`, { signal: this.signal });
+      this.answer = await api.get(`/runs/comparison${set ? `?image_set=${encodeURIComponent(set)}` : ""}`, {
+        signal: this.signal,
+      });
     } catch (error) {
       return this.results.replaceChildren(errorNotice(error, () => this.load()));
     }
@@ -71,7 +104,18 @@ class Compare extends PsElement {
     if (!groups.length) return this.results.replaceChildren(nothingYet(notes));
     this.results.replaceChildren(
       ...groups.map((group) => this.groupCard(group)),
-      notes?.length ? h("div", { class: "ps-notice" }, h("h3", {}, "What is not compared"), h("ul", {}, notes.map((note) => h("li", {}, note)))) : "",
+      notes?.length
+        ? h(
+            "div",
+            { class: "ps-notice" },
+            h("h3", {}, "What is not compared"),
+            h(
+              "ul",
+              {},
+              notes.map((note) => h("li", {}, note)),
+            ),
+          )
+        : "",
       h("p", { class: "ps-hint" }, "Research use only. Not for use in diagnostic procedures."),
     );
   }
@@ -85,7 +129,11 @@ class Compare extends PsElement {
       "section",
       { class: "ps-card" },
       h("h2", {}, title),
-      h("p", { class: "ps-soft" }, `Encoder: ${group.backbone}.${group.n_test ? ` ${group.n_test} test images.` : ""} ${bestSentence(group)}`),
+      h(
+        "p",
+        { class: "ps-soft" },
+        `Encoder: ${group.backbone}.${group.n_test ? ` ${group.n_test} test images.` : ""} ${bestSentence(group)}`,
+      ),
       plot,
       this.table(group, title),
       (group.notes || []).map((note) => h("p", { class: "ps-hint" }, note)),
@@ -95,7 +143,9 @@ class Compare extends PsElement {
   plotOf(group, title) {
     const metric = this.metric;
     const known = group.rows.filter((row) => Number.isFinite(row.metrics[metric.name]?.mean));
-    const ordered = [...known].sort((a, b) => (metric.higher ? 1 : -1) * (b.metrics[metric.name].mean - a.metrics[metric.name].mean));
+    const ordered = [...known].sort(
+      (a, b) => (metric.higher ? 1 : -1) * (b.metrics[metric.name].mean - a.metrics[metric.name].mean),
+    );
     const rows = ordered.map((row) => {
       const value = row.metrics[metric.name];
       return {
@@ -127,7 +177,11 @@ class Compare extends PsElement {
       columns: ["Method", "Mean", "Low", "High", "Seeds"],
       rows: ordered.map((row) => {
         const value = row.metrics[metric.name];
-        return [rowName(row), ...[value.mean, value.low, value.high].map((number) => metricText(metric, number)), row.n_seeds];
+        return [
+          rowName(row),
+          ...[value.mean, value.low, value.high].map((number) => metricText(metric, number)),
+          row.n_seeds,
+        ];
       }),
       csvRows: ordered.map((row) => {
         const value = row.metrics[metric.name];
@@ -139,7 +193,8 @@ class Compare extends PsElement {
 
   table(group, title) {
     const head = ["Method", ...METRICS.map((metric) => metric.title), "Time"];
-    const mark = (name, index) => h("th", { scope: "col", class: index ? "ps-number" : "", title: METRICS[index - 1]?.help || null }, name);
+    const mark = (name, index) =>
+      h("th", { scope: "col", class: index ? "ps-number" : "", title: METRICS[index - 1]?.help || null }, name);
     const help = METRICS.map((metric) => h("li", {}, h("strong", {}, `${metric.title}: `), metric.help));
     return h(
       "div",
@@ -147,25 +202,46 @@ class Compare extends PsElement {
       h(
         "div",
         { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": `Table of ${title}` },
-        h("table", { class: "ps-table ps-compare" }, h("thead", {}, h("tr", {}, head.map(mark))), h("tbody", {}, group.rows.map((row) => this.row(row)))),
+        h(
+          "table",
+          { class: "ps-table ps-compare" },
+          h("thead", {}, h("tr", {}, head.map(mark))),
+          h(
+            "tbody",
+            {},
+            group.rows.map((row) => this.row(row, group)),
+          ),
+        ),
       ),
       h(
         "div",
         { class: "ps-plot-tools" },
-        h("details", { class: "ps-unfold" }, h("summary", {}, "What the numbers mean"), h("ul", { class: "ps-soft" }, help)),
+        h(
+          "details",
+          { class: "ps-unfold" },
+          h("summary", {}, "What the numbers mean"),
+          h("ul", { class: "ps-soft" }, help),
+        ),
         button("Download CSV", () => saveCsv(csvOf(group, title)), "quiet ps-button-small"),
       ),
     );
   }
 
-  row(row) {
+  row(row, group) {
     if (row.missing) {
-      const train = h("a", { href: linkTo("/train", { method: "zero_shot", images: param("images") }) }, "Run it");
-      return h("tr", { class: "ps-missing" }, h("th", { scope: "row" }, "Zero-shot"), h("td", { colspan: String(METRICS.length + 1) }, "Not run yet, so there is no baseline. ", train));
+      const train = h("a", { href: linkTo("/train", { method: "zero_shot", images: group.image_set.id }) }, "Run it");
+      return h(
+        "tr",
+        { class: "ps-missing" },
+        h("th", { scope: "row" }, "Zero-shot"),
+        h("td", { colspan: String(METRICS.length + 1) }, "Not run yet, so there is no baseline. ", train),
+      );
     }
     const cell = (metric) => {
       const value = row.metrics[metric.name] || {};
-      const interval = Number.isFinite(value.low) && h("span", { class: "ps-interval" }, `${bare(metric, value.low)} to ${bare(metric, value.high)}`);
+      const interval =
+        Number.isFinite(value.low) &&
+        h("span", { class: "ps-interval" }, `${bare(metric, value.low)} to ${bare(metric, value.high)}`);
       return h("td", { class: "ps-number" }, h("span", {}, metricText(metric, value.mean)), interval);
     };
     const baseline = row.method === "zero_shot";
@@ -176,7 +252,12 @@ class Compare extends PsElement {
         "th",
         { scope: "row" },
         h("span", { class: "ps-row-name" }, rowName(row), baseline && chip("Baseline, untrained", "info")),
-        h("span", { class: "ps-run-buttons" }, "Details of seed", row.run_ids.map((id, index) => this.runButton(row, id, index))),
+        h(
+          "span",
+          { class: "ps-run-buttons" },
+          "Details of seed",
+          row.run_ids.map((id, index) => this.runButton(row, id, index)),
+        ),
         row.note && h("small", { class: "ps-hint" }, row.note),
       ),
       METRICS.map(cell),
@@ -221,7 +302,9 @@ function bestSentence(group) {
   const [first, second] = [...known].sort((a, b) => b.mean - a.mean);
   const names = `${rowName(first)} has the highest balanced accuracy (${percent(first.mean)})`;
   if (![first.low, second.high].every(Number.isFinite)) return `${names}; with single seeds this says little.`;
-  return first.low > second.high ? `${names}, and its interval lies above all others.` : `${names}; its interval overlaps that of ${rowName(second)}.`;
+  return first.low > second.high
+    ? `${names}, and its interval lies above all others.`
+    : `${names}; its interval overlaps that of ${rowName(second)}.`;
 }
 
 function plotSentence(metric, rows) {
@@ -235,7 +318,18 @@ function plotSentence(metric, rows) {
 function csvOf(group, title) {
   const numbers = METRICS.flatMap((metric) => [metric.name, `${metric.name}_low`, `${metric.name}_high`]);
   return {
-    columns: ["method", "variant", "image_set", "backbone", "shots", "n_seeds", "seeds", "n_test", ...numbers, "seconds"],
+    columns: [
+      "method",
+      "variant",
+      "image_set",
+      "backbone",
+      "shots",
+      "n_seeds",
+      "seeds",
+      "n_test",
+      ...numbers,
+      "seconds",
+    ],
     rows: group.rows
       .filter((row) => !row.missing)
       .map((row) => [
@@ -258,7 +352,12 @@ function nothingYet(notes) {
   return empty(
     "Nothing to compare yet",
     "When a training is done, its result appears here beside zero-shot, the encoder without any training.",
-    notes?.length && h("ul", { class: "ps-soft" }, notes.map((note) => h("li", {}, note))),
+    notes?.length &&
+      h(
+        "ul",
+        { class: "ps-soft" },
+        notes.map((note) => h("li", {}, note)),
+      ),
     link("Start a training", "/train", "main"),
   );
 }
@@ -277,11 +376,20 @@ function runDetails(run) {
   const loss = (run.epoch_metrics || []).length > 1 && h("ps-plot", {});
   if (loss) loss.content = lossPlot(run.epoch_metrics, run.epochs, run.name);
   return [
-    h("div", { class: "ps-row" }, h("h2", { tabindex: "-1" }, run.name || run.method_title), finished ? null : stateChip(run.state)),
+    h(
+      "div",
+      { class: "ps-row" },
+      h("h2", { tabindex: "-1" }, run.name || run.method_title),
+      finished ? null : stateChip(run.state),
+    ),
     h(
       "div",
       { class: "ps-card" },
-      h("dl", { class: "ps-factlist" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+      h(
+        "dl",
+        { class: "ps-factlist" },
+        facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+      ),
       (run.notes || []).map((note) => h("p", { class: "ps-notice" }, note)),
       h(
         "div",
@@ -311,7 +419,8 @@ function classesOf(run) {
 /** Counts by true class (rows) and answer (columns): the shade is the share of its row, the number says the count. */
 function confusionTable(run) {
   const classes = classesOf(run);
-  const hint = "Rows: true class. Columns: what the model said. Brighter: a larger share of the row. Outlined: correct.";
+  const hint =
+    "Rows: true class. Columns: what the model said. Brighter: a larger share of the row. Outlined: correct.";
   const columns = ["True class", ...classes];
   const cell = (value, row, index) => {
     const share = value / (row.reduce((sum, one) => sum + one, 0) || 1);
@@ -319,10 +428,20 @@ function confusionTable(run) {
     const style = { background: cssColour("cividis", place), color: inkOn(colourAt("cividis", place)) };
     return h("td", { class: `ps-cell ${index ? "" : "ps-cell-right"}`, style }, String(value));
   };
-  const line = (row, at) => h("tr", {}, h("th", { scope: "row" }, classes[at]), row.map((value, index) => cell(value, row, index === at ? 0 : 1)));
-  const wrong = run.confusion.flatMap((row, at) => row.map((value, index) => ({ value, from: classes[at], to: classes[index], same: at === index })));
+  const line = (row, at) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, classes[at]),
+      row.map((value, index) => cell(value, row, index === at ? 0 : 1)),
+    );
+  const wrong = run.confusion.flatMap((row, at) =>
+    row.map((value, index) => ({ value, from: classes[at], to: classes[index], same: at === index })),
+  );
   const worst = wrong.filter((one) => !one.same && one.value).sort((a, b) => b.value - a.value)[0];
-  const sentence = worst ? `Most common mistake: '${worst.from}' taken for '${worst.to}', ${count(worst.value, "image")}.` : "No test image was misclassified.";
+  const sentence = worst
+    ? `Most common mistake: '${worst.from}' taken for '${worst.to}', ${count(worst.value, "image")}.`
+    : "No test image was misclassified.";
   return [
     h("h3", {}, "Confusion matrix"),
     h("small", { class: "ps-hint" }, hint),
@@ -332,14 +451,29 @@ function confusionTable(run) {
       h(
         "table",
         { class: "ps-table ps-confusion" },
-        h("thead", {}, h("tr", {}, columns.map((name, index) => h("th", { scope: "col", class: index ? "ps-cell" : "" }, index ? shorten(name, 40) : name)))),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            columns.map((name, index) =>
+              h("th", { scope: "col", class: index ? "ps-cell" : "" }, index ? shorten(name, 40) : name),
+            ),
+          ),
+        ),
         h("tbody", {}, run.confusion.map(line)),
       ),
     ),
     h("p", {}, sentence),
     button(
       "Download CSV",
-      () => saveCsv({ columns, rows: run.confusion.map((row, at) => [classes[at], ...row]), file: fileName(run.name, "confusion") }),
+      () =>
+        saveCsv({
+          columns,
+          rows: run.confusion.map((row, at) => [classes[at], ...row]),
+          file: fileName(run.name, "confusion"),
+        }),
       "quiet ps-button-small",
     ),
   ];
@@ -357,11 +491,20 @@ function perClass(run) {
     Number.isFinite(row.auroc) ? row.auroc.toFixed(3) : "–",
   ]);
   const csvRows = run.per_class.map((row) => [row.class, row.n, row.recall, row.precision, row.f1, row.auroc]);
-  const hint = "Recall: share of the class that was found. Precision: share of answers with this class that were right.";
+  const hint =
+    "Recall: share of the class that was found. Precision: share of answers with this class that were right.";
   return [
     h("h3", {}, "Per class"),
-    h("div", { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": "Per class" }, dataTable(columns, rows, hint)),
-    button("Download CSV", () => saveCsv({ columns, rows, csvRows, file: fileName(run.name, "per-class") }), "quiet ps-button-small"),
+    h(
+      "div",
+      { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": "Per class" },
+      dataTable(columns, rows, hint),
+    ),
+    button(
+      "Download CSV",
+      () => saveCsv({ columns, rows, csvRows, file: fileName(run.name, "per-class") }),
+      "quiet ps-button-small",
+    ),
   ];
 }
 

@@ -41,7 +41,13 @@ export function confirmDialog({ title, text, yes, no }) {
     const dialog = h(
       "dialog",
       { class: "ps-dialog", "aria-labelledby": "ps-ask-title" },
-      h("form", { method: "dialog" }, h("h2", { id: "ps-ask-title" }, title), h("p", {}, text), h("div", { class: "ps-actions" }, keep, go)),
+      h(
+        "form",
+        { method: "dialog" },
+        h("h2", { id: "ps-ask-title" }, title),
+        h("p", {}, text),
+        h("div", { class: "ps-actions" }, keep, go),
+      ),
     );
     dialog.addEventListener("close", () => {
       resolve(dialog.returnValue === "yes");
@@ -67,12 +73,3 @@ export function linkTo(path, query = {}) {
   const text = new URLSearchParams(given).toString();
   return text ? `${path}?${text}` : path;
 }
-
-/** Loads the style sheet of the result pages once. */
-export function useResultStyles() {
-  const href = "/static/results.css";
-  if (document.querySelector(`link[href="${href}"]`)) return;
-  document.head.append(h("link", { rel: "stylesheet", href }));
-}
-
-useResultStyles();

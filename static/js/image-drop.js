@@ -14,11 +14,27 @@ class ImageDrop extends PsElement {
     if (this.input) return;
     const single = this.hasAttribute("single");
     const id = uid("files");
-    this.input = h("input", { type: "file", id, accept: ACCEPTED, multiple: !single, "aria-describedby": `${id}-help` });
+    this.input = h("input", {
+      type: "file",
+      id,
+      accept: ACCEPTED,
+      multiple: !single,
+      "aria-describedby": `${id}-help`,
+    });
     this.input.addEventListener("change", () => this.give(this.input.files));
     const words = this.getAttribute("label") || "Drop images here, or choose files";
-    const help = h("small", { class: "ps-hint", id: `${id}-help` }, "PNG, JPEG, TIFF, BMP or WebP. They stay on this machine.");
-    this.zone = h("div", { class: "ps-dropzone" }, h("label", { for: id, class: "ps-dropzone-label" }, words), this.input, help);
+    const help = h(
+      "small",
+      { class: "ps-hint", id: `${id}-help` },
+      "PNG, JPEG, TIFF, BMP or WebP. They stay on this machine.",
+    );
+    this.zone = h(
+      "div",
+      { class: "ps-dropzone" },
+      h("label", { for: id, class: "ps-dropzone-label" }, words),
+      this.input,
+      help,
+    );
     for (const name of ["dragenter", "dragover"]) this.zone.addEventListener(name, (event) => this.over(event, true));
     for (const name of ["dragleave", "drop"]) this.zone.addEventListener(name, (event) => this.over(event, false));
     this.zone.addEventListener("drop", (event) => this.give(event.dataTransfer.files));

@@ -23,7 +23,12 @@ class JobMonitor extends PsElement {
 
   watch() {
     this.stop?.();
-    this.stop = follow(this, POLL_MS, () => this.refresh(), (error) => this.showTrouble(error));
+    this.stop = follow(
+      this,
+      POLL_MS,
+      () => this.refresh(),
+      (error) => this.showTrouble(error),
+    );
   }
 
   get jobId() {
@@ -44,7 +49,17 @@ class JobMonitor extends PsElement {
     this.end = h("div", { class: "ps-stack-s" });
     const head = h("header", { class: "ps-job-head" }, this.heading, this.chip, this.cancelButton);
     this.show(
-      h("article", { class: "ps-card ps-job" }, head, this.steps, this.bar, this.facts, this.trouble, this.end, this.curves),
+      h(
+        "article",
+        { class: "ps-card ps-job" },
+        head,
+        this.steps,
+        this.bar,
+        this.facts,
+        this.trouble,
+        this.end,
+        this.curves,
+      ),
     );
   }
 
@@ -82,7 +97,7 @@ class JobMonitor extends PsElement {
     if (job.state !== "running") return;
     const current = STAGES.findIndex(([name]) => name === job.stage);
     const step = ([, words], index) => {
-      const place = index < current ? "done" : index === current ? "now" : "coming"; 
+      const place = index < current ? "done" : index === current ? "now" : "coming";
       const mark = { done: "✓", now: "▶", coming: "○" }[place];
       return h(
         "li",
@@ -110,11 +125,14 @@ class JobMonitor extends PsElement {
       if (job.total && job.stage !== "training") facts.push(["Step", `${job.done} of ${job.total}`]);
       if (Number.isFinite(job.seconds_per_epoch)) facts.push(["Time per epoch", duration(job.seconds_per_epoch)]);
       if (Number.isFinite(job.seconds_left)) facts.push(["Time left", `about ${duration(job.seconds_left)}`]);
-      if (Number.isFinite(job.heartbeat_age_s)) facts.push(["Last sign of life", `${duration(job.heartbeat_age_s)} ago`]);
+      if (Number.isFinite(job.heartbeat_age_s))
+        facts.push(["Last sign of life", `${duration(job.heartbeat_age_s)} ago`]);
     }
     if ((job.attempts || []).length > 1) facts.push(["Attempt", job.attempts.length]);
     this.facts.hidden = !facts.length;
-    this.facts.replaceChildren(...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))));
+    this.facts.replaceChildren(
+      ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))),
+    );
   }
 
   showCurves(job, run) {
@@ -180,7 +198,15 @@ export function lossPlot(epochs, total, label) {
   return {
     title: "Loss",
     sentence,
-    draw: (width) => lineChart({ width, series: [{ name: "loss", points }], xLabel: "epoch", xHigh: total, y: { low: 0 }, sentence }),
+    draw: (width) =>
+      lineChart({
+        width,
+        series: [{ name: "loss", points }],
+        xLabel: "epoch",
+        xHigh: total,
+        y: { low: 0 },
+        sentence,
+      }),
     columns: ["Epoch", "Loss", ...terms, "Learning rate"],
     rows: epochs.map((row) => [
       row.epoch,
@@ -217,7 +243,12 @@ function accuracyPlot(epochs, total, label) {
 
 function resultOf(run) {
   const tile = (metric) =>
-    h("div", { class: "ps-metric" }, h("dt", {}, metric.title), h("dd", {}, metricText(metric, run.metrics[metric.name])));
+    h(
+      "div",
+      { class: "ps-metric" },
+      h("dt", {}, metric.title),
+      h("dd", {}, metricText(metric, run.metrics[metric.name])),
+    );
   const calibration = run.n_val === 0 ? " No images were left over to tune or calibrate on." : "";
   return [
     h("dl", { class: "ps-metrics" }, METRICS.map(tile)),

@@ -4,7 +4,24 @@
  * Refreshes by itself while something waits or runs, and slowly otherwise: somebody else may start a job.
  */
 
-import { announce, api, button, busy, define, duration, empty, errorNotice, h, link, listOf, moment, param, percent, PsElement, setParam } from "./core.js";
+import {
+  announce,
+  api,
+  button,
+  busy,
+  define,
+  duration,
+  empty,
+  errorNotice,
+  h,
+  link,
+  listOf,
+  moment,
+  param,
+  percent,
+  PsElement,
+  setParam,
+} from "./core.js";
 import { confirmDialog, follow, linkTo, uid } from "./follow.js";
 import { failureText, isActive, stageWord, stateChip, stateSentence } from "./job-words.js";
 import "./job-monitor.js";
@@ -26,7 +43,12 @@ class Jobs extends PsElement {
     this.filter = "";
     this.states = new Map();
     this.show(busy());
-    follow(this, BUSY_MS, () => this.refresh(), (error) => this.showTrouble(error));
+    follow(
+      this,
+      BUSY_MS,
+      () => this.refresh(),
+      (error) => this.showTrouble(error),
+    );
   }
 
   async refresh() {
@@ -75,7 +97,13 @@ class Jobs extends PsElement {
       h(
         "label",
         { class: "ps-radio" },
-        h("input", { type: "radio", name: group, value, checked: value === this.filter, onchange: () => this.choose(value) }),
+        h("input", {
+          type: "radio",
+          name: group,
+          value,
+          checked: value === this.filter,
+          onchange: () => this.choose(value),
+        }),
         words,
       );
     const head = ["Job", "State", "Progress", "Started", "Took", "Attempts", "Actions"];
@@ -93,7 +121,15 @@ class Jobs extends PsElement {
           h(
             "table",
             { class: "ps-table ps-cards-when-narrow" },
-            h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))),
+            h(
+              "thead",
+              {},
+              h(
+                "tr",
+                {},
+                head.map((name) => h("th", { scope: "col" }, name)),
+              ),
+            ),
             this.body,
           ),
         ),
@@ -111,7 +147,9 @@ class Jobs extends PsElement {
     if (!this.body) this.build();
     const fits = (job) => !this.filter || (this.filter === "active" ? isActive(job) : job.state === this.filter);
     const rows = this.jobs.filter(fits);
-    this.count.textContent = rows.length ? `${rows.length} of ${this.jobs.length} jobs, newest first` : "No job in this state.";
+    this.count.textContent = rows.length
+      ? `${rows.length} of ${this.jobs.length} jobs, newest first`
+      : "No job in this state.";
     // The focus is in a row that is about to be drawn anew: put it back on the same button.
     const held = this.body.contains(document.activeElement) && document.activeElement.dataset.key;
     this.body.replaceChildren(...rows.map((job) => this.row(job)));
@@ -123,7 +161,11 @@ class Jobs extends PsElement {
     return h(
       "tr",
       {},
-      h("th", { scope: "row" }, this.rowButton(job, job.label || job.id, () => this.open(job.id))),
+      h(
+        "th",
+        { scope: "row" },
+        this.rowButton(job, job.label || job.id, () => this.open(job.id)),
+      ),
       cell("State", stateChip(job.state)),
       cell("Progress", progressOf(job)),
       cell("Started", moment(job.started_at) || "–"),
@@ -174,7 +216,12 @@ class Jobs extends PsElement {
     const title = h("h2", { tabindex: "-1" }, "One job");
     const monitor = h("ps-job-monitor", { "job-id": id });
     const attempts = h("div");
-    const details = h("details", { class: "ps-unfold" }, h("summary", {}, "Log and attempts"), h("div", { class: "ps-stack-s" }, attempts, log));
+    const details = h(
+      "details",
+      { class: "ps-unfold" },
+      h("summary", {}, "Log and attempts"),
+      h("div", { class: "ps-stack-s" }, attempts, log),
+    );
     details.addEventListener("toggle", () => details.open && this.showLog(id, log, attempts));
     this.chosen.replaceChildren(
       h("section", { class: "ps-stack-s" }, h("div", { class: "ps-row-between" }, title, close), monitor, details),
@@ -209,19 +256,37 @@ function logText(answer) {
 
 function attemptLine(attempt) {
   const reason = failureText(attempt.error);
-  return h("li", {}, `Attempt ${attempt.number}`, stateChip(attempt.state), moment(attempt.started_at), reason && h("span", {}, reason));
+  return h(
+    "li",
+    {},
+    `Attempt ${attempt.number}`,
+    stateChip(attempt.state),
+    moment(attempt.started_at),
+    reason && h("span", {}, reason),
+  );
 }
 
 function progressOf(job) {
   if (job.state === "running") {
     const share = job.total ? job.done / job.total : null;
-    const words = job.stage === "training" && job.epochs ? `Epoch ${job.epoch ?? 0} of ${job.epochs}` : stageWord(job.stage);
+    const words =
+      job.stage === "training" && job.epochs ? `Epoch ${job.epoch ?? 0} of ${job.epochs}` : stageWord(job.stage);
     const left = Number.isFinite(job.seconds_left) ? `, about ${duration(job.seconds_left)} left` : "";
     const bar = h("progress", { max: 1, value: share ?? 0, "aria-label": `Progress of ${job.label}` });
-    return h("div", {}, bar, h("small", { class: "ps-hint" }, `${words || "Starting"}${left}${share === null ? "" : ` (${percent(share, 0)})`}`));
+    return h(
+      "div",
+      {},
+      bar,
+      h(
+        "small",
+        { class: "ps-hint" },
+        `${words || "Starting"}${left}${share === null ? "" : ` (${percent(share, 0)})`}`,
+      ),
+    );
   }
   if (job.state === "queued") return job.queue_position ? `Number ${job.queue_position} in the queue` : "Next";
-  if (job.state === "failed") return h("span", { class: "ps-break" }, failureText(job.error) || "Ended without a message.");
+  if (job.state === "failed")
+    return h("span", { class: "ps-break" }, failureText(job.error) || "Ended without a message.");
   return job.epochs ? `${job.epoch ?? job.epochs} of ${job.epochs} epochs` : "–";
 }
 

@@ -50,7 +50,11 @@ class MapViewer extends PsElement {
     this.panes = maps.map((map) => this.pane(map));
     this.status = h("span", { class: "ps-visually-hidden", role: "status" });
     const canFade = maps.some((map) => this.arrays[map.kind]);
-    this.stage = h("div", { class: "ps-panes" }, this.panes.map((pane) => pane.box));
+    this.stage = h(
+      "div",
+      { class: "ps-panes" },
+      this.panes.map((pane) => pane.box),
+    );
     this.stage.addEventListener("keydown", (event) => this.onKey(event));
     this.show(h("div", { class: "ps-stack-s" }, this.tools(canFade), this.stage, this.status));
     this.fade(OPACITY);
@@ -74,7 +78,9 @@ class MapViewer extends PsElement {
     return h(
       "div",
       { class: "ps-viewer-tools" },
-      canFade ? h("div", { class: "ps-opacity" }, h("label", { for: id }, "Strength of the colours"), slider, shown) : null,
+      canFade
+        ? h("div", { class: "ps-opacity" }, h("label", { for: id }, "Strength of the colours"), slider, shown)
+        : null,
       h(
         "div",
         { class: "ps-actions ps-zoom", role: "group", "aria-label": "Zoom and move all pictures" },
@@ -86,7 +92,14 @@ class MapViewer extends PsElement {
         tool("↓", "Move down", () => this.pan(0, 1)),
         tool("Reset", "Show the whole pictures", () => this.reset()),
       ),
-      others.length ? h("fieldset", { class: "ps-more-maps" }, h("legend", {}, "Show also"), others.map((pane) => this.paneSwitch(pane))) : null,
+      others.length
+        ? h(
+            "fieldset",
+            { class: "ps-more-maps" },
+            h("legend", {}, "Show also"),
+            others.map((pane) => this.paneSwitch(pane)),
+          )
+        : null,
     );
   }
 
@@ -101,14 +114,28 @@ class MapViewer extends PsElement {
     const array = this.arrays[map.kind];
     const isOverlay = Boolean(array && map.scale);
     const source = isOverlay ? "original" : map.kind;
-    const image = h("img", { src: this.addressOf(source), alt: map.alt || map.title, class: isOverlay ? "ps-under" : "", draggable: "false" });
+    const image = h("img", {
+      src: this.addressOf(source),
+      alt: map.alt || map.title,
+      class: isOverlay ? "ps-under" : "",
+      draggable: "false",
+    });
     const layers = h("div", { class: "ps-layers" }, image);
     const canvas = isOverlay && h("canvas", { width: PICTURE_PX, height: PICTURE_PX, "aria-hidden": "true" });
     if (canvas) {
       paint(canvas, array, map);
       layers.append(canvas);
     }
-    const frame = h("div", { class: "ps-frame", tabindex: "0", role: "group", "aria-label": `${map.title}. Plus and minus zoom, arrows move.` }, layers);
+    const frame = h(
+      "div",
+      {
+        class: "ps-frame",
+        tabindex: "0",
+        role: "group",
+        "aria-label": `${map.title}. Plus and minus zoom, arrows move.`,
+      },
+      layers,
+    );
     this.drag(frame);
     const box = h(
       "figure",
@@ -124,7 +151,11 @@ class MapViewer extends PsElement {
 
   downloads(map, array) {
     const name = fileName(this.current.image || "image", map.kind);
-    const picture = h("a", { href: this.addressOf(map.kind), download: `${name}.png`, class: "ps-button ps-button-quiet ps-button-small" }, "PNG");
+    const picture = h(
+      "a",
+      { href: this.addressOf(map.kind), download: `${name}.png`, class: "ps-button ps-button-quiet ps-button-small" },
+      "PNG",
+    );
     picture.setAttribute("aria-label", `Download ${map.title} as PNG`);
     if (!array) return [picture];
     const table = button("CSV", () => saveCsv(gridCsv(array, name)), "quiet ps-button-small");
@@ -164,7 +195,8 @@ class MapViewer extends PsElement {
     this.view.x = Math.min(1 - margin, Math.max(margin, this.view.x));
     this.view.y = Math.min(1 - margin, Math.max(margin, this.view.y));
     const shift = (place) => `${((0.5 - place * zoom) * 100).toFixed(3)}%`;
-    for (const pane of this.panes) pane.layers.style.transform = `translate(${shift(this.view.x)}, ${shift(this.view.y)}) scale(${zoom})`;
+    for (const pane of this.panes)
+      pane.layers.style.transform = `translate(${shift(this.view.x)}, ${shift(this.view.y)}) scale(${zoom})`;
   }
 
   onKey(event) {
@@ -230,7 +262,12 @@ function valueAt(data, rows, columns, x, y) {
   const row = y * rows - 0.5;
   const [left, top] = [Math.floor(column), Math.floor(row)];
   let [sum, weights] = [0, 0];
-  for (const [dy, dx] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
+  for (const [dy, dx] of [
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [1, 1],
+  ]) {
     const at = Math.min(rows - 1, Math.max(0, top + dy)) * columns + Math.min(columns - 1, Math.max(0, left + dx));
     if (!Number.isFinite(data[at])) continue;
     const weight = (dx ? column - left : 1 - column + left) * (dy ? row - top : 1 - row + top);
@@ -248,17 +285,26 @@ function colourBar(map) {
     "div",
     { class: "ps-colour-bar" },
     h("div", { class: "ps-colour-strip", "aria-hidden": "true", style: { background: cssGradient(map.colour_map) } }),
-    h("div", { class: "ps-colour-numbers" }, [low, (low + high) / 2, high].map((value) => h("span", {}, sign(value)))),
+    h(
+      "div",
+      { class: "ps-colour-numbers" },
+      [low, (low + high) / 2, high].map((value) => h("span", {}, sign(value))),
+    ),
     h("small", { class: "ps-hint" }, map.unit),
   );
 }
 
 function gridCsv({ shape, data }, file) {
   const [rows, columns] = shape;
-  const cells = Array.from({ length: rows }, (_, row) =>
-    [row + 1, ...Array.from(data.slice(row * columns, (row + 1) * columns), (value) => (Number.isFinite(value) ? value : ""))],
-  );
-  return { columns: ["patch row", ...Array.from({ length: columns }, (_, column) => `column ${column + 1}`)], rows: cells, file };
+  const cells = Array.from({ length: rows }, (_, row) => [
+    row + 1,
+    ...Array.from(data.slice(row * columns, (row + 1) * columns), (value) => (Number.isFinite(value) ? value : "")),
+  ]);
+  return {
+    columns: ["patch row", ...Array.from({ length: columns }, (_, column) => `column ${column + 1}`)],
+    rows: cells,
+    file,
+  };
 }
 
 define("ps-map-viewer", MapViewer);

@@ -103,7 +103,8 @@ class MethodForm extends HTMLElement {
   write(row, value) {
     const { input } = this.fields.get(row.name);
     if (row.type === "bool") input.checked = Boolean(value);
-    else if (input.matches("fieldset")) for (const radio of input.querySelectorAll("input")) radio.checked = radio.value === value;
+    else if (input.matches("fieldset"))
+      for (const radio of input.querySelectorAll("input")) radio.checked = radio.value === value;
     else input.value = value ?? "";
     this.check(row);
   }
@@ -117,7 +118,8 @@ export function problemOf(row, raw) {
   const value = Number(text);
   const between = row.bounds ? ` between ${row.bounds[0]} and ${row.bounds[1]}${row.unit ? ` ${row.unit}` : ""}` : "";
   if (text === "" || !Number.isFinite(value)) return `'${row.name}' takes a number${between}; found '${text}'.`;
-  if (row.type === "int" && !Number.isInteger(value)) return `'${row.name}' takes a whole number${between}; found ${text}.`;
+  if (row.type === "int" && !Number.isInteger(value))
+    return `'${row.name}' takes a whole number${between}; found ${text}.`;
   if (row.bounds && (value < row.bounds[0] || value > row.bounds[1])) {
     return `'${row.name}' lies${between}; found ${text}. Choose a value inside the bounds.`;
   }
@@ -126,7 +128,14 @@ export function problemOf(row, raw) {
 
 function helpText(row) {
   const bounds = row.bounds ? ` ${row.bounds[0]} to ${row.bounds[1]}.` : "";
-  const given = row.default === null || row.default === "" ? "none" : row.type === "bool" ? (row.default ? "on" : "off") : row.default;
+  const given =
+    row.default === null || row.default === ""
+      ? "none"
+      : row.type === "bool"
+        ? row.default
+          ? "on"
+          : "off"
+        : row.default;
   return `${row.help}${bounds} Default: ${given}.`;
 }
 
@@ -135,14 +144,27 @@ function inputFor(row, id) {
   if (row.choices?.length) return row.choices.length <= RADIO_LIMIT ? radios(row, id) : select(row, id);
   if (row.type === "int" || row.type === "float") {
     const [min, max] = row.bounds || [null, null];
-    return h("input", { type: "number", id, min, max, step: row.type === "int" ? 1 : "any", value: row.default ?? "" });
+    return h("input", {
+      type: "number",
+      id,
+      min,
+      max,
+      step: row.type === "int" ? 1 : "any",
+      value: row.default ?? "",
+    });
   }
   return h("input", { type: "text", id, value: row.default ?? "", autocomplete: "off" });
 }
 
 function radios(row, id) {
   const choice = (name, index) => {
-    const input = h("input", { type: "radio", id: `${id}-${index}`, name: id, value: name, checked: name === row.default });
+    const input = h("input", {
+      type: "radio",
+      id: `${id}-${index}`,
+      name: id,
+      value: name,
+      checked: name === row.default,
+    });
     return h("label", { class: "ps-radio", for: input.id }, input, humanName(name));
   };
   return h("fieldset", { class: "ps-radios", id }, ...row.choices.map(choice));

@@ -3,12 +3,45 @@
 import { percent } from "./core.js";
 
 export const METRICS = [
-  { name: "accuracy", title: "Accuracy", help: "Share of test images classified correctly.", higher: true, percent: true },
-  { name: "balanced_accuracy", title: "Balanced accuracy", help: "Mean of the share correct in each class.", higher: true, percent: true },
-  { name: "macro_f1", title: "Macro F1", help: "Mean over classes of F1 (precision and recall together).", higher: true, percent: true },
-  { name: "auroc", title: "AUROC", help: "Chance that a case of a class scores higher than one of another; 0.5 is guessing.", higher: true },
-  { name: "kappa", title: "Cohen's kappa", help: "Agreement beyond chance; 0 is chance, 1 is perfect.", higher: true },
-  { name: "ece", title: "ECE", help: "Expected calibration error: how far the probabilities are off on average; lower is better.", higher: false },
+  {
+    name: "accuracy",
+    title: "Accuracy",
+    help: "Share of test images classified correctly.",
+    higher: true,
+    percent: true,
+  },
+  {
+    name: "balanced_accuracy",
+    title: "Balanced accuracy",
+    help: "Mean of the share correct in each class.",
+    higher: true,
+    percent: true,
+  },
+  {
+    name: "macro_f1",
+    title: "Macro F1",
+    help: "Mean over classes of F1 (precision and recall together).",
+    higher: true,
+    percent: true,
+  },
+  {
+    name: "auroc",
+    title: "AUROC",
+    help: "Chance that a case of a class scores higher than one of another; 0.5 is guessing.",
+    higher: true,
+  },
+  {
+    name: "kappa",
+    title: "Cohen's kappa",
+    help: "Agreement beyond chance; 0 is chance, 1 is perfect.",
+    higher: true,
+  },
+  {
+    name: "ece",
+    title: "ECE",
+    help: "Expected calibration error: how far the probabilities are off on average; lower is better.",
+    higher: false,
+  },
 ];
 
 export function metricOf(name) {

@@ -15,7 +15,11 @@ export function firstModel(models, id) {
 export function modelSelect(models, chosen, onChoose) {
   const id = uid("model");
   const words = (model) => `${nameOf(model)} · ${model.image_set?.name ?? "unknown images"}${accuracyOf(model)}`;
-  const select = h("select", { id }, models.map((model) => h("option", { value: model.id }, words(model))));
+  const select = h(
+    "select",
+    { id },
+    models.map((model) => h("option", { value: model.id }, words(model))),
+  );
   select.value = chosen?.id ?? "";
   select.addEventListener("change", () => onChoose(models.find((model) => String(model.id) === select.value)));
   return h("div", { class: "ps-field" }, h("label", { for: id }, "Model"), select);
@@ -25,9 +29,11 @@ export function nameOf(model) {
   return model.name || `${model.method_title}, ${shotsOf(model)}, seed ${model.seed}`;
 }
 
-const shotsOf = (model) => (model.shots === null || model.shots === undefined ? "all images" : count(model.shots, "shot"));
+const shotsOf = (model) =>
+  model.shots === null || model.shots === undefined ? "all images" : count(model.shots, "shot");
 
-const accuracyOf = (model) => (Number.isFinite(model.metrics?.accuracy) ? ` · ${percent(model.metrics.accuracy)}` : "");
+const accuracyOf = (model) =>
+  Number.isFinite(model.metrics?.accuracy) ? ` · ${percent(model.metrics.accuracy)}` : "";
 
 /** What a model is and what it learned from, as one line of facts. */
 export function modelFacts(model) {
@@ -41,7 +47,11 @@ export function modelFacts(model) {
   return h(
     "div",
     { class: "ps-stack-s" },
-    h("dl", { class: "ps-factlist ps-factlist-small" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    h(
+      "dl",
+      { class: "ps-factlist ps-factlist-small" },
+      facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+    ),
     model.calibrated ? chip("✓ Probabilities are calibrated", "good ps-self-start") : uncalibrated(),
   );
 }
@@ -63,7 +73,12 @@ function uncalibrated() {
   return h(
     "p",
     { class: "ps-notice ps-notice-warn" },
-    h("span", {}, h("strong", {}, "Not calibrated. "), "Too few images were left to check the probabilities: their order means something, their size may not."),
+    h(
+      "span",
+      {},
+      h("strong", {}, "Not calibrated. "),
+      "Too few images were left to check the probabilities: their order means something, their size may not.",
+    ),
   );
 }
 

@@ -12,9 +12,11 @@ export function readNpz(bytes) {
   const arrays = {};
   for (const member of members(view)) {
     if (!member.name.endsWith(".npy")) continue;
-    if (member.compression !== 0) throw new Error(`The array '${member.name}' is compressed, which this page cannot read.`);
+    if (member.compression !== 0)
+      throw new Error(`The array '${member.name}' is compressed, which this page cannot read.`);
     // The local header repeats the name with an extra field of its own length.
-    const start = member.offset + 30 + view.getUint16(member.offset + 26, true) + view.getUint16(member.offset + 28, true);
+    const start =
+      member.offset + 30 + view.getUint16(member.offset + 26, true) + view.getUint16(member.offset + 28, true);
     arrays[member.name.slice(0, -4)] = readNpy(bytes.slice(start, start + member.size));
   }
   return arrays;
@@ -55,9 +57,13 @@ function readNpy(bytes) {
   const length = long ? view.getUint32(8, true) : view.getUint16(8, true);
   const header = new TextDecoder().decode(new Uint8Array(bytes, start, length));
   const type = /'descr':\s*'([^']+)'/.exec(header)?.[1];
-  const shape = (/'shape':\s*\(([^)]*)\)/.exec(header)?.[1] || "").split(",").filter((part) => part.trim()).map(Number);
+  const shape = (/'shape':\s*\(([^)]*)\)/.exec(header)?.[1] || "")
+    .split(",")
+    .filter((part) => part.trim())
+    .map(Number);
   const reader = READERS[type];
-  if (!reader || /'fortran_order':\s*True/.test(header)) throw new Error(`Arrays of type ${type} cannot be read here.`);
+  if (!reader || /'fortran_order':\s*True/.test(header))
+    throw new Error(`Arrays of type ${type} cannot be read here.`);
   const [width, method] = reader;
   const data = Float64Array.from({ length: shape.reduce((product, side) => product * side, 1) }, (_, index) =>
     Number(view[method](start + length + index * width, true)),

@@ -62,7 +62,11 @@ export function dataTable(columns, rows, caption) {
     { class: "ps-table" },
     caption && h("caption", {}, caption),
     h("thead", {}, h("tr", {}, head)),
-    h("tbody", {}, rows.map((row) => h("tr", {}, row.map(cell)))),
+    h(
+      "tbody",
+      {},
+      rows.map((row) => h("tr", {}, row.map(cell))),
+    ),
   );
 }
 
@@ -95,7 +99,11 @@ export function saveFile(blob, name) {
 
 /** A safe file name from labels. */
 export function fileName(...parts) {
-  return parts.join(" ").toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "");
+  return parts
+    .join(" ")
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "");
 }
 
 define("ps-plot", Plot);

@@ -12,7 +12,11 @@ export function probabilityBars(probabilities, marked) {
       { class: name === top ? "ps-share ps-share-top" : "ps-share" },
       h("span", { class: "ps-share-name" }, name),
       h("span", { class: "ps-share-value" }, percent(share)),
-      h("span", { class: "ps-share-track", "aria-hidden": "true" }, h("span", { style: { width: `${(100 * share).toFixed(2)}%` } })),
+      h(
+        "span",
+        { class: "ps-share-track", "aria-hidden": "true" },
+        h("span", { style: { width: `${(100 * share).toFixed(2)}%` } }),
+      ),
     );
   return h("ol", { class: "ps-shares" }, rows.map(row));
 }

@@ -5,7 +5,23 @@
  * chooses a set, `?method=NAME` a method, `?id=JOB` shows one job on top.
  */
 
-import { announce, api, busy, button, chip, define, duration, empty, errorNotice, h, link, listOf, param, PsElement, setParam } from "./core.js";
+import {
+  announce,
+  api,
+  busy,
+  button,
+  chip,
+  define,
+  duration,
+  empty,
+  errorNotice,
+  h,
+  link,
+  listOf,
+  param,
+  PsElement,
+  setParam,
+} from "./core.js";
 import { classBars, classSummary } from "./class-bars.js";
 import { follow, linkTo, uid } from "./follow.js";
 import { isActive, stateChip } from "./job-words.js";
@@ -27,7 +43,9 @@ class TrainPage extends PsElement {
     this.monitors = new Map();
     this.show(busy());
     [this.sets, this.methods, this.backbones] = await Promise.all(
-      ["/image-sets", "/methods", "/backbones"].map(async (path) => listOf(await api.get(path, { signal: this.signal }))),
+      ["/image-sets?limit=1000", "/methods?limit=1000", "/backbones"].map(async (path) =>
+        listOf(await api.get(path, { signal: this.signal })),
+      ),
     );
     this.form = h("form", { class: "ps-stack", novalidate: true, "aria-label": "New training" });
     this.form.addEventListener("submit", (event) => this.begin(event));
@@ -51,7 +69,13 @@ class TrainPage extends PsElement {
   build() {
     this.shots = h("div", { class: "ps-radios" });
     this.shotsHelp = h("small", { class: "ps-hint" });
-    this.seeds = h("input", { type: "text", id: uid("seeds"), value: "1", inputmode: "numeric", autocomplete: "off" });
+    this.seeds = h("input", {
+      type: "text",
+      id: uid("seeds"),
+      value: "1",
+      inputmode: "numeric",
+      autocomplete: "off",
+    });
     this.seedsProblem = h("p", { class: "ps-field-problem", role: "alert" });
     this.baseline = h("input", { type: "checkbox", id: uid("baseline"), checked: true });
     this.baselineBox = h("div", { class: "ps-field" });
@@ -76,7 +100,12 @@ class TrainPage extends PsElement {
         this.variants,
         this.methodForm,
       ),
-      h("div", { class: "ps-start-bar" }, this.problem, h("div", { class: "ps-actions" }, this.startButton, this.summary)),
+      h(
+        "div",
+        { class: "ps-start-bar" },
+        this.problem,
+        h("div", { class: "ps-actions" }, this.startButton, this.summary),
+      ),
     );
   }
 
@@ -143,13 +172,30 @@ class TrainPage extends PsElement {
     return h(
       "div",
       { class: "ps-option-grid" },
-      h("fieldset", { class: "ps-field" }, h("legend", {}, "Training images per class (shots)"), this.shots, this.shotsHelp),
+      h(
+        "fieldset",
+        { class: "ps-field" },
+        h("legend", {}, "Training images per class (shots)"),
+        this.shots,
+        this.shotsHelp,
+      ),
       h(
         "div",
         { class: "ps-field" },
         h("label", { for: this.seeds.id }, "Seeds"),
-        h("div", { class: "ps-input-line" }, this.seeds, quick("One", "1"), quick("Three", "1-3"), quick("Five", "1-5")),
-        h("small", { class: "ps-hint" }, "A seed decides which images are drawn. One job each; three or more give an interval."),
+        h(
+          "div",
+          { class: "ps-input-line" },
+          this.seeds,
+          quick("One", "1"),
+          quick("Three", "1-3"),
+          quick("Five", "1-5"),
+        ),
+        h(
+          "small",
+          { class: "ps-hint" },
+          "A seed decides which images are drawn. One job each; three or more give an interval.",
+        ),
         this.seedsProblem,
       ),
       this.baselineBox,
@@ -185,13 +231,15 @@ class TrainPage extends PsElement {
     for (const input of this.setCards.querySelectorAll("input")) input.checked = input.value === set.id;
     this.showShots();
     await this.loadRuns();
-    this.descriptionSets = await api.get(`/description-sets?image_set=${encodeURIComponent(set.id)}`).then(listOf, () => []);
+    const texts = await api.get(`/description-sets?image_set=${encodeURIComponent(set.id)}`).then(listOf, () => []);
+    if (set !== this.set) return; // another set was chosen meanwhile
+    this.descriptionSets = texts;
     if (this.method) this.showTexts();
     this.refreshSummary();
   }
 
   async loadRuns() {
-    this.runs = await api.get(`/runs?image_set=${encodeURIComponent(this.set.id)}`).then(listOf, () => []);
+    this.runs = await api.get(`/runs?limit=1000&image_set=${encodeURIComponent(this.set.id)}`).then(listOf, () => []);
   }
 
   showShots() {
@@ -199,14 +247,24 @@ class TrainPage extends PsElement {
     const before = this.chosenShots();
     const group = uid("shots");
     const allowed = SHOTS.filter((count) => count <= smallest.train);
-    const wanted = before === undefined || (before !== null && !allowed.includes(before)) ? (allowed.at(-1) ?? null) : before;
+    const wanted =
+      before === undefined || (before !== null && !allowed.includes(before)) ? (allowed.at(-1) ?? null) : before;
     const choice = (value, words) => {
       const disabled = value !== null && value > smallest.train;
-      const input = h("input", { type: "radio", name: group, value: value ?? "all", disabled, checked: value === wanted });
+      const input = h("input", {
+        type: "radio",
+        name: group,
+        value: value ?? "all",
+        disabled,
+        checked: value === wanted,
+      });
       return h("label", { class: "ps-radio" }, input, words);
     };
     this.shots.replaceChildren(...SHOTS.map((count) => choice(count, String(count))), choice(null, "all"));
-    const limit = smallest.train < SHOTS.at(-1) ? ` At most ${smallest.train}: the smallest class, '${smallest.name}', has no more.` : "";
+    const limit =
+      smallest.train < SHOTS.at(-1)
+        ? ` At most ${smallest.train}: the smallest class, '${smallest.name}', has no more.`
+        : "";
     this.shotsHelp.textContent = `Drawn from the training part; the test part is never touched.${limit}`;
   }
 
@@ -218,12 +276,15 @@ class TrainPage extends PsElement {
   async chooseMethod(method) {
     this.method = method;
     setParam("method", method.name);
-    for (const input of this.form.querySelectorAll(`input[name="${this.methodGroup}"]`)) input.checked = input.value === method.name;
+    for (const input of this.form.querySelectorAll(`input[name="${this.methodGroup}"]`))
+      input.checked = input.value === method.name;
     this.methodName.textContent = `${method.title}. ${method.paper}`;
     this.startButton.disabled = true;
     try {
       const path = `/methods/${encodeURIComponent(method.name)}?backbone=${encodeURIComponent(this.backbone)}`;
-      this.schema = await api.get(path);
+      const schema = await api.get(path);
+      if (method !== this.method) return; // another method was chosen meanwhile
+      this.schema = schema;
       this.showProblem("");
     } catch (error) {
       return this.showProblem(error.message);
@@ -258,9 +319,19 @@ class TrainPage extends PsElement {
       return h("label", { class: "ps-radio" }, input, words[name] || name);
     };
     const ordered = ["default", ...names.filter((name) => name !== "default")];
-    const help = h("small", { class: "ps-hint" }, "Where paper and official code differ from each other. What you change below wins.");
+    const help = h(
+      "small",
+      { class: "ps-hint" },
+      "Where paper and official code differ from each other. What you change below wins.",
+    );
     this.variants.append(
-      h("fieldset", { class: "ps-field" }, h("legend", {}, "Variant"), h("div", { class: "ps-radios" }, ...ordered.map(line)), help),
+      h(
+        "fieldset",
+        { class: "ps-field" },
+        h("legend", {}, "Variant"),
+        h("div", { class: "ps-radios" }, ...ordered.map(line)),
+        help,
+      ),
     );
   }
 
@@ -269,11 +340,21 @@ class TrainPage extends PsElement {
     const described = needs.includes("descriptions");
     this.texts.hidden = !described && !needs.includes("template");
     const given = this.texts.querySelector("input[data-modality]")?.value;
-    this.modality = h("input", { type: "text", id: uid("modality"), "data-modality": "", value: given ?? this.set.modality ?? "" });
+    this.modality = h("input", {
+      type: "text",
+      id: uid("modality"),
+      "data-modality": "",
+      value: given ?? this.set.modality ?? "",
+    });
     const templateRow = this.schema?.options.find((row) => row.name === "template");
-    this.template = h("input", { type: "text", id: uid("template"), value: templateRow?.default ?? "", "data-default": templateRow?.default ?? "" });
+    this.template = h("input", {
+      type: "text",
+      id: uid("template"),
+      value: templateRow?.default ?? "",
+      "data-default": templateRow?.default ?? "",
+    });
     this.descriptions = described ? this.descriptionSelect() : null;
-    const own = h("a", { href: linkTo("/descriptions", { images: this.set.id }) }, "Write or review descriptions");
+    const own = h("a", { href: linkTo("/descriptions", { image_set: this.set.id }) }, "Write or review descriptions");
     const choice = ["Template sentences are used unless you choose. ", own];
     this.texts.replaceChildren(
       h("legend", { class: "ps-part-title" }, "Texts"),
@@ -281,7 +362,11 @@ class TrainPage extends PsElement {
         "div",
         { class: "ps-option-grid" },
         this.descriptions && labelled("Class descriptions", this.descriptions, choice),
-        labelled("Kind of image (modality)", this.modality, "For example: ultrasound, chest X-ray. Goes into the sentences."),
+        labelled(
+          "Kind of image (modality)",
+          this.modality,
+          "For example: ultrasound, chest X-ray. Goes into the sentences.",
+        ),
         labelled("Sentence per class", this.template, "{} takes the class name."),
       ),
     );
@@ -292,7 +377,9 @@ class TrainPage extends PsElement {
       const words = `${set.name}, version ${version.version} (${version.author || set.source})`;
       return h("option", { value: `${set.id}|${version.version}` }, words);
     };
-    const versions = this.descriptionSets.flatMap((set) => [...set.versions].reverse().map((version) => option(set, version)));
+    const versions = this.descriptionSets.flatMap((set) =>
+      [...set.versions].reverse().map((version) => option(set, version)),
+    );
     return h("select", { id: uid("descriptions") }, h("option", { value: "" }, "Template sentences"), ...versions);
   }
 
@@ -307,7 +394,8 @@ class TrainPage extends PsElement {
       shots: this.chosenShots(),
       modality: this.modality?.value.trim() || null,
     };
-    const template = this.template && this.template.value !== this.template.dataset.default ? this.template.value : null;
+    const template =
+      this.template && this.template.value !== this.template.dataset.default ? this.template.value : null;
     const own = seeds.map((seed) => ({
       ...base,
       method: this.method.name,
@@ -328,7 +416,11 @@ class TrainPage extends PsElement {
 
   baselineKnown() {
     return (this.runs || []).some(
-      (run) => run.method === "zero_shot" && KEPT.includes(run.state) && run.backbone === this.backbone && run.shots === this.chosenShots(),
+      (run) =>
+        run.method === "zero_shot" &&
+        KEPT.includes(run.state) &&
+        run.backbone === this.backbone &&
+        run.shots === this.chosenShots(),
     );
   }
 
@@ -336,11 +428,22 @@ class TrainPage extends PsElement {
     const possible = this.methods.some((method) => method.name === "zero_shot") && this.method?.name !== "zero_shot";
     this.baselineBox.hidden = !possible;
     if (this.baselineKnown()) {
-      this.baselineBox.replaceChildren(h("p", { class: "ps-soft" }, "✓ The zero-shot baseline is already there for these images and shots."));
+      this.baselineBox.replaceChildren(
+        h("p", { class: "ps-soft" }, "✓ The zero-shot baseline is already there for these images and shots."),
+      );
     } else {
       this.baselineBox.replaceChildren(
-        h("div", { class: "ps-check" }, this.baseline, h("label", { for: this.baseline.id }, "Also run zero-shot as baseline")),
-        h("small", { class: "ps-hint" }, "What the encoder does without any training: the line every method must beat. Takes seconds."),
+        h(
+          "div",
+          { class: "ps-check" },
+          this.baseline,
+          h("label", { for: this.baseline.id }, "Also run zero-shot as baseline"),
+        ),
+        h(
+          "small",
+          { class: "ps-hint" },
+          "What the encoder does without any training: the line every method must beat. Takes seconds.",
+        ),
       );
     }
   }
@@ -360,8 +463,12 @@ class TrainPage extends PsElement {
     const requests = this.requests();
     const jobs = requests.length === 1 ? "1 job" : `${requests.length} jobs`;
     try {
+      const asked = JSON.stringify(requests);
       const each = await api.post("/jobs/estimate", requests[0]);
-      const time = Number.isFinite(each.seconds) ? `, about ${duration(each.seconds * (requests.length - (this.baselineWanted() ? 1 : 0)))}` : "";
+      if (asked !== JSON.stringify(this.requests())) return; // the form has changed meanwhile
+      const time = Number.isFinite(each.seconds)
+        ? `, about ${duration(each.seconds * (requests.length - (this.baselineWanted() ? 1 : 0)))}`
+        : "";
       const images = `${each.n_train} images to train, ${each.n_val} to tune, ${each.n_test} to test`;
       this.summary.textContent = `${jobs}${time}; ${images}. ${(each.notes || []).join(" ")}`;
     } catch {
@@ -410,8 +517,19 @@ class TrainPage extends PsElement {
     const chosen = jobs.find((job) => job.id === wanted);
     const recent = jobs.filter((job) => !isActive(job)).slice(0, SHOWN_FINISHED);
     this.activeCount = active.length;
-    const shown = [...new Set([chosen, ...running, ...(running.length ? [] : active.slice(0, 1)), ...(chosen || active.length ? [] : recent)])].filter(Boolean);
-    this.showLive(shown, active.filter((job) => !shown.includes(job)), jobs.length);
+    const shown = [
+      ...new Set([
+        chosen,
+        ...running,
+        ...(running.length ? [] : active.slice(0, 1)),
+        ...(chosen || active.length ? [] : recent),
+      ]),
+    ].filter(Boolean);
+    this.showLive(
+      shown,
+      active.filter((job) => !shown.includes(job)),
+      jobs.length,
+    );
     return true;
   }
 
@@ -436,7 +554,13 @@ class TrainPage extends PsElement {
     this.waitingKey = key;
     this.waiting.replaceChildren(
       waiting.length ? h("h3", {}, "Waiting") : "",
-      h("ul", { class: "ps-queue" }, ...waiting.map((job) => h("li", {}, stateChip(job.state), h("a", { href: linkTo("/train", { id: job.id }) }, job.label || job.id)))),
+      h(
+        "ul",
+        { class: "ps-queue" },
+        ...waiting.map((job) =>
+          h("li", {}, stateChip(job.state), h("a", { href: linkTo("/train", { id: job.id }) }, job.label || job.id)),
+        ),
+      ),
     );
   }
 
@@ -453,7 +577,17 @@ class TrainPage extends PsElement {
 }
 
 function step(number, title, body) {
-  return h("fieldset", { class: "ps-card ps-part" }, h("legend", { class: "ps-part-title" }, h("span", { class: "ps-part-number", "aria-hidden": "true" }, number), ` ${title}`), body);
+  return h(
+    "fieldset",
+    { class: "ps-card ps-part" },
+    h(
+      "legend",
+      { class: "ps-part-title" },
+      h("span", { class: "ps-part-number", "aria-hidden": "true" }, number),
+      ` ${title}`,
+    ),
+    body,
+  );
 }
 
 function labelled(words, input, help) {
@@ -468,7 +602,8 @@ function towers(method) {
   const image = method.image_path === "trained";
   const fixed = method.image_path === "prompted";
   const head = !text && !image && method.trains !== "nothing";
-  const box = (words, learned, mark = "") => h("span", { class: `ps-tower ${learned ? "ps-learned" : ""} ${mark}` }, words);
+  const box = (words, learned, mark = "") =>
+    h("span", { class: `ps-tower ${learned ? "ps-learned" : ""} ${mark}` }, words);
   return h(
     "span",
     { class: "ps-towers", "aria-hidden": "true" },
