@@ -335,11 +335,11 @@ def test_a_second_version_says_what_changed_and_the_first_can_still_be_opened(
 
 def test_a_sentence_that_was_removed_can_be_put_back(window: Visit, described: dict[str, Any]) -> None:
     page = open_descriptions(window, described)
-    before = page.get_by_label("Sentence 2 about cyst", exact=True).input_value()
-    page.get_by_role("button", name="Remove sentence 2 about cyst").click()
-    assert page.get_by_label("Sentence 2 about cyst", exact=True).input_value() != before
+    before = page.get_by_label("Sentence 1 about cyst", exact=True).input_value()
+    page.get_by_role("button", name="Remove sentence 1 about cyst").click()
+    assert page.get_by_label("Sentence 1 about cyst", exact=True).input_value() != before
     page.get_by_role("button", name="Put it back").click()
-    assert page.get_by_label("Sentence 2 about cyst", exact=True).input_value() == before
+    assert page.get_by_label("Sentence 1 about cyst", exact=True).input_value() == before
     assert "No change since" in page.locator(".ps-save").inner_text()
 
 
