@@ -183,7 +183,7 @@ def _linear_probe(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
         fit(method, data, seed=0)
         recorded = trace.array(key)
         differences.append(_difference(_evaluate(method, images), recorded) / max(1.0, float(recorded.abs().max())))
-    searched = kind(kind.Config.from_values({"choose_by": "accuracy"}), task)
+    searched = kind(kind.Config.from_values({}), task)
     fit(searched, data, seed=0)
     left, right = fits[-2:]
     kept = left["C"] if left["val_accuracy"] >= right["val_accuracy"] else right["C"]

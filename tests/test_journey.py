@@ -89,7 +89,14 @@ def test_the_whole_journey_needs_no_network(client: TestClient, closed_network: 
     images = sent.json()
     assert (images["n_images"], images["problems"]) == (32, [])
     options = {"context_length": 2}
-    request = {"image_set": images["id"], "method": "biomed_dpt", "shots": 2, "epochs": 2, "views": 1, "options": options}
+    request = {
+        "image_set": images["id"],
+        "method": "biomed_dpt",
+        "shots": 2,
+        "epochs": 2,
+        "views": 1,
+        "options": options,
+    }
     queued = client.post("/api/v1/jobs", json=request)
     assert queued.status_code in {200, 201, 202}, queued.text
     (job_id,) = (job["id"] for job in queued.json()["items"])
