@@ -109,9 +109,7 @@ def install(venv, test):
     for old in venv.glob(".installed-*"):
         old.unlink()
     locked = lock_applies_here()
-    print(
-        "Installing " + ("the locked packages" if locked else "within requirements/constraints.txt") + f" to {venv}."
-    )
+    print("Installing " + ("the locked packages" if locked else "within requirements/constraints.txt") + f" to {venv}.")
     for arguments in pip_steps(locked, test):
         command = [str(venv / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
         if subprocess.run(command, cwd=ROOT).returncode != 0:
