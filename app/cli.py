@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from app.commands import (
@@ -44,6 +46,8 @@ for name, module in {
 
 def main() -> None:
     """The entry point."""
+    # read when PyTorch is loaded: threads that spin while waiting slow everything else on a small machine down
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()
 
 

@@ -17,7 +17,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.traces import METHODS, NOT_TARGETS, Trace, TraceSet, features, fill_layers, read_set, read_traces
+from benchmarks.traces import (
+    COMPARABLE_STEPS,
+    METHODS,
+    NOT_TARGETS,
+    Trace,
+    TraceSet,
+    features,
+    fill_layers,
+    read_set,
+    read_traces,
+)
 from core.backbones.contract import Backbone
 from core.backbones.loading import load_backbone
 from core.backbones.random_folder import parity_backbone_folder
@@ -112,17 +122,27 @@ def _steps(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     fill_layers(method, trace)
     images = _images(method, shared.pictures)
     logits = [_difference(_evaluate(method, images), trace.array("logits_initial"))]
-    losses: list[float] = []
-    data = TensorData(shared.labels, trace.record["batches"], features=images)
-    fit(method, data, seed=0, on_step=lambda step, terms: losses.append(sum(terms.values())))
-    recorded = [step["loss"] for step in trace.record["steps"]]
-    logits.append(_difference(_evaluate(method, _images(method, shared.pictures)), trace.array("logits_final")))
-    return Row(
-        trace.name,
-        loss=max(abs(a - b) for a, b in zip(losses, recorded, strict=True)),
-        logits=max(logits),
-        context=_context_difference(method, trace),
+    trained = kind.image_path(config) == "trained"
+    data = TensorData(
+        shared.labels,
+        trace.record["batches"],
+        features=None if trained else images,
+        pixels=shared.pictures if trained else None,
     )
+    losses: list[float] = []
+    fit(method, data, seed=0, on_step=lambda step, terms: losses.append(sum(terms.values())))
+    recorded = [_recorded_loss(step) for step in trace.record["steps"]]
+    count = COMPARABLE_STEPS.get(trace.record["method"])
+    loss = max(abs(a - b) for a, b in list(zip(losses, recorded, strict=True))[:count])
+    if count:
+        return Row(trace.name, loss=loss, logits=logits[0])
+    logits.append(_difference(_evaluate(method, _images(method, shared.pictures)), trace.array("logits_final")))
+    return Row(trace.name, loss=loss, logits=max(logits), context=_context_difference(method, trace))
+
+
+def _recorded_loss(step: dict[str, float]) -> float:
+    """The whole loss of a step; ProGrad's two parts are recorded apart."""
+    return step["loss"] if "loss" in step else step["xe_loss"] + step["kl_loss"]
 
 
 def _zero_shot(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
@@ -140,14 +160,8 @@ def _tip_adapter_f(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     kind, settings = get_method("tip_adapter_f"), trace.settings
     config = kind.Config.from_values({"epochs": settings["train_epoch"], "learning_rate": settings["lr"]})
     method = kind(config, _task(trace, shared, backbone))
-    images = features(backbone, shared.pictures)
-    data = TensorData(
-        shared.labels,
-        trace.record["train_batches_per_epoch"],
-        features=images,
-        validation_features=features(backbone, shared.validation_pictures),
-        validation_labels=shared.labels,
-    )
+    data = _cached_data(shared, backbone, trace.record["train_batches_per_epoch"])
+    images = data.train_features()
     losses: list[float] = []
     fit(method, data, seed=0, on_step=lambda step, terms: losses.append(sum(terms.values())))
     method.tune(data)
@@ -171,11 +185,8 @@ def _linear_probe(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     The last fit has logits near ten and stops at the solver's tolerance: it is compared relative to its largest.
     """
     kind, task = get_method("linear_probe"), _task(trace, shared, backbone)
-    images, fits = features(backbone, shared.pictures), trace.record["fits"]
-    validation = features(backbone, shared.validation_pictures)
-    data = TensorData(
-        shared.labels, [], features=images, validation_features=validation, validation_labels=shared.labels
-    )
+    data, fits = _cached_data(shared, backbone, []), trace.record["fits"]
+    images = data.train_features()
     differences = []
     for strength, key in ((1.0, "logits_C1"), (fits[-1]["C"], "logits_last_fit")):
         options = {"search": False, "inverse_regularisation": strength}
@@ -194,10 +205,59 @@ def _linear_probe(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     )
 
 
+def _tip_adapter(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
+    kind = get_method("tip_adapter")
+    method, data = kind(kind.Config(), _task(trace, shared, backbone)), _cached_data(shared, backbone, [])
+    fit(method, data, seed=0)
+    method.tune(data)
+    return Row(trace.name, logits=_difference(_evaluate(method, data.train_features()), trace.array("logits_final")))
+
+
+def _clip_adapter(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
+    kind, settings = get_method("clip_adapter"), trace.settings
+    values = dict(kind.variants["reference"]) | {"epochs": settings["train_epoch"], "learning_rate": settings["lr"]}
+    values |= {"ratio": settings["alpha_ca"], "warmup_rate": settings["WARMUP_CONS_LR"]}
+    method = kind(kind.Config.from_values(values), _task(trace, shared, backbone))
+    fill_layers(method, trace)
+    data = _cached_data(shared, backbone, trace.record["train_batches_per_epoch"])
+    losses: list[float] = []
+    fit(method, data, seed=0, on_step=lambda step, terms: losses.append(sum(terms.values())))
+    recorded = [step["loss"] for step in trace.record["steps"]]
+    return Row(
+        trace.name,
+        loss=max(abs(a - b) for a, b in zip(losses, recorded, strict=True)),
+        logits=_difference(_evaluate(method, data.train_features()), trace.array("logits_final")),
+    )
+
+
+def _lp_plus_plus(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
+    kind = get_method("lp_plus_plus")
+    config = kind.Config.from_values({"iterations": trace.settings["train_epoch"]})
+    method, data = kind(config, _task(trace, shared, backbone)), _cached_data(shared, backbone, [])
+    start = torch.tensor(trace.record["bias_initial"])
+    method.load_state_dict({"bias": start}, strict=False)
+    fit(method, data, seed=0)
+    return Row(trace.name, logits=_difference(_evaluate(method, data.train_features()), trace.array("logits_final")))
+
+
+def _cached_data(shared: TraceSet, backbone: Backbone, batches: list[list[int]]) -> TensorData:
+    """Features of the pictures for training, of the validation pictures for choices."""
+    return TensorData(
+        shared.labels,
+        batches,
+        features=features(backbone, shared.pictures),
+        validation_features=features(backbone, shared.validation_pictures),
+        validation_labels=shared.labels,
+    )
+
+
 DIRECT: dict[str, Callable[[Trace, TraceSet, Backbone], Row]] = {
     "zero_shot": _zero_shot,
+    "tip_adapter": _tip_adapter,
     "tip_adapter_f": _tip_adapter_f,
+    "clip_adapter": _clip_adapter,
     "lp": _linear_probe,
+    "lp_plus_plus": _lp_plus_plus,
 }
 """Traces that hold something else than four steps of gradient descent."""
 

@@ -27,6 +27,8 @@ POSITIONS = {"end": "end", "middle": "middle_ref"}
 """The reference's "middle" moves one token of the name; see `core.tuning.text_context`."""
 NOT_TARGETS = {"prograd_as_published"}
 """Recorded for information: their gradients are rounding noise."""
+COMPARABLE_STEPS = {"prograd_text_init": 2}
+"""Student and teacher agree in step 0 there, so the projection is arbitrary from then on: losses of two steps count."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def fill_layers(module: nn.Module, trace: Trace) -> None:
 
 def _ours(recorded: str, ours: Iterable[str]) -> str:
     """Our name of a recorded tensor: the same once the reference's outer module names are dropped."""
-    renamed = recorded.replace("prompt_learner.", "").replace("ctx", "context.vectors")
+    renamed = recorded.replace("ctx_learner.ctx", "visual.vectors.0").replace("prompt_learner.ctx", "context.vectors")
     return next(name for name in ours if renamed == name or renamed.endswith(f".{name}"))
 
 
@@ -176,11 +178,74 @@ def _biomed_dpt(settings: Settings) -> Options:
     }
 
 
+def _kgcoop(settings: Settings) -> Options:
+    words = {"context_length": settings["n_ctx"], "template": settings["ctx_init"] + " {}."}
+    return words | {"teacher_template": settings["teacher_prompt"], "knowledge_weight": settings["w"]}
+
+
+def _prograd(settings: Settings) -> Options:
+    random = settings["ctx_init"].startswith("random")
+    return {
+        "context_length": settings["n_ctx"],
+        "random_start": random,
+        "template": "{}." if random else settings["ctx_init"] + " {}.",
+        "teacher_template": settings["teacher_prompt"],
+        "temperature": settings["T"],
+        "projection": settings["lambda"],
+    }
+
+
+def _biomedcoop(settings: Settings) -> Options:
+    return {
+        "context_length": settings["n_ctx"],
+        "template": settings["ctx_init"] + " {}.",
+        "anchor_weight": settings["sccm_lambda"],
+        "distillation_weight": settings["kdsp_lambda"],
+        "outlier_limit": settings["tau"],
+        "text_dropout": False,
+    }
+
+
+def _vpt(settings: Settings) -> Options:
+    return {"visual_tokens": settings["n_ctx"], "template": settings["template"]}
+
+
+def _maple(settings: Settings) -> Options:
+    return {
+        "context_length": settings["n_ctx"],
+        "template": settings["ctx_init"] + " {}.",
+        "text_dropout": False,
+    }
+
+
+def _biomedap(settings: Settings) -> Options:
+    return {
+        "context_length": settings["n_ctx"],
+        "template": settings["template"],
+        "position": POSITIONS[settings["class_token_position"]],
+        "fusion_layers": ",".join(str(layer) for layer in settings["fusion_layers"]),
+        "plain_template": settings["low_template"].replace("{class}", "{}"),
+        "anchor_weight": settings["l1_lambda_high"],
+        "plain_weight": settings["l1_lambda_low"],
+        "distillation_weight": settings["kl_lambda"],
+        "alignment_weight": settings["alignment_lambda"],
+        "fusion_dropout": False,
+        "text_dropout": False,
+    }
+
+
 METHODS: dict[str, tuple[str, Callable[[Settings], Options]]] = {
     "coop": ("coop", _coop),
     "cocoop": ("cocoop", _cocoop),
+    "kgcoop": ("kgcoop", _kgcoop),
+    "prograd": ("prograd", _prograd),
+    "prograd_text_init": ("prograd", _prograd),
+    "biomedcoop": ("biomedcoop", _biomedcoop),
     "biomeddpt": ("biomed_dpt", _biomed_dpt),
     "biomeddpt_end": ("biomed_dpt", _biomed_dpt),
+    "biomedap": ("biomedap", _biomedap),
+    "vpt": ("vpt", _vpt),
+    "maple": ("maple", _maple),
 }
 """The reference's name of a method that is trained by steps -> our name, and its settings in our options."""
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from core.tuning.cache_model import Blend, affinity_scores, leave_own_out, one_hot, search_blend
-from core.tuning.contract import LoopConfig, Method, Task
+from core.tuning.contract import SCHEDULES, LoopConfig, Method, Task
 from core.tuning.option import option
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Config(LoopConfig):
     schedule: str = option(
         "cosine_by_step",
         "Course of the learning rate.",
-        choices=("cosine", "cosine_by_step", "constant"),
+        choices=SCHEDULES,
         advanced=True,
     )
     augmentation: str = option(

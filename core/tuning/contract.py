@@ -22,6 +22,7 @@ from core.tuning.option import Options, option
 if TYPE_CHECKING:
     from core.tuning.data import TrainingData
 
+SCHEDULES = ("cosine", "cosine_by_step", "cosine_swing", "constant")
 ImagePath = Literal["frozen", "prompted", "trained"]
 
 
@@ -47,8 +48,8 @@ class LoopConfig(MethodConfig):
     epsilon: float = option(1e-8, "Stabiliser of Adam and AdamW.", bounds=(0.0, 1.0), advanced=True)
     schedule: str = option(
         "cosine",
-        "Course of the learning rate: by epoch with a warm-up, by step, or none.",
-        choices=("cosine", "cosine_by_step", "constant"),
+        "Course of the learning rate: by epoch with a warm-up, by step, swinging, or none.",
+        choices=SCHEDULES,
         advanced=True,
     )
     warmup_epochs: int = option(1, "Epochs at the warm-up rate.", unit="epochs", bounds=(0, 1000), advanced=True)

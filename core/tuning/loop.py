@@ -84,12 +84,17 @@ def learning_rate(config: LoopConfig, epoch: int, step: int, steps: int) -> floa
 
     "cosine": constant warm-up, then by epoch r/2 (1 + cos(pi (e - W) / E)), the count restarting after W warm-up
     epochs while the period stays E (the schedule of the Dassl toolbox). "cosine_by_step": from r to 0 over all steps.
+    "cosine_swing": the first of these stepped by update while its period still counts epochs, so that the rate falls
+    and rises again, as a published adapter trainer runs.
     """
     rate, epochs = config.learning_rate, config.epochs
     if config.schedule == "constant":
         return rate
+    done = epoch * steps + step
     if config.schedule == "cosine_by_step":
-        return rate / 2 * (1 + math.cos(math.pi * (epoch * steps + step) / (epochs * steps)))
+        return rate / 2 * (1 + math.cos(math.pi * done / (epochs * steps)))
+    if config.schedule == "cosine_swing":
+        return config.warmup_rate if done == 0 else rate / 2 * (1 + math.cos(math.pi * (done - 1) / epochs))
     if epoch < config.warmup_epochs:
         return config.warmup_rate
     return rate / 2 * (1 + math.cos(math.pi * (epoch - config.warmup_epochs) / epochs))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.backbones.contract import Backbone
+from core.backbones.contract import Backbone, LayerTokens
 from core.errors import InvalidOption
 
 PLACEHOLDER = "X"
@@ -92,10 +92,15 @@ class TextContext(nn.Module):
             whole = whole.gather(2, self._order[None, :, :, None].expand_as(whole))
         return whole.reshape(images * classes, length, width), mask.repeat(images, 1)
 
-    def features(self, vectors: Tensor | None = None, dropout: bool = False) -> Tensor:
-        """Unit-norm text features (classes, joint_width), or (batch, classes, joint_width) per image."""
+    def features(
+        self, vectors: Tensor | None = None, dropout: bool = False, tokens: LayerTokens | None = None
+    ) -> Tensor:
+        """Unit-norm text features (classes, joint_width), or (batch, classes, joint_width) per image.
+
+        tokens: further vectors for deeper layers of the text tower.
+        """
         embeds, mask = self.prompts(vectors)
-        found = functional.normalize(self.backbone.encode_text(embeds, mask, dropout=dropout), dim=-1)
+        found = functional.normalize(self.backbone.encode_text(embeds, mask, tokens, dropout=dropout), dim=-1)
         per_image = vectors is not None and vectors.dim() == 4
         return found.view(-1, self._embeds.shape[0], found.shape[-1]) if per_image else found
 

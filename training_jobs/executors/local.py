@@ -96,6 +96,8 @@ class LocalExecutor:
         # The process starts in the home folder; the project must be found without being installed, too.
         known = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = f"{PROJECT}{os.pathsep}{known}" if known else str(PROJECT)
+        # threads that spin while they wait slow each other down several times on a machine that also serves pages
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.slots)))
         if self._devices:
             environment["CUDA_VISIBLE_DEVICES"] = self._devices[slot % len(self._devices)]

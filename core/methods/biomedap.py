@@ -1,0 +1,210 @@
+"""BiomedAP: Biomed-DPT whose zero vectors are fused with the learned words at two layers of the image tower.
+
+Paper: BiomedAP: adaptive prompt learning with cross-modal fusion for biomedical vision-language models, 2025.
+Official code: tongdiedie/BiomedAP, commit f7137a5 (MIT).
+
+Differences. As in the code: the fused vectors act on one layer each, since the zeros are written anew before the next;
+the fused words serve only the alignment term; the loss weights are fixed, though an adaptive balance is announced; the
+teacher's scores are not detached from the image tower ("detach_teacher" does that). The published test strategy can
+read labels; here no label reaches a prediction: the class-mean context is used. The class name stands at the end; in
+the published order ("middle_ref") the context holds a piece of the true class's name while training. Published weights
+differ by data set; the default is one set for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.backbones.contract import LayerTokens
+from core.errors import InvalidOption
+from core.tuning.contract import Batch, ImagePath, LoopConfig, Method, Task
+from core.tuning.losses import divergence
+from core.tuning.option import option
+from core.tuning.text_context import POSITIONS, TextContext
+
+HEADS = 8
+DROPOUT = 0.1
+
+
+@dataclass(frozen=True)
+class Config(LoopConfig):
+    """Options of BiomedAP."""
+
+    context_length: int | None = option(
+        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
+    )
+    position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
+    zero_vectors: int = option(4, "Vectors in the image tower.", unit="tokens", bounds=(1, 64))
+    fusion_layers: str = option(
+        "", "Layers, counted from 0, where words and vectors are fused; empty: 5,8 of 12, in proportion.", advanced=True
+    )
+    plain_template: str = option("{}", "Plain text per class that the learned prompts are held near.", advanced=True)
+    anchor_weight: float = option(12.5, "Weight of the distance to the descriptions.", bounds=(0.0, 1000.0))
+    plain_weight: float = option(1.0, "Weight of the distance to the plain texts.", bounds=(0.0, 1000.0))
+    distillation_weight: float = option(
+        0.5, "Weight of the distance to the scores the descriptions give.", bounds=(0.0, 1000.0)
+    )
+    alignment_weight: float = option(
+        0.1, "Weight of the agreement of words before and after fusion.", bounds=(0.0, 1000.0)
+    )
+    detach_teacher: bool = option(False, "Keep the teacher's scores out of the gradient.", advanced=True)
+    fusion_dropout: bool = option(True, "Dropout of 0.1 inside the fusion while training.", advanced=True)
+    batch_size: int = option(4, "Images per step.", unit="images", bounds=(1, 4096))
+    learning_rate: float = option(0.0025, "Step size after the first epoch.", bounds=(0.0, 100.0))
+    text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
+
+
+class BiomedAP(Method):
+    """Five terms: cross-entropy, distance to descriptions and to plain texts, divergence, and alignment."""
+
+    title = "BiomedAP"
+    summary = "Like Biomed-DPT, and lets the learned words and the image tower look at each other. Large and slow."
+    paper = "BiomedAP: adaptive prompt learning with cross-modal fusion for biomedical vision-language models. 2025."
+    code = "tongdiedie/BiomedAP, commit f7137a5"
+    licence = "MIT"
+    trains = "context words and fusion modules inside the image tower"
+    needs = frozenset({"template", "descriptions"})
+    variants: ClassVar = {"reference": {"position": "middle_ref"}}
+
+    _anchors: Tensor
+    _plain: Tensor
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        tower = task.backbone
+        self.context = TextContext(
+            tower, task.classes, config.template, n=config.context_length, position=config.position
+        )
+        layers = _layers(config.fusion_layers, tower.image_layers)
+        with torch.random.fork_rng():
+            torch.manual_seed(task.seed)
+            modules = {str(layer): Fusion(tower.image_width, tower.text_width) for layer in layers}
+        self.fusion_modules = nn.ModuleDict(modules).to(tower.device)
+        self.register_buffer("_anchors", task.description_anchors(), persistent=False)
+        self.register_buffer("_plain", task.template_features(config.plain_template), persistent=False)
+
+    @classmethod
+    def image_path(cls, config: Any) -> ImagePath:
+        return "trained"
+
+    def visual_tokens(self) -> LayerTokens:
+        tower = self.backbone
+        return LayerTokens.zeros(self.config.zero_vectors, tower.image_width, tower.image_layers, "replace")
+
+    def class_features(self) -> Tensor:
+        return self.context.features(dropout=self.training and self.config.text_dropout)
+
+    def encode_images(self, pixels: Tensor) -> Tensor:
+        words = self._class_words().mean(dim=0, keepdim=True)
+        return self._encode(pixels, words.expand(len(pixels), -1, -1), lambda _: None)
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        assert batch.pixels is not None, "the image tower is trained, so a batch carries pixels"
+        words = self._class_words()[batch.labels]
+        alignments: list[Tensor] = []
+        images = self._encode(batch.pixels, words, lambda fused: alignments.append(_disagreement(fused, words)))
+        texts, scale = self.class_features(), self.backbone.logit_scale
+        logits, teacher = scale * images @ texts.T, scale * images @ self._anchors.T
+        if self.config.detach_teacher:
+            teacher = teacher.detach()
+        return {
+            "cross_entropy": functional.cross_entropy(logits, batch.labels),
+            "anchor": self.config.anchor_weight * (texts - self._anchors).abs().mean(),
+            "distillation": self.config.distillation_weight * divergence(logits, teacher),
+            "plain": self.config.plain_weight * (texts - self._plain).abs().mean(),
+            "alignment": self.config.alignment_weight * torch.stack(alignments).mean(),
+        }
+
+    def _class_words(self) -> Tensor:
+        """Positions 1..n of each class's assembled prompt: (classes, n, text_width)."""
+        return self.context.prompts()[0][:, 1 : 1 + self.context.n]
+
+    def _encode(self, pixels: Tensor, words: Tensor, saw: Callable[[Tensor], None]) -> Tensor:
+        """Unit-norm features; `saw` gets the fused words of each fusion layer."""
+        end = 1 + self.config.zero_vectors
+
+        def fuse(layer: int, hidden: Tensor) -> Tensor:
+            if str(layer) not in self.fusion_modules:
+                return hidden
+            module = self.fusion_modules[str(layer)]
+            vectors, fused = module(hidden[:, 1:end], words, self.training and self.config.fusion_dropout)
+            saw(fused)
+            return torch.cat([hidden[:, :1], vectors, hidden[:, end:]], dim=1)
+
+        found = self.backbone.encode_images(pixels, self.visual_tokens(), fuse)
+        return functional.normalize(found, dim=-1)
+
+
+class Fusion(nn.Module):
+    """Two-way attention between visual vectors and words, gated, with a feed-forward part on either side.
+
+    visual (batch, k, image_width), words (batch, n, text_width); returns both in their own widths. Words of another
+    width are mapped into the image tower's and back.
+    """
+
+    def __init__(self, width: int, text_width: int) -> None:
+        super().__init__()
+        self.visual_to_text_attn = nn.MultiheadAttention(width, HEADS, batch_first=True)
+        self.text_to_visual_attn = nn.MultiheadAttention(width, HEADS, batch_first=True)
+        self.gate_v, self.gate_t = _gate(width), _gate(width)
+        self.norm_v, self.norm_t = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.ffn_v, self.ffn_t = _feed_forward(width), _feed_forward(width)
+        same = width == text_width
+        self.words_in = nn.Identity() if same else nn.Linear(text_width, width)
+        self.words_out = nn.Identity() if same else nn.Linear(width, text_width)
+
+    def forward(self, visual: Tensor, words: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
+        """Fused visual vectors and words. dropout: active in attention weights and feed-forward parts."""
+        for part in self.modules():
+            if isinstance(part, nn.MultiheadAttention):
+                part.dropout = DROPOUT if dropout else 0.0
+            elif isinstance(part, nn.Dropout):
+                part.p = DROPOUT if dropout else 0.0
+        texts = self.words_in(words)
+        seen, _ = self.visual_to_text_attn(visual, texts, texts, need_weights=False)
+        read, _ = self.text_to_visual_attn(texts, visual, visual, need_weights=False)
+        fused_visual = _mix(visual, seen, self.gate_v, self.norm_v, self.ffn_v)
+        fused_words = _mix(texts, read, self.gate_t, self.norm_t, self.ffn_t)
+        return fused_visual, self.words_out(fused_words)
+
+
+def _mix(own: Tensor, other: Tensor, gate: nn.Module, norm: nn.Module, feed_forward: nn.Module) -> Tensor:
+    share = gate(own)
+    mixed = norm(own + share * own + (1 - share) * other)
+    return mixed + feed_forward(mixed)
+
+
+def _gate(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, width), nn.Sigmoid())
+
+
+def _feed_forward(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(DROPOUT), nn.Linear(4 * width, width), nn.Dropout(DROPOUT)
+    )
+
+
+def _disagreement(fused: Tensor, words: Tensor) -> Tensor:
+    """1 - mean cosine of the mean word after and before fusion: a scalar in [0, 2]."""
+    return 1 - functional.cosine_similarity(fused.mean(dim=1), words.mean(dim=1), dim=-1).mean()
+
+
+def _layers(text: str, layers: int) -> list[int]:
+    """The layers named in an option such as "5,8"; without one the published 5 and 8 of 12, in proportion."""
+    if not text.strip():
+        return sorted({5 * layers // 12, 8 * layers // 12})
+    try:
+        found = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        found = [-1]
+    if not found or found[0] < 0 or found[-1] >= layers:
+        raise InvalidOption(
+            f"'fusion_layers' is a list of layers from 0 to {layers - 1}", f"found '{text}'", "For example 5,8."
+        )
+    return found

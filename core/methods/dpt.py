@@ -1,0 +1,71 @@
+"""DPT: learned words and learned vectors in the image tower, side by side.
+
+Paper: Xing et al., Dual Modality Prompt Tuning for Vision-Language Pre-Trained Model, IEEE Transactions on Multimedia
+2024.
+Official code of the settings followed here: tongdiedie/BiomedAP, commit f7137a5 (MIT).
+
+Differences. The paper generates class-aware visual prompts; the BiomedCLIP trainer joins CoOp's context with four
+vectors that overwrite the first four patches in the first layer, trained together and independent of each other. The
+default follows it, with the class name at the end, where the trainer's default order tears names apart ("middle_ref").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from core.backbones.contract import LayerTokens
+from core.tuning.contract import ImagePath, LoopConfig, Method, Task
+from core.tuning.option import option
+from core.tuning.text_context import POSITIONS, TextContext
+from core.tuning.visual_prompt import VisualPrompt
+
+
+@dataclass(frozen=True)
+class Config(LoopConfig):
+    """Options of DPT."""
+
+    context_length: int | None = option(
+        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
+    )
+    position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
+    visual_tokens: int = option(4, "Learned vectors in the image tower.", unit="tokens", bounds=(1, 64))
+    visual_depth: int = option(1, "Layers that get vectors of their own.", unit="layers", bounds=(1, 64))
+    visual_mode: str = option(
+        "replace", "The vectors replace the first patches or stand beside them.", choices=("replace", "insert")
+    )
+    text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
+
+
+class DPT(Method):
+    """Cross-entropy through both towers."""
+
+    title = "DPT"
+    summary = "Learns words in front of the class names and vectors in the image tower together. Slow."
+    paper = "Xing et al. Dual Modality Prompt Tuning for Vision-Language Pre-Trained Model. IEEE TMM 2024."
+    code = "tongdiedie/BiomedAP, commit f7137a5"
+    licence = "MIT"
+    trains = "context words and vectors inside the image tower"
+    needs = frozenset({"template"})
+    variants: ClassVar = {"reference": {"position": "middle_ref"}}
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        self.context = TextContext(
+            task.backbone, task.classes, config.template, n=config.context_length, position=config.position
+        )
+        self.visual = VisualPrompt(
+            task.backbone, config.visual_tokens, config.visual_depth, config.visual_mode, task.generator()
+        )
+
+    @classmethod
+    def image_path(cls, config: Any) -> ImagePath:
+        return "trained"
+
+    def visual_tokens(self) -> LayerTokens:
+        return self.visual.tokens()
+
+    def class_features(self) -> Tensor:
+        return self.context.features(dropout=self.training and self.config.text_dropout)

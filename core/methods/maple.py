@@ -1,0 +1,98 @@
+"""MaPLe: learned words, and vectors in the image tower that are computed from them.
+
+Paper: Khattak, Rasheed, Maaz, Khan, Khan, MaPLe: Multi-modal Prompt Learning, CVPR 2023.
+Official code: muzairkhattak/multimodal-prompt-learning (MIT); the settings for BiomedCLIP are those of
+tongdiedie/BiomedAP, commit f7137a5 (MIT).
+
+Differences. The BiomedCLIP port declares deep prompts that no encoder reads: 92 % of its declared parameters stay as
+they began. The default creates only what is used: one coupling, in the first layer, overwriting the first four
+patches. Variant "paper" is deep (9 layers), appends the vectors behind the patches and sets new words at each layer.
+Deep words start from N(0, 0.02^2) as published; a BERT tower hears them only faintly at first, since its layers end in
+a norm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from core.backbones.contract import LayerTokens
+from core.tuning.contract import ImagePath, LoopConfig, Method, Task
+from core.tuning.option import option
+from core.tuning.text_context import RANDOM_STD, TextContext
+from core.tuning.visual_prompt import check_depth
+
+
+@dataclass(frozen=True)
+class Config(LoopConfig):
+    """Options of MaPLe."""
+
+    context_length: int | None = option(
+        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
+    )
+    depth: int = option(1, "Layers of both towers that get prompts.", unit="layers", bounds=(1, 64))
+    visual_mode: str = option(
+        "replace",
+        "The vectors replace the first patches or are appended behind the last.",
+        choices=("replace", "append"),
+    )
+    text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
+
+
+class MaPLe(Method):
+    """Each layer's visual vectors are a linear map of the same layer's words."""
+
+    title = "MaPLe"
+    summary = (
+        "Learns words and, computed from them, vectors in the image tower, so that both sides move together. Slow."
+    )
+    paper = "Khattak, Rasheed, Maaz, Khan, Khan. MaPLe: Multi-modal Prompt Learning. CVPR 2023."
+    code = "muzairkhattak/multimodal-prompt-learning; tongdiedie/BiomedAP, commit f7137a5"
+    licence = "MIT"
+    trains = "context words and maps from them into the image tower"
+    needs = frozenset({"template"})
+    variants: ClassVar = {
+        "paper": {
+            "depth": 9,
+            "visual_mode": "append",
+            "context_length": 2,
+            "epochs": 5,
+            "batch_size": 4,
+            "learning_rate": 0.0035,
+            "augmentation": "crop_flip",
+        }
+    }
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        tower = task.backbone
+        check_depth(config.depth, min(tower.image_layers, tower.text_layers), "image or text")
+        self.context = TextContext(tower, task.classes, config.template, n=config.context_length)
+        deep = torch.randn(config.depth - 1, self.context.n, tower.text_width, generator=task.generator())
+        self.deep = nn.ParameterList([nn.Parameter(words.to(tower.device) * RANDOM_STD) for words in deep])
+        with torch.random.fork_rng():
+            torch.manual_seed(task.seed)
+            self.proj = nn.Linear(tower.text_width, tower.image_width).to(tower.device)
+            # the published deep maps all start equal
+            self.deep_proj = nn.ModuleList([nn.Linear(tower.text_width, tower.image_width) for _ in self.deep])
+        for layer in self.deep_proj:
+            layer.load_state_dict(self.deep_proj[0].state_dict())
+        self.deep_proj.to(tower.device)
+
+    @classmethod
+    def image_path(cls, config: Any) -> ImagePath:
+        return "trained"
+
+    def visual_tokens(self) -> LayerTokens:
+        vectors = [self.proj(self.context.vectors)]
+        vectors += [layer(words) for layer, words in zip(self.deep_proj, self.deep, strict=True)]
+        if self.config.visual_mode == "replace":
+            return LayerTokens(tuple(vectors), "replace")
+        return LayerTokens(tuple(vectors), "insert", start=-1)
+
+    def class_features(self) -> Tensor:
+        words = LayerTokens((None, *self.deep), "replace") if len(self.deep) else None
+        return self.context.features(dropout=self.training and self.config.text_dropout, tokens=words)

@@ -1,0 +1,98 @@
+"""ProGrad: CoOp whose steps never work against what the plain sentences already know.
+
+Paper: Zhu, Niu, Han, Wu, Zhang, Prompt-aligned Gradient for Prompt Tuning, ICCV 2023.
+Official code: BeierZhu/Prompt-align; the settings for BiomedCLIP are those of HealthX-Lab/BiomedCoOp, commit 7ceb5a8
+(MIT).
+
+Differences. In full precision the published biomedical port takes the teacher's scores from the student itself: its
+second gradient is rounding noise and the method is CoOp. Here the teacher is the frozen zero-shot model, as in the
+paper. The temperature differs by data set there (0.25 to 4); the default is 1. The start is the template's words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.tuning.contract import Batch, LoopConfig, Method, Task
+from core.tuning.option import option
+from core.tuning.text_context import TextContext
+
+NEGLIGIBLE = 1e-4
+"""A guide shorter than this share of the gradient is taken for rounding noise."""
+
+
+@dataclass(frozen=True)
+class Config(LoopConfig):
+    """Options of ProGrad."""
+
+    context_length: int | None = option(
+        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
+    )
+    random_start: bool = option(False, "Start from random vectors instead of the template's words.")
+    teacher_template: str = option("a photo of a {}.", "Sentence per class whose scores guide the steps.")
+    temperature: float = option(1.0, "Softening of both score distributions.", bounds=(0.01, 100.0))
+    projection: float = option(
+        1.0, "Share of the opposing part that is taken out of a step.", bounds=(0.0, 1.0), advanced=True
+    )
+    batch_size: int = option(128, "Images per step.", unit="images", bounds=(1, 4096))
+
+
+class ProGrad(Method):
+    """The gradient of the cross-entropy, less its part that opposes the gradient of the teacher's divergence."""
+
+    title = "ProGrad"
+    summary = "Like CoOp, but a step that would unlearn what the model knew about the classes is corrected."
+    paper = "Zhu, Niu, Han, Wu, Zhang. Prompt-aligned Gradient for Prompt Tuning. ICCV 2023."
+    code = "BeierZhu/Prompt-align; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
+    licence = "MIT"
+    trains = "context words of the text prompt"
+    needs = frozenset({"template"})
+
+    _teacher: Tensor
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        self.context = TextContext(
+            task.backbone,
+            task.classes,
+            config.template,
+            n=config.context_length,
+            random=config.random_start,
+            generator=task.generator(),
+        )
+        self.register_buffer("_teacher", task.template_features(config.teacher_template), persistent=False)
+
+    def class_features(self) -> Tensor:
+        return self.context.features(dropout=self.training and self.config.text_dropout)
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        images, soft = self.image_features(batch), self.config.temperature
+        logits = self.logits(images)
+        teacher = (self.backbone.logit_scale * images @ self._teacher.T / soft).softmax(dim=-1)
+        student = (logits / soft).log_softmax(dim=-1)
+        return {
+            "cross_entropy": functional.cross_entropy(logits, batch.labels),
+            "teacher": -(teacher * student).sum(dim=-1).mean() * soft**2,
+        }
+
+    def backward(self, terms: dict[str, Tensor]) -> None:
+        parameters = list(self.parameters())
+        task = torch.autograd.grad(terms["cross_entropy"], parameters, retain_graph=True)
+        known = torch.autograd.grad(terms["teacher"], parameters)
+        for parameter, ours, guide in zip(parameters, task, known, strict=True):
+            parameter.grad = project(ours, guide, self.config.projection)
+
+
+def project(gradient: Tensor, guide: Tensor, share: float) -> Tensor:
+    """`gradient` without its part against `guide`: g - share (g.h / |h|^2) h where g.h < 0, else g.
+
+    A guide that is nothing but rounding (student and teacher still agree) is not followed: its direction is arbitrary.
+    """
+    along = (gradient * guide).sum()
+    if along >= 0 or guide.norm() <= NEGLIGIBLE * gradient.norm():
+        return gradient
+    return gradient - share * along / guide.square().sum() * guide

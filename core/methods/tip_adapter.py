@@ -1,0 +1,103 @@
+"""Tip-Adapter: a cache of the training images, added to the zero-shot scores. Nothing is trained.
+
+Paper: Zhang et al., Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification, ECCV 2022.
+Official code: gaopengcuhk/Tip-Adapter, commit d0e2d6f (no licence file); the port followed here is that of
+HealthX-Lab/BiomedCoOp, commit 7ceb5a8 (MIT).
+
+Differences. The paper averages each key over ten augmented views, the port takes one; the default is the centre view.
+The logit scale is the model's own, not a constant. The weights are searched on validation images, or inside the shots
+with each image's own key left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.tuning.cache_model import Blend, affinity_scores, leave_own_out, one_hot, search_blend
+from core.tuning.contract import Method, MethodConfig, Task
+from core.tuning.option import option
+
+if TYPE_CHECKING:
+    from core.tuning.data import TrainingData
+
+
+@dataclass(frozen=True)
+class Config(MethodConfig):
+    """Options of Tip-Adapter."""
+
+    support_view: str = option(
+        "center",
+        "Views of each training image that become its key.",
+        choices=("center", "mild", "crop", "crop_flip"),
+    )
+    support_views: int = option(
+        1, "Views that are averaged into one key; more than one has no effect on the centre view.", bounds=(1, 100)
+    )
+    search: bool = option(True, "Choose the cache's weight and sharpness on validation images or inside the shots.")
+
+
+class TipAdapter(Method):
+    """Keys are unit-norm training features, values their classes."""
+
+    title = "Tip-Adapter"
+    summary = "Remembers the training images and lets similar ones vote, beside the class sentences. No training."
+    paper = "Zhang et al. Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification. ECCV 2022."
+    code = "gaopengcuhk/Tip-Adapter, commit d0e2d6f; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
+    licence = "none (upstream), MIT (port)"
+    trains = "nothing; keeps one key vector per training image"
+    needs = frozenset({"template"})
+    trains_by_steps = False
+    variants: ClassVar = {
+        "paper": {"support_view": "mild", "support_views": 10},
+        "reference": {"support_view": "mild"},
+    }
+
+    _classes: Tensor
+    keys: Tensor
+    values: Tensor
+    blend: Tensor
+
+    def __init__(self, config: Config, task: Task) -> None:
+        super().__init__(config, task)
+        device = task.backbone.device
+        self.register_buffer("_classes", task.template_features(config.template), persistent=False)
+        self.register_buffer("keys", torch.empty(0, task.backbone.joint_width, device=device))
+        self.register_buffer("values", torch.empty(0, len(task.classes), device=device))
+        self.register_buffer("blend", torch.ones(2, dtype=torch.float64, device=device))
+
+    def fit_directly(self, data: TrainingData) -> None:
+        views = range(1 if self.config.support_view == "center" else self.config.support_views)
+        mean = torch.stack([data.train_features(self.config.support_view, view) for view in views]).mean(dim=0)
+        self.keys = functional.normalize(mean, dim=-1)
+        self.values = one_hot(data.labels, len(self.task.classes))
+
+    def class_features(self) -> Tensor:
+        return self._classes
+
+    def logits(self, features: Tensor) -> Tensor:
+        alpha, beta = self.blend.tolist()
+        return super().logits(features) + affinity_scores(features @ self.keys.T, self.values, Blend(alpha, beta))
+
+    def tune(self, data: TrainingData) -> None:
+        if not self.config.search:
+            return
+        if data.has_validation:
+            images, labels = data.validation_features(), data.validation_labels
+            affinity = images @ self.keys.T
+        elif int(data.labels.bincount().min()) > 1:
+            images, labels = self.keys, data.labels
+            affinity = leave_own_out(images @ images.T)
+        else:
+            return
+        found = search_blend(affinity, self.values, super().logits(images), labels)
+        self.blend = torch.tensor([found.alpha, found.beta], dtype=torch.float64, device=self.values.device)
+
+    def load_learned_state(self, state: Mapping[str, Tensor]) -> None:
+        for name in ("keys", "values", "blend"):
+            setattr(self, name, state[name].to(self.values.device))

@@ -1,0 +1,44 @@
+"""LP++'s worked numbers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from core.methods.lp_plus_plus import blended
+from core.tuning.loop import fit
+from tests.core.tuning.test_every_method import build, clustered_data
+
+
+def test_scores_are_linear_plus_blended_cosines() -> None:
+    images, texts = torch.tensor([[0.6, 0.8]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    weight, bias, alpha = torch.tensor([[1.0, 1.0], [2.0, 0.0]]), torch.tensor([0.1, 0.2]), torch.tensor([10.0, 20.0])
+    assert blended(images, texts, weight, bias, alpha)[0].tolist() == pytest.approx([1.5 + 6.0, 1.4 + 16.0])
+
+
+def test_without_a_linear_part_it_ranks_like_zero_shot() -> None:
+    method, images = build("lp_plus_plus"), clustered_data().train_features()
+    method.bias.zero_()
+    method.alpha.fill_(3.0)
+    assert torch.equal(method.logits(images).argmax(-1), build("zero_shot").logits(images).argmax(-1))
+
+
+def test_the_first_step_has_the_rate_that_follows_from_the_features() -> None:
+    data = clustered_data()
+    images, labels = data.train_features(), data.labels
+    method = build("lp_plus_plus", iterations=1)
+    start = method.bias.clone()
+    weight, alpha = method._start(images, labels)
+    probabilities = blended(images, method._classes, weight, start, alpha).softmax(-1)
+    residual = (probabilities - torch.eye(3)[labels]) / len(images)
+    rate = 4 * len(images) / torch.linalg.svdvals(images)[0] ** 2
+    fit(method, data, seed=0)
+    torch.testing.assert_close(method.weight, weight - rate * residual.T @ images, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(method.bias, start - rate * residual.sum(dim=0), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(method.alpha, alpha)
+
+
+def test_training_images_are_fitted() -> None:
+    method, data = build("lp_plus_plus"), clustered_data()
+    fit(method, data, seed=0)
+    assert float((method.logits(data.train_features()).argmax(-1) == data.labels).float().mean()) == 1.0
