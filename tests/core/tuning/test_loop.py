@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 import torch
 
+import core.tuning
 from core.errors import InvalidInput, InvalidOption
 from core.tuning.contract import LoopConfig
 from core.tuning.loop import fit, learning_rate
 from core.tuning.presets import resolve_config
 from core.tuning.registry import get_method
 from tests.core.tuning.test_every_method import build, clustered_data
+
+PRESETS = Path(core.tuning.__file__).parent / "presets"
 
 
 @pytest.mark.parametrize(
@@ -60,3 +66,18 @@ def test_an_unknown_method_and_variant_are_answered_with_what_exists() -> None:
         get_method("coo")
     with pytest.raises(InvalidOption, match=r"It has: default, paper\."):
         resolve_config(get_method("coop"), "x", variant="mine")
+
+
+@pytest.mark.parametrize("file", sorted(PRESETS.glob("*/*.toml")), ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_every_preset_names_a_method_and_options_it_has(file: Path) -> None:
+    config, notes = resolve_config(get_method(file.stem), file.parent.name)
+    values = tomllib.loads(file.read_text("utf-8"))
+    assert values
+    assert values.items() <= config.as_dict().items()
+    assert notes == []
+
+
+def test_the_embedded_backbone_takes_larger_steps_than_the_published_ones() -> None:
+    published, _ = resolve_config(get_method("coop"), "biomedclip")
+    embedded, _ = resolve_config(get_method("coop"), "embedded")
+    assert (published.learning_rate, embedded.learning_rate) == (0.002, 0.1)
