@@ -1,6 +1,6 @@
 """BiomedAP: Biomed-DPT whose zero vectors are fused with the learned words at two layers of the image tower.
 
-Paper: BiomedAP: adaptive prompt learning with cross-modal fusion for biomedical vision-language models, 2025.
+Paper: none known to us; the method is described in its repository.
 Official code: tongdiedie/BiomedAP, commit f7137a5 (MIT).
 
 Differences. As in the code: the fused vectors act on one layer each, since the zeros are written anew before the next;
@@ -65,7 +65,7 @@ class BiomedAP(Method):
 
     title = "BiomedAP"
     summary = "Like Biomed-DPT, and lets the learned words and the image tower look at each other. Large and slow."
-    paper = "BiomedAP: adaptive prompt learning with cross-modal fusion for biomedical vision-language models. 2025."
+    paper = "None known; described in the repository tongdiedie/BiomedAP."
     code = "tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "context words and fusion modules inside the image tower"

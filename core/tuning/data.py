@@ -161,10 +161,12 @@ class TensorData(TrainingData):
         *,
         features: Tensor | None = None,
         pixels: Tensor | None = None,
+        views: Mapping[str, Tensor] | None = None,
         validation_features: Tensor | None = None,
         validation_labels: Tensor | None = None,
     ) -> None:
         self.labels, self._batches, self._features, self._pixels = labels, batches, features, pixels
+        self._views = dict(views or {})
         self._validation = validation_features if validation_features is not None else torch.empty(0)
         self.validation_labels = (
             validation_labels if validation_labels is not None else torch.empty(0, dtype=torch.int64)
@@ -187,5 +189,6 @@ class TensorData(TrainingData):
                 self.labels[index],
                 features=None if self._features is None else self._features[index],
                 pixels=None if self._pixels is None else self._pixels[index],
+                views={name: values[index] for name, values in self._views.items()},
                 index=index,
             )

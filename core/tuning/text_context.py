@@ -99,10 +99,10 @@ class TextContext(nn.Module):
 
         tokens: further vectors for deeper layers of the text tower.
         """
+        vectors = self.vectors if vectors is None else vectors
         embeds, mask = self.prompts(vectors)
         found = functional.normalize(self.backbone.encode_text(embeds, mask, tokens, dropout=dropout), dim=-1)
-        per_image = vectors is not None and vectors.dim() == 4
-        return found.view(-1, self._embeds.shape[0], found.shape[-1]) if per_image else found
+        return found.view(-1, self._embeds.shape[0], found.shape[-1]) if vectors.dim() == 4 else found
 
 
 def _length(backbone: Backbone, text: str) -> int:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 
 from core.backbones.contract import Backbone
@@ -15,11 +15,17 @@ from core.backbones.contract import Backbone
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a view is drawn. area: share of the picture's area; aspect: of the crop; flip: probability."""
+    """How a view is drawn.
+
+    area: share of the picture's area; aspect: of the crop; flip, jitter, blur: probabilities. Jitter changes
+    brightness, contrast and saturation by up to 40 % and hue by up to a tenth of the circle.
+    """
 
     area: tuple[float, float]
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.0
+    jitter: float = 0.0
+    blur: float = 0.0
 
 
 RECIPES: dict[str, Recipe] = {
@@ -29,10 +35,16 @@ RECIPES: dict[str, Recipe] = {
     "crop_flip": Recipe(area=(0.08, 1.0), flip=0.5),
     # of the adapter runners: lesions are rarely cut away
     "mild": Recipe(area=(0.5, 1.0), flip=0.5),
+    # the weak and the strong view of BioVLM, colours changed before normalising
+    "weak": Recipe(area=(0.08, 1.0), flip=0.5),
+    "strong": Recipe(area=(0.08, 1.0), flip=0.5, jitter=0.8, blur=0.5),
 }
 CENTER = "center"
 """The evaluation view: the backbone's own preprocessing, nothing random."""
 CROP_TRIES = 10
+JITTER, HUE_JITTER = 0.4, 0.1
+BLUR_RADIUS_PX = 0.8
+"""Close to the 3 x 3 kernel of the published view."""
 
 
 def view_address(recipe: str, seed: int, view: int) -> str:
@@ -56,7 +68,23 @@ def draw_view(image: Image.Image, backbone: Backbone, recipe: str, generator: to
     view = image.resize((size, size), how, box=crop_box(image.width, image.height, spec, generator))
     if torch.rand((), generator=generator).item() < spec.flip:
         view = ImageOps.mirror(view)
+    if spec.jitter and torch.rand((), generator=generator).item() < spec.jitter:
+        view = jitter_colours(view, generator)
+    if spec.blur and torch.rand((), generator=generator).item() < spec.blur:
+        view = view.filter(ImageFilter.GaussianBlur(BLUR_RADIUS_PX))
     return backbone.preprocess(view)
+
+
+def jitter_colours(image: Image.Image, generator: torch.Generator) -> Image.Image:
+    """Brightness, contrast, saturation and hue changed by random amounts, in this order."""
+    *strengths, turn = (torch.rand(4, generator=generator, dtype=torch.float64) * 2 - 1).tolist()
+    for kind, strength in zip(
+        (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), strengths, strict=True
+    ):
+        image = kind(image).enhance(1 + JITTER * strength)
+    hue, saturation, value = image.convert("HSV").split()
+    hue = hue.point([(level + round(HUE_JITTER * turn * 256)) % 256 for level in range(256)])
+    return Image.merge("HSV", (hue, saturation, value)).convert("RGB")
 
 
 def crop_box(width: int, height: int, spec: Recipe, generator: torch.Generator) -> tuple[int, int, int, int]:

@@ -71,7 +71,9 @@ def data_for(method: Method, order: list[int] | None = None) -> TensorData:
     labels = known.labels if order is None else torch.tensor([order.index(int(label)) for label in known.labels])
     if method.image_path(method.config) == "trained":
         return TensorData(labels, known._batches, pixels=clustered_pixels())
-    return TensorData(labels, known._batches, features=known.train_features())
+    features = known.train_features()
+    views = dict.fromkeys(method.extra_views, features)
+    return TensorData(labels, known._batches, features=features, views=views)
 
 
 def scores(method: Method) -> Tensor:
@@ -214,7 +216,8 @@ def test_the_method_runs_on_other_towers(name: str, towers: str) -> None:
         features = built.encode_images(pixels)
     labels = torch.tensor([0, 1, 2, 0])
     trained = built.image_path(built.config) == "trained"
-    given = {"pixels": pixels} if trained else {"features": features}
+    given: dict[str, Any] = {"pixels": pixels} if trained else {"features": features}
+    given["views"] = dict.fromkeys(built.extra_views, pixels if trained else features)
     fit(built, TensorData(labels, [[0, 1, 2, 3]], **given), seed=0)
     with torch.no_grad():
         assert built.logits(features).shape == (4, 3)
