@@ -50,7 +50,7 @@ def trust(
     sensitive = None if correlation is None else correlation < ALIKE
     return {
         "deletion": removed,
-        "randomisation": {"rank_correlation": correlation, "randomised": "last block of the image tower"},
+        "randomisation": {"rank_correlation": correlation, "randomised": "block of the image tower that the map reads"},
         "peak": {"quadrant": peak_quadrant(cam.signed), "share": quadrant_share(cam.positive)},
         "faithful": faithful,
         "sensitive": sensitive,
@@ -101,10 +101,10 @@ def randomisation(
     layout: ImageAttention,
     seed: int = 0,
 ) -> float | None:
-    """Spearman rank correlation of the map with that of the same model with a randomised last block; None if flat."""
+    """Spearman rank correlation of the map with the one after the block it reads was randomised; None if flat."""
     from scipy.stats import spearmanr
 
-    with randomised_last_block(classifier.backbone, seed) as layer:
+    with randomised_block(classifier.backbone, seed) as layer:
         other = grad_cam(classifier, pixels, class_index, layout, layer)
     there = np.isfinite(cam.signed)
     first, second = cam.signed[there], other.signed[there]
@@ -114,14 +114,18 @@ def randomisation(
 
 
 @contextmanager
-def randomised_last_block(backbone: Backbone, seed: int = 0) -> Iterator[nn.Module]:
-    """While open, this thread's passes go through a copy of the last block whose weights were shuffled.
+def randomised_block(backbone: Backbone, seed: int = 0) -> Iterator[nn.Module]:
+    """While open, this thread's passes go through a copy of the block Grad-CAM reads, its weights shuffled.
 
     Gives the copy's counterpart of `grad_cam_layer()`. The block itself is never written to: a hook puts the copy's
     output in place of its own, for this thread only, so that others may use the shared tower meanwhile.
     """
-    block = backbone.image_blocks()[-1]
-    path = next(name for name, module in block.named_modules() if module is backbone.grad_cam_layer())
+    block, path = next(
+        (block, name)
+        for block in backbone.image_blocks()
+        for name, module in block.named_modules()
+        if module is backbone.grad_cam_layer()
+    )
     shuffled, owner = _shuffled_copy(block, seed), threading.get_ident()
 
     def instead(_: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
@@ -164,9 +168,9 @@ def _verdict(faithful: bool, sensitive: bool | None, removed: dict[str, Any], co
     if sensitive is None:
         return f"{first}; the map is flat, so it says nothing about where the model looks."
     second = (
-        f"the map changes when the last block is randomised (rank correlation {correlation:.2f})"
+        f"the map changes when the block it reads is randomised (rank correlation {correlation:.2f})"
         if sensitive
-        else f"the map hardly changes when the last block is randomised (rank correlation {correlation:.2f})"
+        else f"the map hardly changes when the block it reads is randomised (rank correlation {correlation:.2f})"
     )
     joined = "and" if faithful == sensitive else "but"
     closing = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core.explain.grad_cam import grad_cam
-from core.explain.trust import deletion, hide_patches, randomised_last_block, trust
+from core.explain.trust import deletion, hide_patches, randomised_block, trust
 from tests.core.explain.towers import spot_picture
 
 
@@ -55,7 +55,7 @@ def test_trust_is_repeatable_and_leaves_the_tower_as_it_was(backbone, classifier
 
 def test_the_randomised_block_changes_the_answer_for_this_thread_only(backbone, classifier, pixels):
     answer, elsewhere = classifier.logits_from_pixels(pixels).detach(), []
-    with randomised_last_block(backbone):
+    with randomised_block(backbone):
         here = classifier.logits_from_pixels(pixels).detach()
         thread = threading.Thread(target=lambda: elsewhere.append(classifier.logits_from_pixels(pixels).detach()))
         thread.start()
@@ -66,6 +66,6 @@ def test_the_randomised_block_changes_the_answer_for_this_thread_only(backbone, 
 
 def test_the_tower_is_whole_again_after_a_failure(backbone, classifier, pixels):
     answer = classifier.logits_from_pixels(pixels).detach()
-    with pytest.raises(RuntimeError, match="in between"), randomised_last_block(backbone):
+    with pytest.raises(RuntimeError, match="in between"), randomised_block(backbone):
         raise RuntimeError("in between")
     assert torch.equal(classifier.logits_from_pixels(pixels).detach(), answer)
