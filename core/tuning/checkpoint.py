@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from core.tuning.contract import Method
+from core.tuning.progress import Progress
 
 FILE = "checkpoint.safetensors"
+REPORTS_KEPT = 200
+"""More epochs than pass between two writes of whoever listens, even for the fastest methods."""
 
 
 class Checkpoint:
@@ -24,8 +29,12 @@ class Checkpoint:
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._purpose = folder / FILE, purpose
 
-    def write(self, method: Method, optimizer: Optimizer, epoch: int) -> None:
-        """Keep everything that the epochs after `epoch` depend on. Replaces the file in one move."""
+    def write(self, method: Method, optimizer: Optimizer, epoch: int, reports: Sequence[Progress] = ()) -> None:
+        """Keep everything that the epochs after `epoch` depend on. Replaces the file in one move.
+
+        reports: of the finished epochs. The last ones are kept, since whoever hears them may not have written them down
+        before a crash.
+        """
         tensors = {f"method.{k}": v for k, v in method.learned_state().items()}
         tensors |= {f"extra.{k}": v.detach().cpu().contiguous() for k, v in method.training_state().items()}
         numbers: dict[str, Any] = {}
@@ -36,23 +45,24 @@ class Checkpoint:
                 elif value is not None:
                     numbers[f"{index}.{key}"] = value
         metadata = {"purpose": self._purpose, "epoch": str(epoch), "optimizer": json.dumps(numbers)}
+        metadata["reports"] = json.dumps([asdict(report) for report in reports[-REPORTS_KEPT:]])
         draft = self._path.with_suffix(f".{os.getpid()}.draft")
         save_file({k: v.clone() for k, v in tensors.items()}, draft, metadata)
         os.replace(draft, self._path)
 
-    def read(self, method: Method, optimizer: Optimizer) -> int:
-        """Put the state back; returns the number of finished epochs, 0 where there is nothing to go on from."""
+    def read(self, method: Method, optimizer: Optimizer) -> tuple[int, list[Progress]]:
+        """Put the state back; gives the number of finished epochs and the last reports, (0, []) for a fresh start."""
         if not self._path.is_file():
-            return 0
+            return 0, []
         with safe_open(self._path, framework="pt") as file:
             metadata = file.metadata()
             if metadata["purpose"] != self._purpose:
-                return 0
+                return 0, []
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         method.load_learned_state(_under("method.", tensors))
         method.load_training_state(_under("extra.", tensors))
         _restore(optimizer, _under("optimizer.", tensors), json.loads(metadata["optimizer"]))
-        return int(metadata["epoch"]) + 1
+        return int(metadata["epoch"]) + 1, [Progress(**report) for report in json.loads(metadata["reports"])]
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -53,16 +53,19 @@ def fit(
         return FitReport(0, 0, time.monotonic() - started)
     config: LoopConfig = method.config
     optimizer = make_optimizer(method, config)
-    first = checkpoint.read(method, optimizer) if checkpoint else 0
+    first, reports = checkpoint.read(method, optimizer) if checkpoint else (0, [])
+    for earlier in reports:
+        report(earlier)
     pace = _Pace(config.epochs, first)
     for epoch in range(first, config.epochs):
         method.before_epoch(epoch)
         terms = _epoch(method, data, optimizer, epoch, seed, on_step)
         method.after_epoch(epoch)
-        if checkpoint:
-            checkpoint.write(method, optimizer, epoch)
         rate = learning_rate(config, epoch, 0, data.steps_per_epoch(config.batch_size))
-        report(pace.progress(epoch, terms, rate))
+        reports.append(pace.progress(epoch, terms, rate))
+        if checkpoint:
+            checkpoint.write(method, optimizer, epoch, reports)
+        report(reports[-1])
     method.after_training()
     method.eval()
     steps = config.epochs * data.steps_per_epoch(config.batch_size)

@@ -179,7 +179,8 @@ def test_an_interrupted_training_ends_like_an_unbroken_one(name: str, disc_set: 
         checkpoint_dir=tmp_path / "c",
         progress=lambda p: epochs.append(p.epoch) if p.stage == "training" else None,
     )
-    assert epochs == [3]
+    # what was reported before the interruption is said again, since its listener may have died before writing it down
+    assert epochs == [1, 2, 3]
     for key, value in whole.model.method.learned_state().items():
         assert torch.equal(resumed.model.method.learned_state()[key], value), key
 
