@@ -19,10 +19,10 @@ Name = Annotated[str, typer.Argument(help="A name from `backbones list`, hf-hub:
 @command
 def list_(json: JsonFlag = False) -> None:
     """List backbones and say which are on this machine."""
-    from app.services.backbones import known_backbones
+    from core.backbones.catalogue import list_backbones
 
     with output(json) as out:
-        out.table(known_backbones(settings()), ("name", "title", "available", "licence"), "There are no backbones.")
+        out.table(list_backbones(settings().home), ("name", "title", "available", "licence"), "There are no backbones.")
 
 
 @app.command()
