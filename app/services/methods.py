@@ -23,7 +23,7 @@ def get_method(ctx: Context | None, name: str, backbone: str | None = None) -> d
 
     Raises NotFound for an unknown name.
     """
-    from core.tuning.presets import preset
+    from core.tuning.presets import preset, preset_notes
     from core.tuning.registry import get_method as find
 
     try:
@@ -33,7 +33,9 @@ def get_method(ctx: Context | None, name: str, backbone: str | None = None) -> d
     values = preset(backbone or DEFAULT_BACKBONE, name)
     options = [_plain(row | {"default": values.get(row["name"], row["default"])}) for row in method.Config.schema()]
     presets = {"default": values} | {variant: dict(found) for variant, found in method.variants.items()}
-    return method.card() | {"options": options, "presets": presets, "backbone": backbone or DEFAULT_BACKBONE}
+    notes = preset_notes(backbone or DEFAULT_BACKBONE, name)
+    chosen = {"backbone": backbone or DEFAULT_BACKBONE, "preset_notes": notes}
+    return method.card() | {"options": options, "presets": presets} | chosen
 
 
 def method_title(name: str) -> str:

@@ -11,6 +11,7 @@ from core.errors import InvalidOption
 from core.tuning.contract import LoopConfig, Method, MethodConfig
 
 DEFAULT = "default"
+NOTE = "note"
 
 
 def preset(backbone: str, method: str) -> dict[str, Any]:
@@ -19,6 +20,16 @@ def preset(backbone: str, method: str) -> dict[str, Any]:
     A method's own defaults are the published settings for BiomedCLIP-type models. A folder beside this file holds
     what was found better for one backbone.
     """
+    return {key: value for key, value in _read(backbone, method).items() if key != NOTE}
+
+
+def preset_notes(backbone: str, method: str) -> list[str]:
+    """What every run with the preset should say of it: the key "note" of the file."""
+    found = _read(backbone, method)
+    return [str(found[NOTE])] if NOTE in found else []
+
+
+def _read(backbone: str, method: str) -> dict[str, Any]:
     path = files("core.tuning") / "presets" / backbone / f"{method}.toml"
     return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
 
@@ -42,7 +53,7 @@ def resolve_config(
     if template:
         values["template"] = template
     values |= options or {}
-    notes = []
+    notes = preset_notes(backbone, name)
     for key, value in (("epochs", epochs), ("views", views)):
         if value is None:
             continue
