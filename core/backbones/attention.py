@@ -42,35 +42,117 @@ def attend(
     return mixed.transpose(1, 2).flatten(2)
 
 
-def run_timm_block(block: Any, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
-    """One pre-norm block of a timm vision transformer."""
-    attention = block.attn
-    qkv = attention.qkv(block.norm1(x)).unflatten(-1, (3, attention.num_heads, -1))
-    query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+Read = int | Tensor | None
+"""Whose output a block gives: all tokens', the first so many (padded tokens), or these rows, one a text (packed)."""
+
+
+def run_timm_block(
+    block: Any, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None, read: Read = None
+) -> Tensor:
+    """One pre-norm block of a timm vision transformer. Tokens that are not read serve as keys and values."""
+    attention, normed = block.attn, block.norm1(x)
+    width = normed.shape[-1]
+    if read is None:
+        query, key, value = attention.qkv(normed).chunk(3, dim=-1)
+    else:
+        query = _part(attention.qkv, _take(normed, read), 0, width)
+        key, value = _part(attention.qkv, normed, width, 3 * width).chunk(2, dim=-1)
+    query, key, value = (split_heads(part, attention.num_heads) for part in (query, key, value))
     mixed = attend(attention.q_norm(query), attention.k_norm(key), value, mask, capture)
-    x = x + block.ls1(attention.proj(attention.norm(mixed)))
-    return x + block.ls2(block.mlp(block.norm2(x)))
+    own = _take(x, read) + block.ls1(attention.proj(attention.norm(mixed)))
+    return own + block.ls2(block.mlp(block.norm2(own)))
 
 
-def run_open_clip_block(block: Any, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
-    """One pre-norm residual block of open_clip, image or text."""
-    attention = block.attn
-    joined = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
-    query, key, value = (split_heads(part, attention.num_heads) for part in joined.chunk(3, dim=-1))
-    x = x + block.ls_1(attention.out_proj(attend(query, key, value, mask, capture)))
-    return x + block.ls_2(block.mlp(block.ln_2(x)))
+def run_open_clip_block(
+    block: Any,
+    x: Tensor,
+    mask: Tensor | None,
+    capture: list[Tensor] | None,
+    seats: Seats | None = None,
+    read: Read = None,
+) -> Tensor:
+    """One pre-norm residual block of open_clip, image or text; x may be packed, with its `seats`."""
+    attention, normed, width = block.attn, block.ln_1(x), x.shape[-1]
+    weight, bias = attention.in_proj_weight, attention.in_proj_bias
+    query = F.linear(_take(normed, read), weight[:width], bias[:width])
+    key, value = F.linear(normed, weight[width:], bias[width:]).chunk(2, dim=-1)
+    mixed = _mix(query, key, value, attention.num_heads, mask, seats, capture)
+    own = _take(x, read) + block.ls_1(attention.out_proj(mixed))
+    return own + block.ls_2(block.mlp(block.ln_2(own)))
 
 
-def run_bert_layer(layer: Any, x: Tensor, mask: Tensor | None, dropout: bool) -> Tensor:
-    """One post-norm layer of BERT. dropout: its own probabilities are active."""
+def run_bert_layer(
+    layer: Any, x: Tensor, mask: Tensor | None, dropout: bool, seats: Seats | None = None, read: Read = None
+) -> Tensor:
+    """One post-norm layer of BERT; x may be packed, with its `seats`. dropout: its own probabilities are active."""
     attention, joined, output = layer.attention.self, layer.attention.output, layer.output
-    query, key, value = (
-        split_heads(part(x), attention.num_attention_heads)
-        for part in (attention.query, attention.key, attention.value)
-    )
-    mixed = attend(query, key, value, mask, dropout=attention.dropout.p if dropout else 0.0)
-    x = joined.LayerNorm(drop(joined.dense(mixed), joined.dropout.p, dropout) + x)
-    return output.LayerNorm(drop(output.dense(layer.intermediate(x)), output.dropout.p, dropout) + x)
+    own = _take(x, read)
+    query, key, value = attention.query(own), attention.key(x), attention.value(x)
+    probability = attention.dropout.p if dropout else 0.0
+    mixed = _mix(query, key, value, attention.num_attention_heads, mask, seats, dropout=probability)
+    own = joined.LayerNorm(drop(joined.dense(mixed), joined.dropout.p, dropout) + own)
+    return output.LayerNorm(drop(output.dense(layer.intermediate(own)), output.dropout.p, dropout) + own)
+
+
+class Seats:
+    """Where the real tokens of a batch of texts sit: rows (tokens, width) here, a padded grid in attention.
+
+    mask: (texts, length), True on real tokens.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        self.shape = tuple(mask.shape)
+        self.index = mask.flatten().nonzero().squeeze(1)
+        self._rows = torch.zeros(self.shape, dtype=torch.int64, device=mask.device)
+        self._rows[mask] = torch.arange(len(self.index), device=mask.device)
+
+    def pack(self, grid: Tensor) -> Tensor:
+        """(texts, length, width) to (tokens, width)."""
+        return grid.flatten(0, 1).index_select(0, self.index)
+
+    def spread(self, rows: Tensor) -> Tensor:
+        """(tokens, width) to (texts, length, width), zero on padding."""
+        texts, length = self.shape
+        grid = rows.new_zeros(texts * length, rows.shape[-1])
+        return grid.index_copy(0, self.index, rows).view(texts, length, -1)
+
+    def rows(self, positions: Tensor) -> Tensor:
+        """Packed rows of one position (texts,) a text."""
+        return self._rows[torch.arange(len(positions), device=positions.device), positions]
+
+
+def _mix(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    heads: int,
+    mask: Tensor | None,
+    seats: Seats | None,
+    capture: list[Tensor] | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Attention of projected tokens, padded or packed, in the shape of the queries."""
+    one_each = seats is not None and len(query) != len(key)
+    if seats is not None:
+        query = query[:, None] if one_each else seats.spread(query)
+        key, value = seats.spread(key), seats.spread(value)
+    query, key, value = (split_heads(part, heads) for part in (query, key, value))
+    mixed = attend(query, key, value, mask, capture, dropout)
+    if seats is None:
+        return mixed
+    return mixed[:, 0] if one_each else seats.pack(mixed)
+
+
+def _take(x: Tensor, read: Read) -> Tensor:
+    """The tokens whose output is asked for."""
+    if read is None:
+        return x
+    return x[:, :read] if isinstance(read, int) else x[read]
+
+
+def _part(linear: Any, x: Tensor, start: int, end: int) -> Tensor:
+    """Output features start..end of a linear layer."""
+    return F.linear(x, linear.weight[start:end], None if linear.bias is None else linear.bias[start:end])
 
 
 def drop(x: Tensor, probability: float, active: bool) -> Tensor:

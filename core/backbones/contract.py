@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,7 +101,7 @@ class Backbone(ABC):
     """A frozen dual encoder: pictures and texts into one joint space.
 
     All parameters have requires_grad False and all modules stay in eval mode. `device` and `precision` ("fp32",
-    "bf16" or "fp16": the autocast of gradient-free passes) are chosen in `core.backbones.device`.
+    "bf16" or "fp16": the type of matrix products in fast passes) are chosen in `core.backbones.device`.
     """
 
     name: str
@@ -158,6 +159,15 @@ class Backbone(ABC):
     @abstractmethod
     def encode_images_frozen(self, pixels: Tensor, tokens: LayerTokens | None = None) -> Tensor:
         """Image features (batch, joint_width), float32, without gradient, in the fast precision of the device."""
+
+    @contextmanager
+    def fast_passes(self) -> Iterator[None]:
+        """Inside, `encode_images` and `encode_text` go the shortest way, for training and prediction.
+
+        Same features up to rounding, in `precision` (fp16 only without gradients), last layers only where they are
+        read. Forward hooks on blocks do not see such passes: explanations stay outside.
+        """
+        yield
 
     @abstractmethod
     def pool_image(self, hidden: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import timm.layers
@@ -50,18 +50,51 @@ class ImageTower(ABC):
         capture: list[Tensor] | None = None,
     ) -> Tensor:
         """Hidden states after the last norm; arguments as in `Backbone.image_tokens`."""
+        # Called as a module wherever that is possible: forward hooks on a block see only such calls.
+        plain = mask is None and capture is None
+
+        def step(layer: int, hidden: Tensor) -> Tensor:
+            block = self.blocks[layer]
+            return block(hidden) if plain else self.run_block(block, hidden, mask, capture)
+
+        return self.norm_last(self._through(pixels, tokens, before_layer, step))
+
+    def features(
+        self,
+        pixels: Tensor,
+        tokens: LayerTokens | None,
+        before_layer: BeforeLayer | None,
+        blocks: Sequence[nn.Module],
+    ) -> Tensor:
+        """The class token (batch, width) that `run` gives, on the shortest way: the last block works on it alone.
+
+        blocks: the tower's own, or their equals in another precision. Hooks on a block do not see such a pass.
+        """
+        last = len(blocks) - 1
+
+        def step(layer: int, hidden: Tensor) -> Tensor:
+            return self.run_block(blocks[layer], hidden, None, None, read=1 if layer == last else None)
+
+        return self.norm_last(self._through(pixels, tokens, before_layer, step))[:, 0]
+
+    def _through(
+        self,
+        pixels: Tensor,
+        tokens: LayerTokens | None,
+        before_layer: BeforeLayer | None,
+        step: Callable[[int, Tensor], Tensor],
+    ) -> Tensor:
+        """Hidden states after the last block; `step` runs a block."""
         self._check_pixels(pixels)
         tokens = check_tokens(tokens, len(self.blocks), self.width)
         hidden = self.norm_first(place_tokens(self.embed(pixels), tokens, 0, self.length))
-        for layer, block in enumerate(self.blocks):
+        for layer in range(len(self.blocks)):
             if layer > 0:
                 hidden = place_tokens(hidden, tokens, layer, self.length)
             if before_layer is not None:
                 hidden = before_layer(layer, hidden)
-            # Called as a module wherever that is possible: forward hooks on a block see only such calls.
-            plain = mask is None and capture is None
-            hidden = block(hidden) if plain else self.run_block(block, hidden, mask, capture)
-        return self.norm_last(hidden)
+            hidden = step(layer, hidden)
+        return hidden
 
     def _check_pixels(self, pixels: Tensor) -> None:
         expected = (3, *self.image_size)
@@ -85,8 +118,15 @@ class ImageTower(ABC):
         """The norm after the last block."""
 
     @abstractmethod
-    def run_block(self, block: nn.Module, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
-        """One block part by part."""
+    def run_block(
+        self,
+        block: nn.Module,
+        x: Tensor,
+        mask: Tensor | None,
+        capture: list[Tensor] | None,
+        read: int | None = None,
+    ) -> Tensor:
+        """One block part by part; `read`: the output of the first so many tokens only."""
 
     @abstractmethod
     def project(self, hidden: Tensor) -> Tensor:
@@ -121,8 +161,15 @@ class TimmTower(ImageTower):
     def norm_last(self, hidden: Tensor) -> Tensor:
         return self.trunk.fc_norm(self.trunk.norm(hidden))
 
-    def run_block(self, block: nn.Module, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
-        return run_timm_block(block, x, mask, capture)
+    def run_block(
+        self,
+        block: nn.Module,
+        x: Tensor,
+        mask: Tensor | None,
+        capture: list[Tensor] | None,
+        read: int | None = None,
+    ) -> Tensor:
+        return run_timm_block(block, x, mask, capture, read)
 
     def project(self, hidden: Tensor) -> Tensor:
         return self.visual.head(self.trunk.head(hidden))
@@ -155,8 +202,15 @@ class OpenClipTower(ImageTower):
     def norm_last(self, hidden: Tensor) -> Tensor:
         return self.visual.ln_post(hidden)
 
-    def run_block(self, block: nn.Module, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None) -> Tensor:
-        return run_open_clip_block(block, x, mask, capture)
+    def run_block(
+        self,
+        block: nn.Module,
+        x: Tensor,
+        mask: Tensor | None,
+        capture: list[Tensor] | None,
+        read: int | None = None,
+    ) -> Tensor:
+        return run_open_clip_block(block, x, mask, capture, read=read)
 
     def project(self, hidden: Tensor) -> Tensor:
         return hidden if self.visual.proj is None else hidden @ self.visual.proj

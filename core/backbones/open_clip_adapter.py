@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from core.backbones.attention import widen_attention
 from core.backbones.contract import Backbone, BeforeLayer, ImageAttention, LayerTokens, Preprocessing, Tokens
 from core.backbones.image_tower import open_image_tower
+from core.backbones.low_precision import shorten
 from core.backbones.placement import extra_positions, first_listed
 from core.backbones.text_tower import open_text_tower
 from core.backbones.tokenizer import Tokenizer
@@ -41,6 +44,8 @@ class OpenClipBackbone(Backbone):
         known_classes: tuple[str, ...] = (),
     ) -> None:
         self.known_classes = known_classes
+        self._fast = ContextVar("fast", default=False)
+        self._shortened: dict[tuple[int, torch.dtype], list[nn.Module]] = {}
         self.model = model.to(device).eval().requires_grad_(False)
         self.image_tower, self.text_tower = open_image_tower(self.model.visual), open_text_tower(self.model)
         self.name, self.checksum, self.device, self.precision = name, checksum, device, precision
@@ -84,16 +89,53 @@ class OpenClipBackbone(Backbone):
     def project_image(self, hidden: Tensor) -> Tensor:
         return self.image_tower.project(hidden)
 
+    def encode_images(
+        self, pixels: Tensor, tokens: LayerTokens | None = None, before_layer: BeforeLayer | None = None
+    ) -> Tensor:
+        if not self._fast.get():
+            return super().encode_images(pixels, tokens, before_layer)
+        dtype = self._short_type()
+        with self._autocast(dtype):
+            pooled = self.image_tower.features(
+                pixels.to(self.device), tokens, before_layer, self._blocks(self.image_tower.blocks, dtype)
+            )
+            return self.project_image(pooled).float()
+
     def encode_images_frozen(self, pixels: Tensor, tokens: LayerTokens | None = None) -> Tensor:
         """Image features (batch, joint_width), float32, without gradient, in the backbone's precision."""
-        with torch.inference_mode(), self.autocast():
+        with torch.inference_mode(), self.fast_passes():
             features = self.encode_images(pixels, tokens)
-        return features.float().clone()
+        return features.clone()
 
-    def autocast(self) -> torch.autocast:
-        """The context of gradient-free passes: mixed precision where `precision` asks for it, else nothing."""
-        kind = AUTOCAST_TYPES.get(self.precision)
-        return torch.autocast(self.device.type, dtype=kind or torch.bfloat16, enabled=kind is not None)
+    @contextmanager
+    def fast_passes(self) -> Iterator[None]:
+        token = self._fast.set(True)
+        try:
+            yield
+        finally:
+            self._fast.reset(token)
+
+    def _short_type(self) -> torch.dtype | None:
+        """The type of matrix products in fast passes, or None for float32.
+
+        Gradients in fp16 would need their loss scaled, so with that precision they are computed in float32.
+        """
+        dtype = AUTOCAST_TYPES.get(self.precision)
+        return None if dtype == torch.float16 and torch.is_grad_enabled() else dtype
+
+    def _autocast(self, dtype: torch.dtype | None) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+
+    def _blocks(self, blocks: list[nn.Module], dtype: torch.dtype | None) -> list[nn.Module]:
+        """The blocks in that type; a shortened copy is made once."""
+        if dtype is None:
+            return blocks
+        key = (id(blocks), dtype)
+        if key not in self._shortened:
+            # parameters that are born in inference mode could not take part in a later pass with gradients
+            with torch.inference_mode(False), torch.no_grad():
+                self._shortened[key] = shorten(blocks, dtype)
+        return self._shortened[key]
 
     def image_attention(self, pixels: Tensor, tokens: LayerTokens | None = None) -> ImageAttention:
         """As in the contract, in float32. Where tokens enter after layer 0, they look at themselves alone before."""
@@ -168,8 +210,15 @@ class OpenClipBackbone(Backbone):
         before_layer: BeforeLayer | None = None,
         dropout: bool = False,
     ) -> Tensor:
-        hidden = self.text_tokens(embeds, mask, tokens, before_layer, dropout=dropout)
-        return self.project_text(self.pool_text(hidden, self.text_pool_mask(mask, tokens)))
+        dtype, tower = self._short_type() if self._fast.get() else None, self.text_tower
+        blocks = self._blocks(tower.blocks, dtype)
+        with self._autocast(dtype):
+            if tokens is None and before_layer is None:
+                pooled = tower.features(embeds, mask, blocks, dropout)
+            else:
+                hidden = tower.run(embeds, mask, tokens, before_layer, dropout=dropout, blocks=blocks)
+                pooled = tower.pool(hidden, tower.pool_mask(mask, tokens))
+            return self.project_text(pooled).float()
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         chunks = [texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -10,7 +11,7 @@ from open_clip.hf_model import ClsLastHiddenStatePooler, ClsPooler, HFTextEncode
 from torch import Tensor, nn
 from transformers import BertModel
 
-from core.backbones.attention import drop, run_bert_layer, run_open_clip_block
+from core.backbones.attention import Seats, drop, run_bert_layer, run_open_clip_block
 from core.backbones.contract import BeforeLayer, LayerTokens
 from core.backbones.image_tower import check_open_clip_blocks, unsupported_tower
 from core.backbones.placement import check_tokens, first_listed, place_tokens, widen_mask
@@ -35,13 +36,17 @@ class TextTower(ABC):
         before_layer: BeforeLayer | None = None,
         attention_mask: Tensor | None = None,
         dropout: bool = False,
+        blocks: Sequence[nn.Module] | None = None,
     ) -> Tensor:
-        """Final hidden states; arguments as in `Backbone.text_tokens`."""
+        """Final hidden states; arguments as in `Backbone.text_tokens`.
+
+        blocks: the tower's own, or their equals in another precision.
+        """
         self._check_embeds(embeds, mask)
         tokens = check_tokens(tokens, len(self.blocks), self.width)
         hidden = self.embed(embeds, dropout)
         allowed = self.allowed(mask, attention_mask if tokens is None or tokens.mode == "replace" else None)
-        for layer, block in enumerate(self.blocks):
+        for layer, block in enumerate(blocks or self.blocks):
             hidden = place_tokens(hidden, tokens, layer, embeds.shape[1])
             if tokens is not None and tokens.mode == "insert" and layer == first_listed(tokens):
                 allowed = self.allowed(widen_mask(mask, tokens), attention_mask)
@@ -49,6 +54,24 @@ class TextTower(ABC):
                 hidden = before_layer(layer, hidden)
             hidden = self.run_block(block, hidden, allowed, dropout)
         return self.norm_last(hidden)
+
+    def features(self, embeds: Tensor, mask: Tensor, blocks: Sequence[nn.Module], dropout: bool = False) -> Tensor:
+        """The pooled hidden states (texts, width) that `run` and `pool` give, on the shortest way.
+
+        Layers work on real tokens only, and the last one, where one token stands for the text, on that token only.
+        blocks: as in `run`.
+        """
+        self._check_embeds(embeds, mask)
+        seats, allowed = Seats(mask), self.allowed(mask, None)
+        hidden, read = seats.pack(self.embed(embeds, dropout)), self.read_position(mask)
+        for block in blocks[:-1] if read is not None else blocks:
+            hidden = self.run_block(block, hidden, allowed, dropout, seats)
+        if read is None:
+            return self.pool(self.norm_last(seats.spread(hidden)), mask)
+        rows = seats.rows(read)
+        # the token that is read may look at every real token, in a causal tower too: it is the last of them
+        hidden = self.run_block(blocks[-1], hidden, mask[:, None, None, :], dropout, seats, rows)
+        return self.pool_read(self.norm_last(hidden))
 
     def pool_mask(self, mask: Tensor, tokens: LayerTokens | None) -> Tensor:
         """The mask to pool with after `tokens` went in: (texts, length + inserted)."""
@@ -78,8 +101,16 @@ class TextTower(ABC):
         """The embedding block: positions, types and norm."""
 
     @abstractmethod
-    def run_block(self, block: nn.Module, x: Tensor, allowed: Tensor, dropout: bool) -> Tensor:
-        """One layer part by part."""
+    def run_block(
+        self,
+        block: nn.Module,
+        x: Tensor,
+        allowed: Tensor,
+        dropout: bool,
+        seats: Seats | None = None,
+        read: Tensor | None = None,
+    ) -> Tensor:
+        """One layer part by part, on padded or packed tokens."""
 
     @abstractmethod
     def norm_last(self, hidden: Tensor) -> Tensor:
@@ -88,6 +119,14 @@ class TextTower(ABC):
     @abstractmethod
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """(texts, length, width) to (texts, width)."""
+
+    @abstractmethod
+    def read_position(self, mask: Tensor) -> Tensor | None:
+        """The position (texts,) of the one token that stands for each text, or None where all are averaged."""
+
+    def pool_read(self, hidden: Tensor) -> Tensor:
+        """What pooling makes of the token at `read_position`: (texts, width)."""
+        return hidden
 
     @abstractmethod
     def project(self, hidden: Tensor) -> Tensor:
@@ -115,8 +154,16 @@ class BertTower(TextTower):
         hidden = parts.LayerNorm(embeds + parts.token_type_embeddings.weight[0] + positions)
         return drop(hidden, parts.dropout.p, dropout)
 
-    def run_block(self, block: nn.Module, x: Tensor, allowed: Tensor, dropout: bool) -> Tensor:
-        return run_bert_layer(block, x, allowed, dropout)
+    def run_block(
+        self,
+        block: nn.Module,
+        x: Tensor,
+        allowed: Tensor,
+        dropout: bool,
+        seats: Seats | None = None,
+        read: Tensor | None = None,
+    ) -> Tensor:
+        return run_bert_layer(block, x, allowed, dropout, seats, read)
 
     def norm_last(self, hidden: Tensor) -> Tensor:
         return hidden
@@ -128,6 +175,13 @@ class BertTower(TextTower):
         if self.bert.pooler is not None:
             return self.bert.pooler(hidden)
         return hidden[:, 0]
+
+    def read_position(self, mask: Tensor) -> Tensor | None:
+        averaged = isinstance(self.text.pooler, MeanPooler)
+        return None if averaged else torch.zeros(len(mask), dtype=torch.int64, device=mask.device)
+
+    def pool_read(self, hidden: Tensor) -> Tensor:
+        return hidden if self.bert.pooler is None else self.bert.pooler(hidden[:, None])
 
     def project(self, hidden: Tensor) -> Tensor:
         return self.text.proj(hidden)
@@ -162,8 +216,16 @@ class CausalTower(TextTower):
         allowed = keys & backwards
         return allowed if attention_mask is None else allowed & attention_mask
 
-    def run_block(self, block: nn.Module, x: Tensor, allowed: Tensor, dropout: bool) -> Tensor:
-        return run_open_clip_block(block, x, allowed, None)
+    def run_block(
+        self,
+        block: nn.Module,
+        x: Tensor,
+        allowed: Tensor,
+        dropout: bool,
+        seats: Seats | None = None,
+        read: Tensor | None = None,
+    ) -> Tensor:
+        return run_open_clip_block(block, x, allowed, None, seats, read)
 
     def norm_last(self, hidden: Tensor) -> Tensor:
         return self.parts.ln_final(hidden)
@@ -173,9 +235,11 @@ class CausalTower(TextTower):
         return widen_mask(mask, check_tokens(tokens, len(self.blocks), self.width), value=False)
 
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        return hidden[torch.arange(len(hidden), device=hidden.device), self.read_position(mask)]
+
+    def read_position(self, mask: Tensor) -> Tensor:
         places = torch.arange(mask.shape[1], device=mask.device)
-        ends = (mask * places).argmax(dim=1)
-        return hidden[torch.arange(len(hidden), device=hidden.device), ends]
+        return (mask * places).argmax(dim=1)
 
     def project(self, hidden: Tensor) -> Tensor:
         projection = self.parts.text_projection

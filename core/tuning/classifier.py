@@ -139,7 +139,7 @@ def rebuild(card: dict[str, Any], backbone: Backbone) -> Method:
 def frozen_features(method: Method, pixels: Tensor) -> Tensor:
     """Unit-norm features of pixels without gradient; a tower that was not trained runs in the fast precision."""
     if method.image_path(method.config) == "trained":
-        with torch.inference_mode():
+        with torch.inference_mode(), method.backbone.fast_passes():
             return method.encode_images(pixels).clone()
     found = method.backbone.encode_images_frozen(pixels, method.visual_tokens())
     return functional.normalize(found.float(), dim=-1)
@@ -148,7 +148,7 @@ def frozen_features(method: Method, pixels: Tensor) -> Tensor:
 def predict_logits(method: Method, features: Tensor) -> Tensor:
     """Scores (images, classes); in small chunks where every image needs texts of its own."""
     size = max(1, PROMPTS_PER_PASS // len(method.task.classes)) if method.per_image_text else max(1, len(features))
-    with torch.inference_mode():
+    with torch.inference_mode(), method.backbone.fast_passes():
         return torch.cat([method.logits(chunk) for chunk in features.split(size)]).float().clone()
 
 
