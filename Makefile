@@ -61,7 +61,7 @@ parity: install-test ## compare with traces of official implementations: make pa
 	$(BIN)/python -m benchmarks.parity $(TRACES)
 
 bench: install-test  ## measure speed as ratios on this machine
-	$(BIN)/python -m benchmarks.cached_features $(ARGS)
+	$(BIN)/python -m benchmarks.training_speed $(ARGS)
 
 docs: install        ## write docs/reference anew from the code
 	$(BIN)/python docs/generate.py
