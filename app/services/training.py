@@ -132,7 +132,15 @@ def checked_config(home: Path, asked: RunRequest) -> tuple[type[Method], MethodC
         views=asked.views,
         template=class_template(asked.modality, asked.template),
     )
+    _check_language_model(config)
     return kind, config, notes
+
+
+def _check_language_model(config: MethodConfig) -> None:
+    from core.tuning.hidden_states import find_language_model
+
+    if name := str(getattr(config, "language_model", "")).strip():
+        find_language_model(name)
 
 
 def _check_needs(kind: type[Method]) -> None:

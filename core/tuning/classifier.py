@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +116,13 @@ def load_model(
             f"the model has {', '.join(card['classes'])}",
             "Choose another model.",
         )
-    method = rebuild(card, tower)
+    method = rebuild(card, tower, tensors)
     method.load_learned_state({name: value.to(tower.device) for name, value in tensors.items()})
     return Classifier(method, card, folder)
 
 
-def rebuild(card: dict[str, Any], backbone: Backbone) -> Method:
-    """The method of a card, untrained."""
+def rebuild(card: dict[str, Any], backbone: Backbone, tensors: Mapping[str, Tensor]) -> Method:
+    """The method of a card, untrained. tensors: the saved ones, which may hold what the task needs."""
     kind = get_method(card["method"])
     found = card["descriptions"]
     sentences = {name: tuple(found["sentences"][name]) for name in card["classes"]}
@@ -132,6 +132,7 @@ def rebuild(card: dict[str, Any], backbone: Backbone) -> Method:
         DescriptionSet(sentences, found["source"]),
         modality=card["modality"],
         seed=card["seed"],
+        hidden_states=kind.saved_hidden_states(card["classes"], tensors),
     )
     return kind(kind.Config.from_values(card["options"]), task)
 

@@ -172,6 +172,11 @@ class Method(nn.Module, ABC):
         """frozen: plain tower, cacheable. prompted: constant visual tokens, cacheable. trained: gradients inside."""
         return "frozen"
 
+    @classmethod
+    def notes(cls, config: Any) -> list[str]:
+        """Sentences that a person reads before a training with these options, and beside its result."""
+        return []
+
     # forward ----------------------------------------------------------------------------------------------------
 
     @property
@@ -243,6 +248,11 @@ class Method(nn.Module, ABC):
     def load_learned_state(self, state: Mapping[str, Tensor]) -> None:
         """Take saved tensors. Overridden where shapes depend on the training images (caches)."""
         self.load_state_dict(dict(state))
+
+    @classmethod
+    def saved_hidden_states(cls, classes: Sequence[str], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`Task.hidden_states` as kept among saved tensors: a loaded model needs no language model."""
+        return {}
 
     def training_state(self) -> dict[str, Tensor]:
         """Further tensors that an unfinished training needs after a crash: running averages, best so far."""

@@ -44,7 +44,7 @@ def resolve_config(
     views: int | None = None,
     template: str | None = None,
 ) -> tuple[MethodConfig, list[str]]:
-    """The config a run uses, and notes on what could not be applied.
+    """The config a run uses, and notes on it: of the preset, on what could not be applied, of the method.
 
     Later sources win: defaults, preset, variant, template, options, epochs and views. Raises InvalidOption.
     """
@@ -61,7 +61,8 @@ def resolve_config(
             values[key] = value
         else:
             notes.append(f"{method.title} is not trained in steps: the given number of {key} has no effect.")
-    return method.Config.from_values(values, owner=name), notes
+    config = method.Config.from_values(values, owner=name)
+    return config, [*notes, *method.notes(config)]
 
 
 def _variant(method: type[Method], name: str, variant: str) -> dict[str, Any]:

@@ -12,10 +12,11 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """One report. stage: "backbone", "images", "features", "training", "tuning", "evaluation" or "saving".
+    """One report.
 
-    done, total: of the stage's own unit (images for features, epochs for training). loss: mean over the epoch's
-    steps; terms: its parts. Times in seconds. Fields that do not apply are None.
+    stage: "backbone", "images", "states" (of a language model), "features", "training", "tuning", "evaluation" or
+    "saving". done, total: of the stage's own unit (images for features, epochs for training, classes for states).
+    loss: mean over the epoch's steps; terms: its parts. Times in seconds. Fields that do not apply are None.
     """
 
     stage: str

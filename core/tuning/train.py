@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from core.backbones.contract import Backbone
 from core.backbones.loading import load_backbone
@@ -35,6 +36,7 @@ from core.tuning.contract import Method, MethodConfig, Task
 from core.tuning.data import ImageData
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import image_features, view_pixels
+from core.tuning.hidden_states import LanguageModel
 from core.tuning.loop import FitReport, fit
 from core.tuning.presets import resolve_config
 from core.tuning.progress import Progress, Report, unheard
@@ -101,7 +103,8 @@ def train(
     texts = (descriptions or template_descriptions(image_set.classes, modality, template)).for_classes(
         image_set.classes
     )
-    task = Task(tower, image_set.classes, texts, modality=modality, seed=seed, store=store)
+    states = _hidden_states(config, image_set.classes, tower, store, home, progress, notes)
+    task = Task(tower, image_set.classes, texts, modality=modality, seed=seed, store=store, hidden_states=states)
     built = kind(config, task)
     data = _data(built, draw, store, seed, progress)
     if kind.trains_by_steps:
@@ -148,6 +151,25 @@ def _draw(image_set: ImageSet, shots: int | None, seed: int, allow_leakage: bool
             "Remove them, or allow leakage knowing that the metrics are then too good.",
         )
     return draw_shots(image_set, shots, seed)
+
+
+def _hidden_states(
+    config: MethodConfig,
+    classes: tuple[str, ...],
+    backbone: Backbone,
+    store: FeatureStore,
+    home: Path,
+    progress: Report,
+    notes: list[str],
+) -> dict[str, Tensor]:
+    """States by class of the language model that the options name, and a note on it; none where they name none."""
+    name = str(getattr(config, "language_model", "")).strip()
+    if not name:
+        return {}
+    progress(Progress("states"))
+    model = LanguageModel(name, home, backbone.device)
+    notes.append(f"Hidden states come from the language model '{name}' with the checksum {model.checksum[:12]}.")
+    return model.states(classes, store, lambda done, total: progress(Progress("states", done=done, total=total)))
 
 
 def _data(method: Method, draw: ShotDraw, store: FeatureStore, seed: int, progress: Report) -> ImageData:

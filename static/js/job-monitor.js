@@ -95,7 +95,8 @@ class JobMonitor extends PsElement {
   showStages(job) {
     this.steps.hidden = this.bar.hidden = job.state !== "running";
     if (job.state !== "running") return;
-    const current = STAGES.findIndex(([name]) => name === job.stage);
+    const stages = STAGES.filter(([name, , rare]) => !rare || name === job.stage);
+    const current = stages.findIndex(([name]) => name === job.stage);
     const step = ([, words], index) => {
       const place = index < current ? "done" : index === current ? "now" : "coming";
       const mark = { done: "✓", now: "▶", coming: "○" }[place];
@@ -107,7 +108,7 @@ class JobMonitor extends PsElement {
         h("span", { class: "ps-visually-hidden" }, { done: " (done)", now: " (now)", coming: "" }[place]),
       );
     };
-    this.steps.replaceChildren(...STAGES.map(step));
+    this.steps.replaceChildren(...stages.map(step));
     const share = job.total ? job.done / job.total : null; // without a value the bar says only that something runs
     if (share === null) this.bar.removeAttribute("value");
     else this.bar.value = share;

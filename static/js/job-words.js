@@ -11,10 +11,11 @@ const STATES = {
   cancelled: ["–", "Cancelled", "was cancelled", "warn"],
 };
 
-/** Stages in the order they happen: [name, words on screen]. */
+/** Stages in the order they happen: [name, words on screen, whether only few trainings have it]. */
 export const STAGES = [
   ["backbone", "Load the encoder"],
   ["images", "Read the images"],
+  ["states", "Ask the language model", true],
   ["features", "Image features"],
   ["training", "Train"],
   ["tuning", "Choose settings"],

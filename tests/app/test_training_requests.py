@@ -56,6 +56,11 @@ def test_job_is_queued_with_its_place(client, uploaded):
         ({"template": "no braces"}, 422, "A template is one sentence with {} where the class name goes"),
         ({"image_set": "nosuch"}, 404, "An image set with this id or name; 'nosuch' is none."),
         ({"description_set": "nosuch"}, 404, "A description set with this id or name; 'nosuch' is none."),
+        (
+            {"method": "cilmp", "options": {"language_model": "/none"}},
+            404,
+            "The folder of a language model; '/none' is none.",
+        ),
         ({"seed": -1}, 422, "'seed' lies between 0 and 2147483647; found -1."),
     ],
 )
@@ -76,6 +81,11 @@ def test_all_images_are_asked_for_by_null(client, uploaded):
     answer = client.post(f"{URL}/estimate", json=request(uploaded, shots=None)).json()
     assert (answer["n_train"], answer["n_test"]) == (12, 6)
     assert answer["seconds"] is None
+
+
+def test_estimate_says_before_the_start_that_cilmp_runs_without_a_language_model(client, uploaded):
+    answer = client.post(f"{URL}/estimate", json=request(uploaded, method="cilmp")).json()
+    assert any("not CILMP as published" in note for note in answer["notes"])
 
 
 def test_estimate_scales_the_last_run_of_the_method(client, context, uploaded):

@@ -1,0 +1,216 @@
+"""What the layers of a language model say about each class; where none is given, the backbone's own text layers.
+
+Only class names go in, never an image. Nothing is fetched: a model is a folder, or lies in the local cache of the hub.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.backbones.catalogue import FOLDER_PREFIX, HUB_PREFIX
+from core.backbones.contract import Backbone
+from core.backbones.loading import file_checksum
+from core.errors import InvalidInput, NotFound, Unavailable
+from core.tuning.feature_store import FeatureStore, address
+
+QUESTION = "In an image, describe the distinctive visual features of {}."
+ANSWER_TOKENS = 128
+TEXTS_PER_PASS = 64
+WEIGHTS = "*.safetensors"
+FILES = (WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt")
+"""What a language model's states depend on: weights, configuration, tokenizer and chat template."""
+
+
+class LanguageModel:
+    """A causal language model on this machine, loaded when a text is asked about that is not in the store.
+
+    name: a folder in the format of `transformers`, or a hub name whose files are in the hub's local cache. home: where
+    checksums are remembered. Raises NotFound, Unavailable, or InvalidInput for one that cannot be used.
+    """
+
+    def __init__(self, name: str, home: Path, device: torch.device) -> None:
+        self.name, self._folder, self._device = name, find_language_model(name), device
+        sums = [
+            f"{file.name}={file_checksum(file, home)}" for pattern in FILES for file in _files(self._folder, pattern)
+        ]
+        self.checksum = address(*sorted(set(sums)))
+        self._layers = int(_read_config(self._folder).get_text_config().num_hidden_layers)
+
+    def states(
+        self, classes: Sequence[str], store: FeatureStore, progress: Callable[[int, int], None] | None = None
+    ) -> dict[str, Tensor]:
+        """For each class the states (layers, width) of the last token of the question about it and its answer, fp32.
+
+        The model answers greedily, in its chat format where its tokenizer has one; then question, answer and end token
+        are read once. The embedding layer is left out. progress: called with (done, total) classes.
+        Source: CILMP's side information.
+        """
+        addresses = {name: self._address(name) for name in classes}
+        known = store.get(addresses.values())
+        missing = [name for name in classes if addresses[name] not in known]
+        loaded = _load(self._folder, self._device) if missing else None
+        for done, name in enumerate(missing):
+            if progress:
+                progress(len(classes) - len(missing) + done, len(classes))
+            assert loaded is not None, "the model is loaded where a class is missing"
+            found = {addresses[name]: _last_states(*loaded, QUESTION.format(name)).flatten()}
+            store.put(found)
+            known |= found
+        del loaded
+        gc.collect()
+        return {name: known[key].view(self._layers, -1) for name, key in addresses.items()}
+
+    def _address(self, name: str) -> str:
+        return address(self.checksum, "hidden states", ANSWER_TOKENS, QUESTION.format(name))
+
+
+def find_language_model(name: str) -> Path:
+    """The folder of a causal language model. Raises NotFound, Unavailable or InvalidInput; loads no weights."""
+    given = name.strip()
+    folder = Path(given.removeprefix(FOLDER_PREFIX)).expanduser()
+    if not folder.is_dir():
+        folder = _cached(given.removeprefix(HUB_PREFIX))
+    _check_causal(folder)
+    if not _files(folder, WEIGHTS):
+        raise InvalidInput(
+            "A language model's weights come as safetensors", f"none are in {folder}", "Choose or convert another one."
+        )
+    return folder
+
+
+def text_tower_states(backbone: Backbone, groups: Sequence[Sequence[str]]) -> Tensor:
+    """States (groups, text_layers, text_width) of a backbone's own text layers, the mean over each group's sentences.
+
+    Read where the tower itself gathers a text: at the first token of a BERT, at the end token of a causal tower.
+    Without gradient.
+    """
+    texts = [text for group in groups for text in group]
+    chunks = [texts[start : start + TEXTS_PER_PASS] for start in range(0, len(texts), TEXTS_PER_PASS)]
+    found = torch.cat([_tower_states(backbone, chunk) for chunk in chunks])
+    return torch.stack([part.mean(dim=0) for part in found.split([len(group) for group in groups])])
+
+
+def _tower_states(backbone: Backbone, texts: Sequence[str]) -> Tensor:
+    tokens = backbone.tokenize(texts)
+    inputs: list[Tensor] = []
+
+    def keep(layer: int, hidden: Tensor) -> Tensor:
+        inputs.append(hidden)
+        return hidden
+
+    with torch.inference_mode():
+        last = backbone.text_tokens(backbone.embed_tokens(tokens.ids), tokens.mask, before_layer=keep)
+        # the input of a layer is the output of the one before; that of the first is the embedding
+        states = torch.stack([*inputs[1:], last], dim=1)
+    ends = tokens.mask.sum(dim=1) - 1
+    place = torch.zeros_like(ends) if backbone.text_kind == "bert" else ends
+    return states[torch.arange(len(texts), device=states.device), :, place].clone()
+
+
+def _last_states(tokenizer: Any, model: Any, question: str) -> Tensor:
+    """States (layers, width) of one question, as `LanguageModel.states` says."""
+    prompt = _encode(tokenizer, question).to(model.device)
+    ends = _end_tokens(tokenizer, model)
+    with torch.inference_mode():
+        whole = model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            max_new_tokens=ANSWER_TOKENS,
+            do_sample=False,
+            num_beams=1,
+            pad_token_id=ends[0] if ends else 0,
+        )
+        if ends and int(whole[0, -1]) not in ends:
+            whole = torch.cat([whole, whole.new_tensor([[ends[0]]])], dim=1)
+        layers = model(whole, output_hidden_states=True).hidden_states
+    return torch.stack([layer[0, -1] for layer in layers[1:]]).float().cpu().clone()
+
+
+def _encode(tokenizer: Any, question: str) -> Tensor:
+    """Token ids (1, length), in the chat format where there is one."""
+    if not tokenizer.chat_template:
+        return tokenizer(question, return_tensors="pt").input_ids
+    messages = [{"role": "user", "content": question}]
+    return tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    ).input_ids
+
+
+def _end_tokens(tokenizer: Any, model: Any) -> list[int]:
+    """Ids that end an answer, the tokenizer's own first."""
+    own, others = tokenizer.eos_token_id, model.generation_config.eos_token_id
+    others = others if isinstance(others, list) else [others]
+    return [token for token in (own, *others) if token is not None]
+
+
+def _load(folder: Path, device: torch.device) -> tuple[Any, Any]:
+    """Tokenizer and model, in the precision it was saved in. Code that comes with a model is never run."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype="auto"
+        )
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise _unusable(folder, error) from error
+    return tokenizer, model.to(device).eval()
+
+
+def _read_config(folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _unusable(folder, error) from error
+
+
+def _check_causal(folder: Path) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+
+    config = _read_config(folder)
+    made = list(config.architectures or [])
+    if not set(made) & set(CAUSAL.values()):
+        raise InvalidInput(
+            "A language model that writes text word by word (a causal one)",
+            f"{folder} holds a {', '.join(made) or config.model_type}",
+            "Choose another one.",
+        )
+
+
+def _cached(name: str) -> Path:
+    """The folder of a hub name in the hub's local cache; the hub is not asked."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise NotFound("The folder of a language model", f"'{name}' is none", "Check the path.")
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except LocalEntryNotFoundError:
+        raise Unavailable(
+            f"The language model '{name}' must be on this machine",
+            "it is neither a folder nor in the local cache of the model hub",
+            f"Run `hf download {name}` on a machine with network, and give the folder it names or copy that here.",
+        ) from None
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    return sorted(file for file in folder.glob(pattern) if file.is_file())
+
+
+def _unusable(folder: Path, error: Exception) -> InvalidInput:
+    lines = str(error).strip().splitlines()
+    return InvalidInput(
+        f"{folder} must hold a causal language model in the format of transformers",
+        lines[0] if lines else type(error).__name__,
+        "Choose another folder, or copy it again.",
+    )
