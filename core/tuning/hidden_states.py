@@ -64,6 +64,7 @@ class LanguageModel:
             store.put(found)
             known |= found
         del loaded
+        # its parts name each other, and its memory is needed for the training that follows
         gc.collect()
         return {name: known[key].view(self._layers, -1) for name, key in addresses.items()}
 

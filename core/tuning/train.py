@@ -103,7 +103,7 @@ def train(
     texts = (descriptions or template_descriptions(image_set.classes, modality, template)).for_classes(
         image_set.classes
     )
-    states = _hidden_states(config, image_set.classes, tower, store, home, progress, notes)
+    states, said = _hidden_states(config, image_set.classes, tower.device, store, home, progress)
     task = Task(tower, image_set.classes, texts, modality=modality, seed=seed, store=store, hidden_states=states)
     built = kind(config, task)
     data = _data(built, draw, store, seed, progress)
@@ -122,7 +122,7 @@ def train(
     card |= {
         "variant": variant,
         "shots": shots,
-        "notes": [*image_set.notes, *notes, *_notes(built, draw, shots, image_set)],
+        "notes": [*image_set.notes, *notes, *said, *_notes(built, draw, shots, image_set)],
         "seconds": round(time.monotonic() - started, 3),
     }
     folder = (out or home / "models" / _folder_name(card)).resolve()
@@ -156,20 +156,19 @@ def _draw(image_set: ImageSet, shots: int | None, seed: int, allow_leakage: bool
 def _hidden_states(
     config: MethodConfig,
     classes: tuple[str, ...],
-    backbone: Backbone,
+    device: torch.device,
     store: FeatureStore,
     home: Path,
     progress: Report,
-    notes: list[str],
-) -> dict[str, Tensor]:
-    """States by class of the language model that the options name, and a note on it; none where they name none."""
+) -> tuple[dict[str, Tensor], list[str]]:
+    """States by class of the language model that the options name, and notes on it; nothing where they name none."""
     name = str(getattr(config, "language_model", "")).strip()
     if not name:
-        return {}
+        return {}, []
     progress(Progress("states"))
-    model = LanguageModel(name, home, backbone.device)
-    notes.append(f"Hidden states come from the language model '{name}' with the checksum {model.checksum[:12]}.")
-    return model.states(classes, store, lambda done, total: progress(Progress("states", done=done, total=total)))
+    model = LanguageModel(name, home, device)
+    states = model.states(classes, store, lambda done, total: progress(Progress("states", done=done, total=total)))
+    return states, [f"Hidden states come from the language model '{name}' with the checksum {model.checksum[:12]}."]
 
 
 def _data(method: Method, draw: ShotDraw, store: FeatureStore, seed: int, progress: Report) -> ImageData:
