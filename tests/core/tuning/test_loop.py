@@ -70,12 +70,13 @@ def test_an_unknown_method_and_variant_are_answered_with_what_exists() -> None:
 
 @pytest.mark.parametrize("file", sorted(PRESETS.glob("*/*.toml")), ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_every_preset_names_a_method_and_options_it_has(file: Path) -> None:
-    config, notes = resolve_config(get_method(file.stem), file.parent.name)
+    method = get_method(file.stem)
+    config, notes = resolve_config(method, file.parent.name)
     values = tomllib.loads(file.read_text("utf-8"))
     note = values.pop("note", None)
     assert values
     assert values.items() <= config.as_dict().items()
-    assert notes == ([note] if note else [])
+    assert notes == [*([note] if note else []), *method.notes(config)]
 
 
 def test_the_embedded_backbone_takes_larger_steps_than_the_published_ones() -> None:
