@@ -151,6 +151,7 @@ def _train(work: Work, reporter: Reporter, train: Train | None) -> Any:
         views=request.views,
         options=dict(request.options),
         variant=request.variant,
+        recipe=request.recipe,
         descriptions=sentences,
         modality=request.modality,
         template=request.template,

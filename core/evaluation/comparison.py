@@ -6,14 +6,14 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from core.evaluation.intervals import t_interval
 from core.evaluation.metrics import METRICS
 
-ZERO_SHOT = "zero_shot"
 MAIN_METRIC = "balanced_accuracy"
-NO_ZERO_SHOT = "no zero-shot run yet: train zero_shot to have the baseline"
+NO_ZERO_SHOT = "no zero-shot run yet: run it to have the baseline"
 ONE_SEED = "One seed: the spread over draws is unknown."
 
 Run = Mapping[str, Any]
@@ -30,8 +30,8 @@ def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
     first; a group without zero-shot run holds a row that says so, with mean None. Fractions throughout.
     """
     usable, notes = _usable(sorted(runs, key=_sealed_at))
-    zero_shot = [run for run in usable if run["method"] == ZERO_SHOT]
-    trained = [run for run in usable if run["method"] != ZERO_SHOT]
+    zero_shot = [run for run in usable if _is_zero_shot(run)]
+    trained = [run for run in usable if not _is_zero_shot(run)]
     groups = [_group(members, zero_shot) for members in _collect(trained, _group_key)]
     covered = {_place(run) for run in trained}
     lonely = [run for run in zero_shot if _place(run) not in covered]
@@ -86,7 +86,7 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run]) -> dict[str, Any]:
     sizes = sorted({run["n_test"] for run in [*trained, *baseline] if run.get("n_test") is not None})
     if len(sizes) > 1:
         notes.append(f"Test parts differ in size ({', '.join(map(str, sizes))} images): compare with care.")
-    seeds = {tuple(row["seeds"]) for row in rows if row["seeds"] and row["method"] != ZERO_SHOT}
+    seeds = {tuple(row["seeds"]) for row in rows if row["seeds"] and not row["is_baseline"]}
     if len(seeds) > 1:
         notes.append("Methods were not all run with the same seeds; means over different draws compare less sharply.")
     return {
@@ -114,6 +114,8 @@ def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
     return {
         "method": first["method"],
         "method_title": _title(first),
+        "is_baseline": _is_zero_shot(first),
+        "recipe": _recipe(kept),
         "variant": first.get("variant") or "default",
         "options": dict(first.get("options") or {}),
         "options_hash": options_hash(first),
@@ -132,7 +134,7 @@ def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
         "metrics": each,
         "run_ids": [run.get("id") for run in kept],
         "missing": False,
-        "note": "" if len(kept) > 1 or first["method"] == ZERO_SHOT else "One seed: the spread over draws is unknown.",
+        "note": "" if len(kept) > 1 or _is_zero_shot(first) else "One seed: the spread over draws is unknown.",
     }
 
 
@@ -140,8 +142,10 @@ def _missing_zero_shot() -> dict[str, Any]:
     nothing = {"mean": None, "low": None, "high": None, "n": 0, "interval": "none"}
     empty = dict.fromkeys(("epochs", "descriptions", "mean", "low", "high", "n_train", "n_val", "n_test", "seconds"))
     return {
-        "method": ZERO_SHOT,
+        "method": _zero_shot(),
         "method_title": "Zero-shot",
+        "is_baseline": True,
+        "recipe": None,
         "variant": "default",
         "options": {},
         "options_hash": "",
@@ -169,6 +173,24 @@ def _collect(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[R
     for run in runs:
         found[key(run)].append(run)
     return list(found.values())
+
+
+@cache
+def _zero_shot() -> str:
+    """The method that learns nothing. Looked up when first needed: the registry loads the engine."""
+    from core.tuning.registry import baseline_method
+
+    return baseline_method()
+
+
+def _is_zero_shot(run: Run) -> bool:
+    return run["method"] == _zero_shot()
+
+
+def _recipe(runs: Sequence[Run]) -> str | None:
+    """The recipe that all of them follow, by name."""
+    names = {(run.get("recipe") or {}).get("name") for run in runs}
+    return names.pop() if len(names) == 1 else None
 
 
 def _image_set_key(run: Run) -> Hashable:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.backbones.contract import LayerTokens
-from core.tuning.contract import Batch, ImagePath, LoopConfig, Method, Task
+from core.tuning.contract import Batch, ImagePath, LoopConfig, Method, Starter, Task
 from core.tuning.losses import divergence
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
@@ -61,6 +61,7 @@ class BiomedDPT(Method):
     licence = "MIT"
     trains = "context words of the text prompt; zero vectors in the image tower are constant"
     needs = frozenset({"template", "descriptions"})
+    starter = Starter(2, "With texts")
     variants: ClassVar = {
         "paper": {"zero_vector_mode": "insert"},
         "reference": {"position": "middle_ref"},

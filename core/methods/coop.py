@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from core.tuning.contract import LoopConfig, Method, Task
+from core.tuning.contract import LoopConfig, Method, Starter, Task
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
 
@@ -43,6 +43,7 @@ class CoOp(Method):
     licence = "MIT"
     trains = "context words of the text prompt"
     needs = frozenset({"template"})
+    starter = Starter(1, "Quick")
     variants: ClassVar = {
         "paper": {"context_length": 16, "random_start": True, "epochs": 200, "augmentation": "crop_flip"}
     }

@@ -21,7 +21,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-from core.tuning.contract import Method, MethodConfig, Task
+from core.tuning.contract import Method, MethodConfig, Starter, Task
 from core.tuning.option import option
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class LinearProbe(Method):
     code = "HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "a linear classifier on image features"
+    starter = Starter(3, "Baseline")
     trains_by_steps = False
     variants: ClassVar = {"reference": {"support_view": "mild"}}
 

@@ -40,6 +40,7 @@ class ZeroShot(Method):
     trains = "nothing"
     needs = frozenset({"template"})
     trains_by_steps = False
+    is_baseline = True
 
     _classes: Tensor
 

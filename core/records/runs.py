@@ -20,12 +20,15 @@ METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece")
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a person asked to be trained. shots None: all training images. values None: the method's default."""
+    """What a person asked to be trained. shots None: all training images. values None: the method's default; recipe
+    None: no publication is followed.
+    """
 
     image_set: str
     method: str
     backbone: str = "embedded"
     variant: str = "default"
+    recipe: str | None = None
     shots: int | None = 16
     seed: int = 1
     epochs: int | None = None
@@ -150,6 +153,7 @@ _RECORDED = (
     "confusion",
     "per_class",
     "notes",
+    "recipe",
     "versions",
     "device",
     "seconds",
@@ -262,6 +266,7 @@ def _dict(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
         "backbone": run.backbone,
         "backbone_checksum": run.backbone_checksum,
         "variant": run.variant,
+        "recipe": run.recipe,
         "image_set": {"id": run.image_set_id, "name": run.image_set_name},
         "image_set_fingerprint": run.image_set_fingerprint,
         "shots": run.shots,

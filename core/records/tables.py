@@ -190,7 +190,8 @@ class RunRow(Base):
     """One training: what was asked, and after sealing everything that was used and found.
 
     request: what was submitted, enough to train again. Columns after `sealed_at` are written once, together with it.
-    shots: None means all training images. The image set's name and fingerprint outlive the set.
+    shots: None means all training images. recipe: name, hash, deviations and notes of the published settings the run
+    follows, if it follows any. The image set's name and fingerprint outlive the set.
     """
 
     __tablename__ = "runs"
@@ -226,6 +227,7 @@ class RunRow(Base):
     confusion: Mapped[list[Any]] = mapped_column(default=list)
     per_class: Mapped[list[Any]] = mapped_column(default=list)
     notes: Mapped[list[Any]] = mapped_column(default=list)
+    recipe: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
     device: Mapped[str | None] = mapped_column(Name)
     seconds: Mapped[float | None] = mapped_column(Float(53))

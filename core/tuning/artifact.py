@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import NotFound, UnreadableSource
+from core.tuning.recipe import recipe_sentence
 
 FORMAT = 1
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
@@ -69,6 +70,7 @@ def model_card(card: Mapping[str, Any]) -> str:
     metrics = "\n".join(f"| {name} | {_number(value)} |" for name, value in card["metrics"].items())
     options = "\n".join(f"- `{name}` = {value!r}" for name, value in card["options"].items())
     notes = "\n".join(f"- {note}" for note in card["notes"]) or "- none"
+    recipe = f"{recipe_sentence(card['recipe'])}\n" if card.get("recipe") else ""
     calibrated = f"temperature {card['temperature']:.3f}" if card["calibrated"] else "not calibrated"
     return f"""---
 library_name: promptoscope
@@ -82,7 +84,7 @@ tags: [{card["method"]}, image-classification, few-shot]
 Method `{card["method"]}` (variant {card["variant"]}) on the backbone `{card["backbone"]}`, trained with
 {card["n_train"]} images, seed {card["seed"]}; {card["n_val"]} validation images; measured on {card["n_test"]} test
 images.
-Classes, in the order of the scores: {", ".join(card["classes"])}. Probabilities: {calibrated}.
+{recipe}Classes, in the order of the scores: {", ".join(card["classes"])}. Probabilities: {calibrated}.
 Descriptions: {card["descriptions"]["source"]}.
 
 | metric | value |

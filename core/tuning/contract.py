@@ -69,6 +69,14 @@ class LoopConfig(MethodConfig):
 
 
 @dataclass(frozen=True)
+class Starter:
+    """That a method is offered before the others: its place among these, from 1, and a word for it."""
+
+    place: int
+    label: str
+
+
+@dataclass(frozen=True)
 class Task:
     """What a method is built for.
 
@@ -157,6 +165,10 @@ class Method(nn.Module, ABC):
     Config: ClassVar[type[MethodConfig]] = LoopConfig
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Option values of "paper" and "reference" where they differ from the defaults."""
+    starter: ClassVar[Starter | None] = None
+    """Set for the few methods that people are offered first; the one in place 1 is trained where none is named."""
+    is_baseline: ClassVar[bool] = False
+    """Nothing is learned: every comparison holds the others against this one. True for one method."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -263,7 +275,10 @@ class Method(nn.Module, ABC):
 
     @classmethod
     def card(cls) -> dict[str, Any]:
-        """The method's line in lists: name, title, summary, paper, code, licence, needs, trains, image_path."""
+        """The method's line in lists: name, title, summary, paper, code, licence, needs, trains, image_path and more.
+
+        starter is the label it is offered under and starter_place its place there, from 1; both None for most.
+        """
         return {
             "name": cls.__module__.rsplit(".", 1)[-1],
             "title": cls.title,
@@ -275,5 +290,8 @@ class Method(nn.Module, ABC):
             "trains": cls.trains,
             "image_path": cls.image_path(cls.Config()),
             "variants": sorted({"default", *cls.variants}),
+            "starter": cls.starter.label if cls.starter else None,
+            "starter_place": cls.starter.place if cls.starter else None,
+            "is_baseline": cls.is_baseline,
             "notes": inspect.getdoc(inspect.getmodule(cls)) or "",
         }

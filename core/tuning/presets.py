@@ -1,4 +1,4 @@
-"""Which option values a run starts from: the method's defaults, the backbone's preset, a variant, the person's own."""
+"""Which option values a run starts from: defaults, the backbone's preset, a variant, a recipe, the person's own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from core.errors import InvalidOption
 from core.tuning.contract import LoopConfig, Method, MethodConfig
+from core.tuning.recipe import Recipe
 
 DEFAULT = "default"
 NOTE = "note"
@@ -43,17 +44,23 @@ def resolve_config(
     epochs: int | None = None,
     views: int | None = None,
     template: str | None = None,
+    recipe: Recipe | None = None,
 ) -> tuple[MethodConfig, list[str]]:
     """The config a run uses, and notes on it: of the preset, on what could not be applied, of the method.
 
-    Later sources win: defaults, preset, variant, template, options, epochs and views. Raises InvalidOption.
+    Later sources win: defaults, preset, variant, recipe, template, options, epochs and views. With a recipe there is no
+    preset: it stands for its publication, which knew none. Raises InvalidOption, also for a recipe of another method.
     """
     name = method.card()["name"]
-    values = preset(backbone, name) | _variant(method, name, variant)
+    if recipe:
+        recipe.check_method(name)
+    values = {} if recipe else preset(backbone, name)
+    values |= _variant(method, name, variant)
+    values |= recipe.options if recipe else {}
     if template:
         values["template"] = template
     values |= options or {}
-    notes = preset_notes(backbone, name)
+    notes = [] if recipe else preset_notes(backbone, name)
     for key, value in (("epochs", epochs), ("views", views)):
         if value is None:
             continue

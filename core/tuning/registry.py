@@ -28,3 +28,14 @@ def get_method(name: str) -> type[Method]:
     module = importlib.import_module(f"core.methods.{name}")
     found = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Method)]
     return next(v for v in found if v.__module__ == module.__name__)
+
+
+def starter_method() -> str:
+    """The method that is trained where none is named: the first of those that say to be offered first."""
+    places = {name: starter.place for name in method_names() if (starter := get_method(name).starter)}
+    return min(places, key=places.__getitem__)
+
+
+def baseline_method() -> str:
+    """The method that learns nothing, which every comparison holds the others against."""
+    return next(name for name in method_names() if get_method(name).is_baseline)

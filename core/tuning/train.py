@@ -40,7 +40,8 @@ from core.tuning.hidden_states import LanguageModel
 from core.tuning.loop import FitReport, fit
 from core.tuning.presets import resolve_config
 from core.tuning.progress import Progress, Report, unheard
-from core.tuning.registry import get_method
+from core.tuning.recipe import Recipe, deviations, get_recipe, recipe_record
+from core.tuning.registry import get_method, starter_method
 from core.tuning.views import CENTER
 
 PACKAGES = ("promptoscope", "torch", "torchvision", "open-clip-torch", "timm", "transformers", "numpy", "pillow")
@@ -58,7 +59,7 @@ class TrainedRun:
 
 def train(
     image_set: ImageSet,
-    method: str = "coop",
+    method: str | None = None,
     *,
     backbone: str | Backbone = "embedded",
     shots: int | None = 16,
@@ -67,6 +68,7 @@ def train(
     views: int | None = None,
     options: Mapping[str, Any] | None = None,
     variant: str = "default",
+    recipe: str | None = None,
     descriptions: DescriptionSet | None = None,
     modality: str | None = None,
     template: str | None = None,
@@ -80,24 +82,36 @@ def train(
 ) -> TrainedRun:
     """Train a method on an image set, measure it on the test part, and save the model.
 
-    shots: training images per class; None takes all. views: augmented views per training image. options: values by
-    name, see `Method.Config`. descriptions: sentences per class; without them sentences are made from the class
-    names. out: the model folder; without it a new one under the home. home: of features and models. progress: called
-    through; it may raise Cancelled. checkpoint_dir: where the state after each epoch is kept and looked for.
+    method: a name; None takes the recipe's, else the one that is offered first. recipe: the name of published settings
+    to start from, see `core.tuning.recipe`; what is given beside it is recorded as a deviation. shots: training images
+    per class; None takes all. views: augmented views per training image. options: values by name, see `Method.Config`.
+    descriptions: sentences per class; without them sentences are made from the class names. out: the model folder;
+    without it a new one under the home. home: of features and models. progress: called through; it may raise Cancelled.
+    checkpoint_dir: where the state after each epoch is kept and looked for.
 
-    Raises InvalidOption, TooFewImages, Leakage, ClassMismatch, Unavailable.
+    Raises InvalidOption, NotFound, TooFewImages, Leakage, ClassMismatch, Unavailable.
     """
     started = time.monotonic()
     home = home or Settings().home
+    followed = get_recipe(recipe) if recipe else None
+    method = method or (followed.method if followed else starter_method())
     kind, modality = get_method(method), modality or image_set.modality
     draw = _draw(image_set, shots, seed, allow_leakage)
     progress(Progress("backbone"))
     tower = backbone
     if not isinstance(tower, Backbone):
         tower = load_backbone(tower, device=device, precision=precision, home=home)
-    sentence = class_template(modality, template)
+    # a recipe brings a sentence of its own, which only one given on purpose replaces
+    sentence = class_template(None if followed else modality, template)
     config, notes = resolve_config(
-        kind, tower.name, variant=variant, options=options, epochs=epochs, views=views, template=sentence
+        kind,
+        tower.name,
+        variant=variant,
+        options=options,
+        epochs=epochs,
+        views=views,
+        template=sentence,
+        recipe=followed,
     )
     store = FeatureStore(home / "cache" / "features.sqlite")
     texts = (descriptions or template_descriptions(image_set.classes, modality, template)).for_classes(
@@ -121,6 +135,7 @@ def train(
     card = _card(image_set, built, config, draw, labels, probabilities, temperature, report)
     card |= {
         "variant": variant,
+        "recipe": _followed(followed, built, shots),
         "shots": shots,
         "notes": [*image_set.notes, *notes, *said, *_notes(built, draw, shots, image_set)],
         "seconds": round(time.monotonic() - started, 3),
@@ -131,6 +146,23 @@ def train(
     store.close()
     model = Classifier(built, {"format": 1, **card}, folder)
     return TrainedRun(_record(card, folder), _predictions(test, image_set.classes, probabilities), model)
+
+
+def _followed(recipe: Recipe | None, method: Method, shots: int | None) -> dict[str, Any] | None:
+    """What the run says of its recipe; None without one."""
+    if recipe is None:
+        return None
+    task = method.task
+    found = deviations(
+        recipe,
+        method.config,
+        shots=shots,
+        seed=task.seed,
+        classes=task.classes,
+        backbone=task.backbone.name,
+        descriptions=task.descriptions,
+    )
+    return recipe_record(recipe, found)
 
 
 def _draw(image_set: ImageSet, shots: int | None, seed: int, allow_leakage: bool) -> ShotDraw:

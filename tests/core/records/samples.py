@@ -61,6 +61,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "descriptions": "templates",
         "temperature": 1.25,
         "notes": ["A note."],
+        "recipe": {"name": "coop/here/set/few-shot", "hash": "a" * 64, "deviations": [], "notes": []},
         "trainable_parameters": 128,
         "backbone_checksum": "c" * 64,
         "versions": {"torch": "2.14"},
