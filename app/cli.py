@@ -17,6 +17,7 @@ from app.commands import (
     jobs,
     methods,
     predict,
+    recipes,
     serve,
     train,
 )
@@ -36,6 +37,7 @@ for module in (serve, doctor, train, predict, explain, compare):
 for name, module in {
     "backbones": backbones,
     "methods": methods,
+    "recipes": recipes,
     "images": images,
     "descriptions": descriptions,
     "job": jobs,

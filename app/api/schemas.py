@@ -205,6 +205,9 @@ class Method(Answer):
     trains: str
     image_path: Literal["frozen", "prompted", "trained"]
     variants: list[str]
+    starter: str | None = None
+    starter_place: int | None = None
+    is_baseline: bool
 
 
 class MethodOption(Answer):
@@ -234,6 +237,60 @@ class MethodList(Page):
     items: list[Method]
 
 
+class Recipe(Answer):
+    """Published settings of a method for one data set and protocol, in short."""
+
+    name: str
+    method: str
+    source: str
+    data_set: str
+    protocol: str
+    title: str
+    modality: str
+    backbone: str
+    hash: str
+
+
+class RecipeInFull(Recipe):
+    """A recipe with what it sets. shots: null among them takes all images; empty lists where they play no part.
+
+    options: what the publication states. values: all options of a run that follows it.
+    """
+
+    options: dict[str, Any]
+    values: dict[str, Any]
+    shots: list[int | None]
+    seeds: list[int]
+    classes: list[str]
+    novel_classes: list[str]
+    sentences_per_class: int | None = None
+    provenance: dict[str, str]
+    notes: list[str]
+
+
+class RecipeList(Page):
+    """Recipes by method and source."""
+
+    items: list[Recipe]
+
+
+class Deviation(Answer):
+    """What a run does otherwise than its recipe."""
+
+    name: str
+    recipe: Any = None
+    used: Any = None
+
+
+class FollowedRecipe(Answer):
+    """The recipe a run follows, as it was, and where the run leaves it."""
+
+    name: str
+    hash: str
+    deviations: list[Deviation]
+    notes: list[str]
+
+
 class Backbone(Answer):
     """A dual encoder known by name, and whether its weights are here."""
 
@@ -252,10 +309,14 @@ class BackboneList(Page):
 
 
 class TrainingRequest(Body):
-    """What to train: one run of one method. Options left out take the preset of method, variant and backbone."""
+    """What to train: one run of one method.
+
+    Options left out are those of the recipe, or the preset of method, variant and backbone.
+    """
 
     image_set: str | int = Field(description="Id or name of a stored image set.")
-    method: str
+    method: str | None = Field(default=None, description="May be left out beside a recipe.")
+    recipe: str | None = Field(default=None, description="Published settings to follow, by name.")
     backbone: str = "embedded"
     variant: Literal["default", "paper", "reference"] = "default"
     shots: int | None = Field(default=16, ge=1, description="Training images per class; null takes all.")
@@ -359,6 +420,7 @@ class Run(Answer):
     method_title: str | None = None
     backbone: str
     variant: str
+    recipe: FollowedRecipe | None = None
     image_set: Named | None = None
     shots: int | None = None
     seed: int
@@ -397,6 +459,7 @@ class Model(Answer):
     name: str | None = None
     method: str
     method_title: str | None = None
+    is_baseline: bool = False
     backbone: str
     classes: list[str]
     image_set: Named | None = None

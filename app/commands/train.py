@@ -47,8 +47,11 @@ def parse_options(pairs: list[str]) -> dict[str, str]:
 
 @command
 def train(
-    method: Annotated[str, typer.Option(help="A name from `methods list`.")],
     images: Annotated[str, typer.Option(help="A path, or the name of a stored image set.")],
+    method: Annotated[
+        str | None, typer.Option(help="A name from `methods list`; may be left out beside --recipe.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Published settings to follow, from `recipes list`.")] = None,
     backbone: Annotated[str, typer.Option(help="A name from `backbones list` or a folder.")] = "embedded",
     shots: Annotated[str, typer.Option(help="Training images per class, or all.")] = "16",
     seed: Annotated[int, typer.Option(help="Draws images and starting values.")] = 1,
@@ -67,10 +70,15 @@ def train(
 ) -> None:
     """Train a method here and now, measure it on the test part and save the model."""
     from app.services.foreground import ForegroundTraining, prepare
+    from app.services.recipes import recipe_method
 
+    method = method or (recipe_method(recipe) if recipe else None)
+    if method is None:
+        raise typer.BadParameter("give one, or a recipe", param_hint="--method")
     asked = ForegroundTraining(
         images=images,
         method=method,
+        recipe=recipe,
         backbone=backbone,
         variant=variant,
         shots=parse_shots(shots),
@@ -128,10 +136,16 @@ def show_result(out: Output, record: dict[str, Any]) -> None:
     for name, title in METRICS.items():
         value = record["metrics"].get(name)
         out.text(f"  {title:<20}{'-' if value is None else f'{value:.3f}'}")
-    for note in record.get("notes", []):
+    for note in [*_recipe_lines(record.get("recipe")), *record.get("notes", [])]:
         out.text(note)
     out.text(f"{record['seconds']:.0f} s. Model: {record['model']}")
     out.text(DISCLAIMER)
+
+
+def _recipe_lines(followed: dict[str, Any] | None) -> list[str]:
+    from core.tuning.recipe import recipe_sentence
+
+    return [recipe_sentence(followed), *followed["notes"]] if followed else []
 
 
 COMMANDS = (train,)

@@ -35,6 +35,7 @@ class ForegroundTraining:
     method: str
     backbone: str = "embedded"
     variant: str = "default"
+    recipe: str | None = None
     shots: int | None = 16
     seed: int = 1
     epochs: int | None = None
@@ -53,7 +54,7 @@ class ForegroundTraining:
 
     def request(self, image_set: str, version_id: str | None) -> RunRequest:
         """The same as it is recorded."""
-        same = ("method", "backbone", "variant", "shots", "seed", "epochs", "views", "modality", "template")
+        same = ("method", "backbone", "variant", "recipe", "shots", "seed", "epochs", "views", "modality", "template")
         values = {name: getattr(self, name) for name in same}
         return RunRequest(
             image_set,
@@ -99,6 +100,7 @@ class PreparedTraining:
             views=asked.views,
             options=asked.options,
             variant=asked.variant,
+            recipe=asked.recipe,
             descriptions=self.descriptions,
             modality=asked.modality,
             template=asked.template,

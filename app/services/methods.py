@@ -48,6 +48,13 @@ def method_title(name: str) -> str:
         return name
 
 
+def is_baseline(name: str) -> bool:
+    """Whether this is the method that learns nothing."""
+    from core.tuning.registry import baseline_method
+
+    return name == baseline_method()
+
+
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """Tuples as lists, as JSON has them."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in row.items()}

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL
-from app.services.methods import method_title
+from app.services.methods import is_baseline, method_title
 from core.errors import NotFound
 from core.records import audit, explanations
 from core.records import models as records
@@ -93,4 +93,4 @@ def delete_model(ctx: Context, id: str) -> dict[str, Any]:
 
 
 def _titled(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"method_title": method_title(row["method"])}
+    return row | {"method_title": method_title(row["method"]), "is_baseline": is_baseline(row["method"])}

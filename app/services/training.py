@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL, load_image_set
 from app.services.jobs import get_job
+from app.services.recipes import recipe_method
 from core.errors import InvalidInput, InvalidOption, TooFewImages, Unavailable
 from core.images.image_set import ImageSet
 from core.images.shots import ShotDraw, draw_shots
@@ -18,6 +19,7 @@ from core.records.runs import RunRequest
 from training_jobs import job_queue
 
 if TYPE_CHECKING:
+    from core.descriptions.description_set import DescriptionSet
     from core.tuning.contract import Method, MethodConfig
 
 NOT_YET_GIVEN = {"hidden_states": "hidden states of a language model", "encoder": "a second image encoder"}
@@ -38,8 +40,9 @@ class CheckedTraining:
 def submit(ctx: Context, request: Mapping[str, Any]) -> dict[str, Any]:
     """Queue one training and return its job. Raises before anything is queued if it could not be trained.
 
-    request: image_set (id or name), method, and optionally backbone, variant, shots (None: all), seed, epochs, views,
-    options, description_set, description_version, modality, template, allow_leakage, name.
+    request: image_set (id or name), method (may be left out beside a recipe), and optionally backbone, variant, recipe,
+    shots (None: all), seed, epochs, views, options, description_set, description_version, modality, template,
+    allow_leakage, name.
     """
     return submit_many(ctx, [request])[0]
 
@@ -83,7 +86,9 @@ def check_request(ctx: Context, request: Mapping[str, Any]) -> CheckedTraining:
     _, config, notes = checked_config(ctx.home, asked)
     _check_test_part(found)
     draw = draw_shots(found, asked.shots, asked.seed)
-    _check_descriptions(ctx, asked, found.classes)
+    texts = _check_descriptions(ctx, asked, found.classes)
+    if asked.recipe:
+        notes = [*notes, _followed(ctx.home, asked, config, found.classes, texts)]
     return CheckedTraining(asked, found, draw, config, tuple(notes))
 
 
@@ -93,6 +98,8 @@ def run_request(ctx: Context, request: Mapping[str, Any]) -> RunRequest:
     unknown = sorted(set(values) - set(RunRequest.__dataclass_fields__))
     if unknown:
         raise InvalidOption("A field of a training request", f"'{unknown[0]}' is none", "Leave it out.")
+    if values.get("recipe") and not values.get("method"):
+        values["method"] = recipe_method(str(values["recipe"]))
     for needed in ("image_set", "method"):
         if not values.get(needed):
             raise InvalidInput(f"A training request with '{needed}'", "found none", "Choose one.")
@@ -118,8 +125,10 @@ def checked_config(home: Path, asked: RunRequest) -> tuple[type[Method], MethodC
     from core.backbones.catalogue import find_folder
     from core.descriptions.templates import class_template
     from core.tuning.presets import resolve_config
+    from core.tuning.recipe import get_recipe
     from core.tuning.registry import get_method
 
+    recipe = get_recipe(asked.recipe) if asked.recipe else None
     kind = get_method(asked.method)
     _check_needs(kind)
     backbone, _ = find_folder(asked.backbone, home)
@@ -130,7 +139,9 @@ def checked_config(home: Path, asked: RunRequest) -> tuple[type[Method], MethodC
         options=asked.options,
         epochs=asked.epochs,
         views=asked.views,
-        template=class_template(asked.modality, asked.template),
+        # a recipe brings a sentence of its own
+        template=class_template(None if recipe else asked.modality, asked.template),
+        recipe=recipe,
     )
     _check_language_model(config)
     return kind, config, notes
@@ -141,6 +152,26 @@ def _check_language_model(config: MethodConfig) -> None:
 
     if name := str(getattr(config, "language_model", "")).strip():
         find_language_model(name)
+
+
+def _followed(
+    home: Path, asked: RunRequest, config: MethodConfig, classes: tuple[str, ...], texts: DescriptionSet | None
+) -> str:
+    """Which recipe the training would follow and where it would leave it, as a sentence."""
+    from core.backbones.catalogue import find_folder
+    from core.tuning.recipe import deviations, get_recipe, recipe_record, recipe_sentence
+
+    recipe, (backbone, _) = get_recipe(str(asked.recipe)), find_folder(asked.backbone, home)
+    found = deviations(
+        recipe,
+        config,
+        shots=asked.shots,
+        seed=asked.seed,
+        classes=classes,
+        backbone=backbone,
+        descriptions=texts,
+    )
+    return recipe_sentence(recipe_record(recipe, found))
 
 
 def _check_needs(kind: type[Method]) -> None:
@@ -167,11 +198,11 @@ def _description_version(ctx: Context, request: Mapping[str, Any]) -> str | None
     return found["version_id"]
 
 
-def _check_descriptions(ctx: Context, asked: RunRequest, classes: tuple[str, ...]) -> None:
+def _check_descriptions(ctx: Context, asked: RunRequest, classes: tuple[str, ...]) -> DescriptionSet | None:
     if asked.description_version_id is None:
-        return
+        return None
     with ctx.db.reading() as session:
-        descriptions.load_descriptions(session, asked.description_version_id).for_classes(classes)
+        return descriptions.load_descriptions(session, asked.description_version_id).for_classes(classes)
 
 
 def _seconds_of_earlier_runs(ctx: Context, checked: CheckedTraining) -> tuple[float | None, str]:

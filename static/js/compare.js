@@ -27,6 +27,7 @@ import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
 import { METRICS, metricOf, metricText } from "./metric-words.js";
 import { dataTable, fileName, saveCsv } from "./plot.js";
+import { recipeLines, recipeShort } from "./recipe-words.js";
 
 class Compare extends PsElement {
   async start() {
@@ -154,7 +155,7 @@ class Compare extends PsElement {
         mean: value.mean,
         low: value.low,
         high: value.high,
-        reference: row.method === "zero_shot",
+        reference: row.is_baseline,
       };
     });
     const ends = rows.flatMap((row) => [row.mean, row.low, row.high]).filter(Number.isFinite);
@@ -229,7 +230,7 @@ class Compare extends PsElement {
 
   row(row, group) {
     if (row.missing) {
-      const train = h("a", { href: linkTo("/train", { method: "zero_shot", images: group.image_set.id }) }, "Run it");
+      const train = h("a", { href: linkTo("/train", { method: row.method, images: group.image_set.id }) }, "Run it");
       return h(
         "tr",
         { class: "ps-missing" },
@@ -244,7 +245,7 @@ class Compare extends PsElement {
         h("span", { class: "ps-interval" }, `${bare(metric, value.low)} to ${bare(metric, value.high)}`);
       return h("td", { class: "ps-number" }, h("span", {}, metricText(metric, value.mean)), interval);
     };
-    const baseline = row.method === "zero_shot";
+    const baseline = row.is_baseline;
     return h(
       "tr",
       { class: baseline ? "ps-baseline" : "" },
@@ -288,6 +289,7 @@ class Compare extends PsElement {
 }
 
 function rowName(row) {
+  if (row.recipe) return `${row.method_title} (recipe ${recipeShort(row.recipe)})`;
   return row.variant && row.variant !== "default" ? `${row.method_title} (${row.variant})` : row.method_title;
 }
 
@@ -321,6 +323,7 @@ function csvOf(group, title) {
     columns: [
       "method",
       "variant",
+      "recipe",
       "image_set",
       "backbone",
       "shots",
@@ -335,6 +338,7 @@ function csvOf(group, title) {
       .map((row) => [
         row.method,
         row.variant,
+        row.recipe ?? "",
         group.image_set.name,
         group.backbone,
         group.shots ?? "all",
@@ -390,6 +394,7 @@ function runDetails(run) {
         { class: "ps-factlist" },
         facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
       ),
+      recipeLines(run.recipe),
       (run.notes || []).map((note) => h("p", { class: "ps-notice" }, note)),
       h(
         "div",

@@ -12,6 +12,7 @@ import { confirmDialog, follow, linkTo } from "./follow.js";
 import { failureText, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
 import { METRICS, metricText } from "./metric-words.js";
 import { fileName } from "./plot.js";
+import { recipeLines } from "./recipe-words.js";
 
 const POLL_MS = 1200;
 
@@ -254,6 +255,7 @@ function resultOf(run) {
   return [
     h("dl", { class: "ps-metrics" }, METRICS.map(tile)),
     h("p", { class: "ps-soft" }, `On ${run.n_test} test images that took no part in training.${calibration}`),
+    recipeLines(run.recipe),
     (run.notes || []).map((note) => h("p", { class: "ps-hint" }, note)),
     h(
       "div",

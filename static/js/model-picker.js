@@ -7,7 +7,7 @@ import { uid } from "./follow.js";
 
 /** The model with this id; else the newest trained one, for zero-shot is a yardstick rather than a tool. */
 export function firstModel(models, id) {
-  const isTrained = (model) => model.method !== "zero_shot";
+  const isTrained = (model) => !model.is_baseline;
   return models.find((model) => String(model.id) === id) || models.find(isTrained) || models[0];
 }
 
@@ -58,7 +58,7 @@ export function modelFacts(model) {
 
 function learnedFrom(model) {
   const set = model.image_set?.name ?? "unknown images";
-  if (model.method === "zero_shot") return `nothing: untrained; tested on ${set}`;
+  if (model.is_baseline) return `nothing: untrained; tested on ${set}`;
   return `${set} (${model.n_train ?? "–"} images, ${shotsOf(model)} per class, seed ${model.seed})`;
 }
 

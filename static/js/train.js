@@ -27,12 +27,8 @@ import { follow, linkTo, uid } from "./follow.js";
 import { isActive, stateChip } from "./job-words.js";
 import "./job-monitor.js";
 import "./method-form.js";
+import { recipeSelect } from "./recipe-words.js";
 
-const QUICK = [
-  ["coop", "Quick"],
-  ["biomed_dpt", "With texts"],
-  ["linear_probe", "Baseline"],
-];
 const SHOTS = [1, 2, 4, 8, 16];
 const QUEUE_POLL_MS = 2000;
 const SHOWN_FINISHED = 1;
@@ -61,7 +57,17 @@ class TrainPage extends PsElement {
     this.build();
     await this.chooseSet(this.sets.find((set) => set.id === param("images")) || this.sets[0]);
     const named = (name) => this.methods.find((method) => method.name === name);
-    await this.chooseMethod(named(param("method")) || named("coop") || this.methods[0]);
+    await this.chooseMethod(named(param("method")) || this.starters()[0] || this.methods[0]);
+  }
+
+  /** The methods that say to be offered first, in their order. */
+  starters() {
+    return this.methods.filter((method) => method.starter).sort((a, b) => a.starter_place - b.starter_place);
+  }
+
+  /** The method that learns nothing, against which the others are held. */
+  get untrained() {
+    return this.methods.find((method) => method.is_baseline);
   }
 
   // the form ----------------------------------------------------------------------------------------------------
@@ -82,6 +88,7 @@ class TrainPage extends PsElement {
     this.texts = h("fieldset", { class: "ps-card ps-part" });
     this.methodForm = h("ps-method-form");
     this.methodName = h("p", { class: "ps-hint" });
+    this.recipes = h("div");
     this.variants = h("div");
     this.summary = h("p", { class: "ps-soft", role: "status" });
     this.problem = h("div", { class: "ps-form-problem" });
@@ -97,6 +104,7 @@ class TrainPage extends PsElement {
         h("summary", {}, "Settings of this method"),
         this.methodName,
         this.backbonePicker(),
+        this.recipes,
         this.variants,
         this.methodForm,
       ),
@@ -131,14 +139,13 @@ class TrainPage extends PsElement {
 
   methodPicker() {
     const group = uid("method");
-    const quick = QUICK.map(([name, tag]) => [this.methods.find((method) => method.name === name), tag]);
-    const known = quick.filter(([method]) => method);
-    const others = this.methods.filter((method) => !known.some(([one]) => one === method));
+    const first = this.starters();
+    const others = this.methods.filter((method) => !first.includes(method));
     this.methodGroup = group;
     return h(
       "div",
       { class: "ps-stack-s" },
-      h("div", { class: "ps-choices" }, ...known.map(([method, tag]) => this.methodCard(method, tag))),
+      h("div", { class: "ps-choices" }, ...first.map((method) => this.methodCard(method))),
       h(
         "details",
         { class: "ps-unfold", open: others.some((method) => method.name === param("method")) },
@@ -148,14 +155,14 @@ class TrainPage extends PsElement {
     );
   }
 
-  methodCard(method, tag) {
+  methodCard(method) {
     const input = h("input", { type: "radio", name: this.methodGroup, value: method.name, class: "ps-choice-radio" });
     input.addEventListener("change", () => this.chooseMethod(method));
     return h(
       "label",
       { class: "ps-choice" },
       input,
-      h("span", { class: "ps-choice-title" }, tag ? `${tag}: ${method.title}` : method.title),
+      h("span", { class: "ps-choice-title" }, method.starter ? `${method.starter}: ${method.title}` : method.title),
       towers(method),
       h("span", {}, method.summary),
       h("span", { class: "ps-soft" }, `Learns: ${method.trains}.`),
@@ -282,9 +289,12 @@ class TrainPage extends PsElement {
     this.startButton.disabled = true;
     try {
       const path = `/methods/${encodeURIComponent(method.name)}?backbone=${encodeURIComponent(this.backbone)}`;
-      const schema = await api.get(path);
+      const ours = `/recipes?limit=1000&method=${encodeURIComponent(method.name)}`;
+      const [schema, recipes] = await Promise.all([api.get(path), api.get(ours).then(listOf)]);
       if (method !== this.method) return; // another method was chosen meanwhile
       this.schema = schema;
+      if (this.recipe?.method !== method.name) this.recipe = null;
+      this.showRecipes(recipes);
       this.showProblem("");
     } catch (error) {
       return this.showProblem(error.message);
@@ -297,9 +307,54 @@ class TrainPage extends PsElement {
     this.refreshSummary();
   }
 
-  /** The form of the options, with the values of the chosen variant as defaults. */
+  showRecipes(recipes) {
+    this.recipes.replaceChildren();
+    if (!recipes.length) return;
+    const select = recipeSelect(uid("recipe"), recipes, this.recipe?.name);
+    select.addEventListener("change", () => this.chooseRecipe(select.value));
+    this.recipeHelp = h("small", { class: "ps-hint" });
+    this.recipeHelp.id = `${select.id}-help`;
+    select.setAttribute("aria-describedby", this.recipeHelp.id);
+    this.recipes.append(
+      h(
+        "div",
+        { class: "ps-field" },
+        h("label", { for: select.id }, "Recipe: published settings to follow"),
+        select,
+        this.recipeHelp,
+      ),
+    );
+    this.sayRecipe();
+  }
+
+  async chooseRecipe(name) {
+    this.wanted = name;
+    try {
+      const recipe = name ? await api.get(`/recipes/${name}`) : null;
+      if (this.wanted !== name) return; // another recipe was chosen meanwhile
+      this.recipe = recipe;
+    } catch (error) {
+      return this.showProblem(error.message);
+    }
+    this.variant = "default";
+    this.sayRecipe();
+    this.showVariants();
+    this.showOptions();
+    this.showSentence();
+    this.refreshSummary();
+  }
+
+  sayRecipe() {
+    const { recipe } = this;
+    const origin = recipe && `From: ${recipe.provenance.paper}. Fills in the values below; what you change is noted.`;
+    this.recipeHelp.textContent = recipe
+      ? [origin, ...recipe.notes].join(" ")
+      : "For repeating a publication. The run then says which recipe it follows and where it deviates.";
+  }
+
+  /** The form of the options, with the values of the recipe or the chosen variant as defaults. */
   showOptions() {
-    const values = this.schema.presets?.[this.variant] || {};
+    const values = this.recipe?.values || this.schema.presets?.[this.variant] || {};
     const rows = this.schema.options.filter((row) => row.name !== "template");
     this.methodForm.options = rows.map((row) => ({ ...row, default: values[row.name] ?? row.default }));
   }
@@ -307,7 +362,7 @@ class TrainPage extends PsElement {
   showVariants() {
     const names = this.schema.variants || ["default"];
     this.variants.replaceChildren();
-    if (names.length < 2) return;
+    if (names.length < 2 || this.recipe) return; // a recipe says already what is followed
     const words = { default: "Ours", paper: "As in the paper", reference: "As in the official code" };
     const group = uid("variant");
     const line = (name) => {
@@ -346,13 +401,8 @@ class TrainPage extends PsElement {
       "data-modality": "",
       value: given ?? this.set.modality ?? "",
     });
-    const templateRow = this.schema?.options.find((row) => row.name === "template");
-    this.template = h("input", {
-      type: "text",
-      id: uid("template"),
-      value: templateRow?.default ?? "",
-      "data-default": templateRow?.default ?? "",
-    });
+    this.template = h("input", { type: "text", id: uid("template") });
+    this.showSentence();
     this.descriptions = described ? this.descriptionSelect() : null;
     const own = h("a", { href: linkTo("/descriptions", { image_set: this.set.id }) }, "Write or review descriptions");
     const choice = ["Template sentences are used unless you choose. ", own];
@@ -370,6 +420,13 @@ class TrainPage extends PsElement {
         labelled("Sentence per class", this.template, "{} takes the class name."),
       ),
     );
+  }
+
+  /** The sentence per class that is used unless another is typed. */
+  showSentence() {
+    const row = this.schema?.options.find((one) => one.name === "template");
+    const sentence = this.recipe?.values.template ?? row?.default ?? "";
+    this.template.value = this.template.dataset.default = sentence;
   }
 
   descriptionSelect() {
@@ -400,24 +457,25 @@ class TrainPage extends PsElement {
       ...base,
       method: this.method.name,
       variant: this.variant,
+      recipe: this.recipe?.name ?? null,
       seed,
       options: this.methodForm.values,
       template: this.texts.hidden ? null : template,
       description_set: descriptionSet || null,
       description_version: version ? Number(version) : null,
     }));
-    const baseline = this.baselineWanted() ? [{ ...base, method: "zero_shot", seed: seeds[0], options: {} }] : [];
+    const baseline = this.baselineWanted() ? [{ ...base, method: this.untrained.name, seed: seeds[0], options: {} }] : [];
     return [...own, ...baseline];
   }
 
   baselineWanted() {
-    return this.method.name !== "zero_shot" && !this.baselineKnown() && this.baseline.checked;
+    return this.untrained && !this.method.is_baseline && !this.baselineKnown() && this.baseline.checked;
   }
 
   baselineKnown() {
     return (this.runs || []).some(
       (run) =>
-        run.method === "zero_shot" &&
+        run.method === this.untrained?.name &&
         KEPT.includes(run.state) &&
         run.backbone === this.backbone &&
         run.shots === this.chosenShots(),
@@ -425,7 +483,7 @@ class TrainPage extends PsElement {
   }
 
   showBaseline() {
-    const possible = this.methods.some((method) => method.name === "zero_shot") && this.method?.name !== "zero_shot";
+    const possible = this.untrained && !this.method?.is_baseline;
     this.baselineBox.hidden = !possible;
     if (this.baselineKnown()) {
       this.baselineBox.replaceChildren(

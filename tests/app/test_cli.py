@@ -205,6 +205,42 @@ def test_training_refuses_wrong_options_before_reading_images(run, zip_path, wor
     assert (result.exit_code, result.stdout) == (code, "")
 
 
+RECIPE = "coop/biomedcoop-2025/busi/few-shot"
+
+
+def test_recipes_are_listed_one_object_a_line_and_shown(run):
+    listed = rows(run("recipes", "list", "--method", "coop", "--json"))
+    assert {row["method"] for row in listed} == {"coop"}
+    assert RECIPE in [row["name"] for row in listed]
+    (shown,) = rows(run("recipes", "show", RECIPE, "--json"))
+    assert (shown["options"]["learning_rate"], shown["values"]["epochs"], shown["seeds"]) == (0.002, 100, [1, 2, 3])
+    assert shown["provenance"]["repository"] == "HealthX-Lab/BiomedCoOp"
+    words = run("recipes", "show", RECIPE).stdout
+    assert f"hash {shown['hash']}" in words
+    assert "  learning_rate = 0.002\n" in words
+    assert "Shots: 1, 2, 4, 8, 16\n" in words
+
+
+def test_training_by_a_recipe_needs_no_method(run, zip_path, tmp_path, quick_train):
+    result = run("train", "--recipe", RECIPE, "--images", zip_path, "--out", tmp_path / "m", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert (quick_train["method"], quick_train["recipe"], quick_train["variant"]) == ("coop", RECIPE, "default")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--recipe", "coop/biomedcoop-2025/busy/few-shot"], f"Did you mean '{RECIPE}'?"),
+        (["--recipe", RECIPE, "--method", "kgcoop"], "is one of coop; the method asked for is kgcoop."),
+        ([], "give one, or a recipe"),
+    ],
+)
+def test_training_refuses_what_no_recipe_can_mean(run, zip_path, words, sentence):
+    result = run("train", "--images", zip_path, *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in " ".join(result.stderr.split())
+
+
 def test_interrupted_training_exits_with_1(run, zip_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

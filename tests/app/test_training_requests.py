@@ -70,6 +70,47 @@ def test_wrong_requests_are_refused_before_queueing(client, uploaded, error_of, 
     assert client.get(URL).json()["total"] == 0
 
 
+RECIPE = "biomed_dpt/paper-2025/busi/few-shot"
+
+
+def test_recipes_are_listed_by_method_and_shown(client, error_of):
+    every = client.get("/api/v1/recipes", params={"limit": 1}).json()
+    listed = client.get("/api/v1/recipes", params={"method": "biomed_dpt", "limit": 1000}).json()
+    assert every["total"] > listed["total"] == 22
+    assert listed["items"][0]["name"] == "biomed_dpt/paper-2025/btmri/few-shot"
+    shown = client.get(f"/api/v1/recipes/{RECIPE}").json()
+    assert (shown["options"]["anchor_weight"], shown["values"]["zero_vectors"]) == (18.75, 4)
+    assert (shown["shots"], shown["classes"][0], len(shown["hash"])) == ([1, 2, 4, 8, 16], "benign tumor", 64)
+    assert error_of(client.get("/api/v1/recipes/nosuch"), 404)["found"] == "'nosuch' is none"
+    error_of(client.get("/api/v1/recipes", params={"method": "nosuch"}), 404)
+
+
+def test_a_recipe_brings_its_method_and_the_run_keeps_it(client, uploaded, context):
+    asked = {"image_set": uploaded["id"], "recipe": RECIPE, "shots": 2, "options": {"views": 4}}
+    said = client.post(f"{URL}/estimate", json=asked).json()["notes"][0]
+    assert said.startswith(f"Follows recipe {RECIPE} (hash ")
+    assert "views 4 instead of 100; " in said
+    assert "anchor_weight" not in said
+    job = client.post(URL, json=asked).json()["items"][0]
+    assert job["label"] == "biomed_dpt, 2 shots, seed 1"
+    with context.db.writing() as session:
+        claim = job_queue.claim(session, executor="local", host="here", slots=9)
+        assert run_records.load_request(session, claim.run_id).recipe == RECIPE
+        kept = {"name": RECIPE, "hash": "a" * 64, "deviations": [], "notes": ["A note."]}
+        run_records.seal_run(session, claim.run_id, {"backbone": "embedded", "variant": "default", "recipe": kept})
+    assert client.get(f"/api/v1/runs/{job['run_id']}").json()["recipe"] == kept
+
+
+def test_a_recipe_of_another_method_is_refused(client, uploaded, error_of):
+    error = error_of(client.post(URL, json=request(uploaded, recipe=RECIPE)), 422)
+    assert error["message"].startswith(f"The recipe '{RECIPE}' is one of biomed_dpt; the method asked for is coop.")
+
+
+def test_a_request_names_a_method_or_a_recipe(client, uploaded, error_of):
+    error = error_of(client.post(URL, json={"image_set": uploaded["id"]}), 422)
+    assert error["message"] == "A training request with 'method'; found none. Choose one."
+
+
 def test_many_requests_are_queued_all_or_none(client, uploaded, error_of):
     good, bad = request(uploaded), request(uploaded, shots=500)
     error_of(client.post(URL, json={"requests": [good, bad]}), 422)

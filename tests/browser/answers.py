@@ -41,13 +41,21 @@ CARD = {
     "trains": "context words of the text prompt",
     "image_path": "frozen",
     "variants": ["default", "paper"],
+    "starter": "Quick",
+    "starter_place": 1,
+    "is_baseline": False,
 }
+UNASKED = {"starter": None, "starter_place": None}
 METHODS = [
     CARD,
     CARD
-    | {"name": "biomed_dpt", "title": "Biomed-DPT", "image_path": "prompted", "needs": ["descriptions", "template"]},
-    CARD | {"name": "linear_probe", "title": "Linear probe", "needs": [], "trains": "a linear classifier"},
-    CARD | {"name": "zero_shot", "title": "Zero-shot", "trains": "nothing", "variants": ["default"]},
+    | {"name": "biomed_dpt", "title": "Biomed-DPT", "image_path": "prompted", "needs": ["descriptions", "template"]}
+    | {"starter": "With texts", "starter_place": 2},
+    CARD | {"name": "linear_probe", "title": "Linear probe", "needs": [], "trains": "a linear classifier"} | UNASKED,
+    CARD
+    | {"name": "zero_shot", "title": "Zero-shot", "trains": "nothing", "variants": ["default"]}
+    | UNASKED
+    | {"is_baseline": True},
 ]
 
 
@@ -72,6 +80,44 @@ OPTIONS = [
     option("text_dropout", "bool", False, advanced=True),
 ]
 METHOD = CARD | {"options": OPTIONS, "presets": {"default": {}, "paper": {"epochs": 200}}}
+RECIPE_NAME = "coop/somewhere-2025/scans/few-shot"
+RECIPE = {
+    "name": RECIPE_NAME,
+    "method": "coop",
+    "source": "somewhere-2025",
+    "data_set": "scans",
+    "protocol": "few-shot",
+    "title": "<b>SCANS</b>",
+    "modality": "ultrasound",
+    "backbone": "biomedclip",
+    "hash": "ab12cd34" + "0" * 56,
+}
+RECIPE_IN_FULL = RECIPE | {
+    "options": {"epochs": 100, "learning_rate": 0.002},
+    "values": {
+        "template": "a scan of a {}.",
+        "epochs": 100,
+        "learning_rate": 0.004,
+        "augmentation": "mild",
+        "text_dropout": True,
+    },
+    "shots": [1, 16],
+    "seeds": [1, 2, 3],
+    "classes": CLASSES,
+    "novel_classes": [],
+    "sentences_per_class": None,
+    "provenance": {"paper": "Somebody, 2025", "repository": "a/b", "commit": "c", "place": "a table"},
+    "notes": ["Its sentences are not shipped."],
+}
+FOLLOWED = {
+    "name": RECIPE_NAME,
+    "hash": RECIPE["hash"],
+    "deviations": [
+        {"name": "views", "recipe": 100, "used": 8},
+        {"name": "text_dropout", "recipe": True, "used": False},
+    ],
+    "notes": RECIPE_IN_FULL["notes"],
+}
 BACKBONES = [
     {"name": "embedded", "title": "Embedded encoder", "available": True, "note": ""},
     {"name": "biomedclip", "title": "BiomedCLIP", "available": False, "note": "784 MB."},
@@ -147,6 +193,7 @@ def run(state: str = "succeeded", **more: Any) -> dict[str, Any]:
         "method_title": "CoOp",
         "backbone": "embedded",
         "variant": "default",
+        "recipe": None,
         "image_set": {"id": SET_ID, "name": IMAGE_SET["name"]},
         "shots": 8,
         "seed": 1,

@@ -53,6 +53,7 @@ class Api:
         self.run = answers.run()
         self.refusal: dict[str, Any] | None = None
         self.comparison = answers.comparison()
+        self.recipes = [answers.RECIPE]
         visit.page.route("**/api/v1/**", self.answer)
 
     def answer(self, route: Any) -> None:
@@ -97,6 +98,8 @@ class Api:
             "/image-sets": items(answers.IMAGE_SET),
             "/image-sets/set-1/images": items(answers.IMAGE),
             "/methods": items(*answers.METHODS),
+            "/recipes": items(*self.recipes),
+            f"/recipes/{answers.RECIPE_NAME}": answers.RECIPE_IN_FULL,
             "/backbones": items(*answers.BACKBONES),
             "/description-sets": items(answers.DESCRIPTIONS),
             "/jobs": items(*self.jobs),
@@ -219,6 +222,60 @@ def test_a_variant_fills_the_form_with_its_values(window: Visit, api: Api) -> No
     assert page.get_by_role("spinbutton", name="Epochs").input_value() == "50"
     page.get_by_label("As in the paper").check()
     assert page.get_by_role("spinbutton", name="Epochs").input_value() == "200"
+
+
+def test_a_recipe_is_chosen_with_the_keyboard_and_fills_the_form(window: Visit, api: Api) -> None:
+    page = window.open("/train?method=coop", FORM_READY)
+    page.get_by_text("Settings of this method").click()
+    select = page.get_by_label("Recipe: published settings to follow")
+    assert select.locator("option").all_inner_texts() == [
+        "None: our defaults for this backbone",
+        "<b>SCANS</b>, few-shot",
+    ]
+    select.focus()
+    page.keyboard.press("ArrowDown")
+    page.get_by_text("From: Somebody, 2025.").wait_for()
+    assert select.input_value() == answers.RECIPE_NAME
+    assert "Its sentences are not shipped." in select.locator("xpath=..").inner_text()
+    epochs = page.get_by_role("spinbutton", name="Epochs")
+    assert epochs.input_value() == "100"
+    assert page.get_by_label("Sentence per class").input_value() == "a scan of a {}."
+    assert page.get_by_label("As in the paper").count() == 0
+    epochs.fill("7")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_selector("ps-job-monitor article")
+    request = next(body for path, _, body in api.sent if path == "/jobs")["requests"][0]
+    assert (request["recipe"], request["options"]) == (answers.RECIPE_NAME, {"epochs": 7})
+    assert (request["template"], request["variant"]) == (None, "default")
+
+
+def test_no_recipe_gives_the_defaults_back(window: Visit, api: Api) -> None:
+    page = window.open("/train?method=coop", FORM_READY)
+    page.get_by_text("Settings of this method").click()
+    select = page.get_by_label("Recipe: published settings to follow")
+    select.select_option(answers.RECIPE_NAME)
+    page.get_by_text("From: Somebody, 2025.").wait_for()
+    select.select_option("")
+    page.get_by_text("For repeating a publication.").wait_for()
+    assert page.get_by_role("spinbutton", name="Epochs").input_value() == "50"
+    assert page.get_by_label("As in the paper").count() == 1
+
+
+def test_a_method_without_recipes_offers_none(window: Visit, api: Api) -> None:
+    api.recipes = []
+    page = window.open("/train?method=coop", FORM_READY)
+    assert page.get_by_label("Recipe: published settings to follow").count() == 0
+
+
+@pytest.mark.parametrize("path", ["/train?id=job-1", "/compare?run=run-1"])
+def test_a_run_says_which_recipe_it_follows_and_where_it_deviates(window: Visit, api: Api, path: str) -> None:
+    api.run = answers.run(recipe=answers.FOLLOWED)
+    page = window.open(path, "text=Follows recipe")
+    assert page.get_by_text("Follows recipe").inner_text() == (
+        f"Follows recipe {answers.RECIPE_NAME} (hash ab12cd34); deviates in: views 8 instead of 100; "
+        "text_dropout off instead of on."
+    )
+    assert page.get_by_text("Its sentences are not shipped.").count() == 1
 
 
 def test_what_the_server_refuses_is_said_beside_the_button_and_at_the_option(window: Visit, api: Api) -> None:

@@ -9,7 +9,7 @@ import pytest
 from app.ui.layout import STATIC_DIR
 from app.ui.train import PAGE
 from core.tuning.progress import Progress
-from core.tuning.registry import get_method, method_names
+from core.tuning.registry import baseline_method, get_method, method_names, starter_method
 
 # What method-form.js has a control for; every other kind would be sent as text.
 KINDS = {"int", "float", "bool", "str"}
@@ -25,12 +25,19 @@ def test_the_page_says_that_it_may_be_closed() -> None:
     assert PAGE.lead.endswith("You can close this page at any time: training goes on.")
 
 
-def test_the_quick_cards_name_methods_that_exist() -> None:
-    table = re.search(r"const QUICK = \[(.*?)\n\];", script("train.js"), re.DOTALL)
-    assert table
-    quick = re.findall(r'\["(\w+)", "', table[1])
-    assert quick == ["coop", "biomed_dpt", "linear_probe"]
-    assert set(quick) <= set(method_names())
+def test_three_methods_say_that_they_are_offered_first() -> None:
+    cards = [get_method(name).card() for name in method_names()]
+    first = sorted((card for card in cards if card["starter"]), key=lambda card: card["starter_place"])
+    assert [(card["starter_place"], card["starter"], card["name"]) for card in first] == [
+        (1, "Quick", "coop"),
+        (2, "With texts", "biomed_dpt"),
+        (3, "Baseline", "linear_probe"),
+    ]
+    assert starter_method() == "coop"
+
+
+def test_one_method_says_that_it_is_the_baseline() -> None:
+    assert [name for name in method_names() if get_method(name).is_baseline] == [baseline_method()] == ["zero_shot"]
 
 
 @pytest.mark.parametrize("name", method_names())
