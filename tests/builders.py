@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,3 +52,24 @@ def embedded_backbone() -> OpenClipBackbone:
     from core.backbones import load_backbone
 
     return load_backbone("embedded", device="cpu", precision="fp32", home=session_folder() / "home")
+
+
+EXAMPLE_METHOD = "class_mean"
+EXAMPLE_FOLDER = Path(__file__).parent / "core" / "methods" / "example_method"
+"""Holds the one file of the how-to page on adding a method."""
+
+
+@contextmanager
+def example_method() -> Iterator[str]:
+    """The example's name, while its file stands beside the project's methods; afterwards it is as if it never had."""
+    import core.methods
+    from core.tuning.registry import get_method
+
+    core.methods.__path__.append(str(EXAMPLE_FOLDER))
+    try:
+        yield EXAMPLE_METHOD
+    finally:
+        core.methods.__path__.remove(str(EXAMPLE_FOLDER))
+        get_method.cache_clear()
+        sys.modules.pop(f"core.methods.{EXAMPLE_METHOD}", None)
+        vars(core.methods).pop(EXAMPLE_METHOD, None)
