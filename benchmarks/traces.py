@@ -2,7 +2,8 @@
 
 A folder of traces holds `set.json` (class names, labels, seeds) and for each trace a JSON file with settings, losses
 and the name of its method, and an npz file with arrays. The pictures and the starting values of extra layers follow
-from seeds by the rules below.
+from seeds by the rules below. Methods are named here on purpose: METHODS translates the names and settings of recorded
+files into ours, which no method can do itself.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ def methods_page() -> str:
         "Methods and their options",
         "Set an option with `--set name=value` on the command line, in the form of the Train page, or under `options` "
         "in the API. Where a backbone has a preset, its value is the default on that backbone. `variant` picks a whole "
-        "set of values: `paper` is what the paper states, `reference` what the official code does.",
+        "set of values: `paper` is what the paper states, `reference` what the official code does. A recipe names what "
+        "was published for one data set and protocol: `--recipe NAME`.",
         method_table(),
         *(_method_section(name, get_method(name)) for name in names),
     )
@@ -123,7 +124,32 @@ def _method_section(name: str, method: Any) -> str:
         for backbone, values in _presets(name)
         if values
     ]
+    parts += _recipe_parts(name)
     return "\n\n".join(part for part in parts if part)
+
+
+def _recipe_parts(method: str) -> list[str]:
+    """For each source and protocol what all its recipes set, and a table of what differs by data set."""
+    from core.tuning.recipe import list_recipes
+
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for recipe in list_recipes(method):
+        groups.setdefault((recipe.source, recipe.protocol), []).append(recipe)
+    return [part for recipes in groups.values() for part in _recipe_table(recipes)]
+
+
+def _recipe_table(recipes: list[Any]) -> list[str]:
+    first, options = recipes[0], [recipe.options for recipe in recipes]
+    differing = [name for name in options[0] if len({str(values[name]) for values in options}) > 1]
+    shared = {name: value for name, value in first.options.items() if name not in differing}
+    place = f"{first.provenance['repository']}, commit {first.provenance['commit']}"
+    name = f"{first.method}/{first.source}/<data set>/{first.protocol}"
+    text = f"Recipes `{name}` ({first.provenance['paper']}; {place}) set {_assignments(shared)}."
+    sets = [f"`{recipe.data_set}`" for recipe in recipes]
+    if not differing:
+        return [f"{text} Data sets: {', '.join(sets)}."]
+    rows = [(sets[i], *(f"`{values[name]}`" for name in differing)) for i, values in enumerate(options)]
+    return [f"{text} By data set:", table(("data set", *(f"`{name}`" for name in differing)), rows)]
 
 
 def _option_table(rows: list[dict[str, Any]]) -> str:

@@ -177,6 +177,24 @@ def test_every_command_in_the_docs_exists_with_its_options():
         assert used <= flags | {"--help"}, f"{page}: `{line}` uses {sorted(used - flags)}"
 
 
+def test_the_example_of_the_how_to_page_is_the_file_that_is_tested():
+    page = (DOCS / "how-to/add-a-method.md").read_text("utf-8")
+    (shown,) = re.findall(r"(?ms)^```python\n(.*?)^```", page)
+    (file,) = (ROOT / "tests/core/methods/example_method").glob("*.py")
+    assert f"`{file.relative_to(ROOT).as_posix()}`" in page
+    assert shown == file.read_text("utf-8")
+
+
+def test_every_recipe_is_in_the_reference():
+    from core.tuning.recipe import list_recipes
+
+    sections = re.split(r"(?m)^## ", reference("methods.md"))
+    for recipe in list_recipes():
+        section = next(text for text in sections if f"(`{recipe.method}`)" in text.splitlines()[0])
+        assert f"`{recipe.method}/{recipe.source}/<data set>/{recipe.protocol}`" in section
+        assert f"`{recipe.data_set}`" in section
+
+
 def test_every_make_target_in_the_docs_exists():
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8")))
     for path in PAGES:
