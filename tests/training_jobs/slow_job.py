@@ -35,7 +35,9 @@ def train(image_set: Any, method: str, *, options: dict[str, Any], out: Path, pr
     for epoch in range(first + 1, epochs + 1):
         time.sleep(float(options.get("epoch_s", 0)))
         _fail(options)
-        place.write_text(str(epoch))
+        # in one move: a kill between opening and writing would leave an empty file
+        place.with_suffix(".new").write_text(str(epoch))
+        place.with_suffix(".new").replace(place)
         report = _progress("training", epoch, epochs, epoch=epoch, epochs=epochs, loss=1 / epoch)
         progress(report)
         while epoch == options.get("hold_at") and not (folder / "go").exists():
