@@ -86,6 +86,7 @@ def check_request(ctx: Context, request: Mapping[str, Any]) -> CheckedTraining:
     _, config, notes = checked_config(ctx.home, asked)
     _check_test_part(found)
     draw = draw_shots(found, asked.shots, asked.seed)
+    config = config.settled(len(draw.train), len(found.classes))
     texts = _check_descriptions(ctx, asked, found.classes)
     if asked.recipe:
         notes = [*notes, _followed(ctx.home, asked, config, found.classes, texts)]

@@ -4,21 +4,25 @@ Paper: Zhou, Yang, Loy, Liu, Learning to Prompt for Vision-Language Models, IJCV
 Official code: KaiyangZhou/CoOp; the settings for BiomedCLIP are those of HealthX-Lab/BiomedCoOp, commit 7ceb5a8 (MIT).
 
 Differences. The BiomedCLIP trainers start from the words "a photo of a" (4 tokens), train 100 epochs at every number of
-shots and never flip; the paper starts from 16 random tokens, trains 50 to 200 epochs by shots and flips: variant
-"paper". The class name stands at the end; position "middle_ref" keeps the published order in which only the first
-token of a name moves.
+shots and never flip; the paper starts from 16 random tokens, trains 50, 100 or 200 epochs by shots ("epochs_by_shots")
+and flips: variant "paper". The class name stands at the end; position "middle_ref" keeps the published order in which
+only the first token of a name moves.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from torch import Tensor
 
 from core.tuning.contract import LoopConfig, Method, Starter, Task
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
+
+EPOCHS_BY_SHOTS = ((1, 50), (4, 100))
+MOST_EPOCHS = 200
+"""Up to 1 shot 50 epochs, up to 4 shots 100, beyond 200."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,17 @@ class Config(LoopConfig):
     random_start: bool = option(False, "Start from random vectors instead of the template's words.")
     per_class: bool = option(False, "Learn a context of its own for each class.")
     position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
+    epochs_by_shots: bool = option(
+        False,
+        "The epochs follow the images per class as in the paper: 50 for 1, 100 up to 4, 200 beyond.",
+        advanced=True,
+    )
+
+    def settled(self, images: int, classes: int) -> Self:
+        if not self.epochs_by_shots or self.updates is not None:
+            return super().settled(images, classes)
+        fitting = (epochs for shots, epochs in EPOCHS_BY_SHOTS if images // classes <= shots)
+        return replace(self, epochs=next(fitting, MOST_EPOCHS))
 
 
 class CoOp(Method):
@@ -45,7 +60,13 @@ class CoOp(Method):
     needs = frozenset({"template"})
     starter = Starter(1, "Quick")
     variants: ClassVar = {
-        "paper": {"context_length": 16, "random_start": True, "epochs": 200, "augmentation": "crop_flip"}
+        "paper": {
+            "context_length": 16,
+            "random_start": True,
+            "epochs": 200,
+            "epochs_by_shots": True,
+            "augmentation": "crop_flip",
+        }
     }
 
     def __init__(self, config: Config, task: Task) -> None:

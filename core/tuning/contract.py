@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     from core.tuning.data import TrainingData
 
 SCHEDULES = ("cosine", "cosine_by_step", "cosine_swing", "constant")
+EPOCH_RULES = ("updates", "epochs_by_shots")
+"""Options from which the number of epochs follows; a person's own number of epochs puts a variant's rule aside."""
 ImagePath = Literal["frozen", "prompted", "trained"]
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Full batches, or one with everything where there is less than a batch."""
+    return max(1, images // batch_size)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,10 @@ class MethodConfig(Options):
         "a photo of a {}.", "Sentence whose {} takes the class name, where a method needs one per class."
     )
 
+    def settled(self, images: int, classes: int) -> Self:
+        """The options as a run with so many training images and classes uses them: what follows from them filled in."""
+        return self
+
 
 @dataclass(frozen=True)
 class LoopConfig(MethodConfig):
@@ -42,6 +54,14 @@ class LoopConfig(MethodConfig):
     epochs: int = option(100, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
     batch_size: int = option(32, "Images per step.", unit="images", bounds=(1, 4096))
     learning_rate: float = option(0.002, "Step size after the first epoch.", bounds=(0.0, 100.0))
+    updates: int | None = option(
+        None,
+        "Update steps in all, rounded up to whole epochs: where given, the epochs follow from it, so that methods with "
+        "other batch sizes can be trained equally long. Empty: as many as the epochs make.",
+        unit="steps",
+        bounds=(1, 1_000_000),
+        advanced=True,
+    )
     optimizer: str = option("sgd", "Update rule.", choices=("sgd", "adam", "adamw"), advanced=True)
     momentum: float = option(0.9, "Momentum of SGD.", bounds=(0.0, 1.0), advanced=True)
     weight_decay: float = option(5e-4, "Weight decay, on learned tokens too.", bounds=(0.0, 10.0), advanced=True)
@@ -66,6 +86,11 @@ class LoopConfig(MethodConfig):
         choices=("crop", "crop_flip", "mild", "center"),
     )
     text_dropout: bool = option(False, "The text tower's own dropout is active while training.", advanced=True)
+
+    def settled(self, images: int, classes: int) -> Self:
+        if self.updates is None:
+            return self
+        return replace(self, epochs=math.ceil(self.updates / steps_per_epoch(images, self.batch_size)))
 
 
 @dataclass(frozen=True)

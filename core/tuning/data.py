@@ -13,7 +13,7 @@ from torch import Tensor
 from core.backbones.contract import Backbone, LayerTokens
 from core.images.image_set import LabelledImage
 from core.images.shots import ShotDraw
-from core.tuning.contract import Batch, ImagePath
+from core.tuning.contract import Batch, ImagePath, steps_per_epoch
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import image_features, view_pixels
 from core.tuning.views import CENTER
@@ -59,7 +59,7 @@ class TrainingData(ABC):
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Full batches, or one with everything where there is less than a batch."""
-        return max(1, self.n_train // batch_size)
+        return steps_per_epoch(self.n_train, batch_size)
 
 
 class ImageData(TrainingData):

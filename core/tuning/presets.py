@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from core.errors import InvalidOption
-from core.tuning.contract import LoopConfig, Method, MethodConfig
+from core.tuning.contract import EPOCH_RULES, LoopConfig, Method, MethodConfig
 from core.tuning.recipe import Recipe
 
 DEFAULT = "default"
@@ -48,8 +48,9 @@ def resolve_config(
 ) -> tuple[MethodConfig, list[str]]:
     """The config a run uses, and notes on it: of the preset, on what could not be applied, of the method.
 
-    Later sources win: defaults, preset, variant, recipe, template, options, epochs and views. With a recipe there is no
-    preset: it stands for its publication, which knew none. Raises InvalidOption, also for a recipe of another method.
+    Later sources win: defaults, preset, variant, recipe, template, options, epochs and views; a person's own number of
+    epochs also puts aside a rule for it. With a recipe there is no preset: it stands for its publication, which knew
+    none. Raises InvalidOption, also for a recipe of another method.
     """
     name = method.card()["name"]
     if recipe:
@@ -59,6 +60,8 @@ def resolve_config(
     values |= recipe.options if recipe else {}
     if template:
         values["template"] = template
+    if epochs is not None or "epochs" in (options or {}):
+        values = {key: value for key, value in values.items() if key not in EPOCH_RULES}
     values |= options or {}
     notes = [] if recipe else preset_notes(backbone, name)
     for key, value in (("epochs", epochs), ("views", views)):

@@ -113,6 +113,7 @@ def train(
         template=sentence,
         recipe=followed,
     )
+    config = config.settled(len(draw.train), len(image_set.classes))
     store = FeatureStore(home / "cache" / "features.sqlite")
     texts = (descriptions or template_descriptions(image_set.classes, modality, template)).for_classes(
         image_set.classes

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from core.descriptions.templates import template_descriptions
 from core.tuning.contract import Task
 from core.tuning.data import TensorData
 from core.tuning.loop import fit
+from core.tuning.presets import resolve_config
 from core.tuning.registry import get_method
 from tests.builders import tiny_backbone
 from tests.core.tuning.test_every_method import CLASSES, build, clustered_data
@@ -41,3 +43,15 @@ def test_one_plain_step_moves_the_context_against_the_gradient_of_the_cross_entr
     built.config = method.Config.from_values(config.as_dict() | {"epochs": 1, "schedule": "constant"})
     fit(built, TensorData(labels, [[0, 1, 2, 3]], features=images), seed=0)
     torch.testing.assert_close(built.context.vectors.detach(), before - 0.1 * gradient, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("shots", "epochs"), [(1, 50), (2, 100), (4, 100), (8, 200), (16, 200)])
+def test_the_papers_epochs_follow_the_shots(shots: int, epochs: int) -> None:
+    paper, _ = resolve_config(get_method("coop"), "any", variant="paper")
+    assert paper.settled(images=3 * shots, classes=3).epochs == epochs
+
+
+def test_a_persons_own_epochs_put_the_papers_rule_aside() -> None:
+    for own in ({"epochs": 7}, {"options": {"epochs": 7}}):
+        config, _ = resolve_config(get_method("coop"), "any", variant="paper", **own)
+        assert config.settled(images=3, classes=3).epochs == 7

@@ -9,11 +9,14 @@ import pytest
 import torch
 
 import core.tuning
+from core import train
 from core.errors import InvalidInput, InvalidOption
+from core.images.image_set import ImageSet
 from core.tuning.contract import LoopConfig
 from core.tuning.loop import fit, learning_rate
 from core.tuning.presets import resolve_config
 from core.tuning.registry import get_method
+from tests.builders import tiny_backbone
 from tests.core.tuning.test_every_method import build, clustered_data
 
 PRESETS = Path(core.tuning.__file__).parent / "presets"
@@ -83,3 +86,16 @@ def test_the_embedded_backbone_takes_larger_steps_than_the_published_ones() -> N
     published, _ = resolve_config(get_method("coop"), "biomedclip")
     embedded, _ = resolve_config(get_method("coop"), "embedded")
     assert (published.learning_rate, embedded.learning_rate) == (0.002, 0.1)
+
+
+@pytest.mark.parametrize(("batch_size", "epochs"), [(4, 7), (32, 50), (128, 100)])
+def test_a_budget_of_updates_sets_the_epochs_for_each_batch_size(batch_size: int, epochs: int) -> None:
+    # 64 images make 16, 2 and 1 steps an epoch; 100 updates are rounded up to whole epochs
+    config = LoopConfig(batch_size=batch_size, updates=100)
+    assert config.settled(images=64, classes=4).epochs == epochs
+
+
+def test_a_run_with_a_budget_of_updates_makes_them(disc_set: ImageSet, tmp_path: Path) -> None:
+    options = {"updates": 5, "batch_size": 4, "views": 1}
+    run = train(disc_set, "coop", backbone=tiny_backbone(), shots=3, home=tmp_path, options=options)
+    assert (run.record["epochs"], run.record["steps"], run.record["options"]["epochs"]) == (3, 6, 3)
