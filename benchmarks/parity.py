@@ -158,8 +158,10 @@ def _zero_shot(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
 
 def _tip_adapter_f(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     kind, settings = get_method("tip_adapter_f"), trace.settings
-    config = kind.Config.from_values({"epochs": settings["train_epoch"], "learning_rate": settings["lr"]})
-    method = kind(config, _task(trace, shared, backbone))
+    values = {"epochs": settings["train_epoch"], "learning_rate": settings["lr"]}
+    values |= {"train_alpha": settings["init_alpha"]}
+    values |= {"train_alpha_search": "fresh" if settings["grid_search"] else "off"}
+    method = kind(kind.Config.from_values(values), _task(trace, shared, backbone))
     data = _cached_data(shared, backbone, trace.record["train_batches_per_epoch"])
     images = data.train_features()
     losses: list[float] = []

@@ -4,8 +4,9 @@ Paper: Radford et al., Learning Transferable Visual Models From Natural Language
 Official code of the settings followed here: HealthX-Lab/BiomedCoOp, commit 7ceb5a8 (MIT).
 
 Differences. The published code fits on one random crop per image; here the default is the centre view, variant
-"reference" takes the crop. As published, regularisations are compared by accuracy, of equal ones the first is kept, and
-the reported fit is the kept end of the last bisection round, not the best ever seen; "log_loss" is offered beside it.
+"reference" takes the crop, and "support_views" averages several. As published, regularisations are compared by
+accuracy, of equal ones the first is kept, and the reported fit is the kept end of the last bisection round, not the
+best ever seen; "log_loss" is offered beside it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-from core.tuning.contract import Method, MethodConfig, Starter, Task
+from core.tuning.contract import Method, Starter, Task
 from core.tuning.option import option
+from core.tuning.support import SupportConfig, support_features
 
 if TYPE_CHECKING:
     from core.tuning.data import TrainingData
@@ -34,7 +36,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Config(MethodConfig):
+class Config(SupportConfig):
     """Options of the linear probe."""
 
     inverse_regularisation: float = option(
@@ -42,9 +44,6 @@ class Config(MethodConfig):
     )
     search: bool = option(True, "Choose C on validation images, or by cross-fitting inside the shots.")
     choose_by: str = option("accuracy", "What makes one C better than another.", choices=("accuracy", "log_loss"))
-    support_view: str = option(
-        "center", "View of each training image that is fitted.", choices=("center", "mild", "crop", "crop_flip")
-    )
 
 
 class LinearProbe(Method):
@@ -76,7 +75,7 @@ class LinearProbe(Method):
         return features @ self.weight.T + self.bias
 
     def fit_directly(self, data: TrainingData) -> None:
-        images, labels = _arrays(data.train_features(self.config.support_view), data.labels)
+        images, labels = _arrays(support_features(data, self.config), data.labels)
         strength = self.config.inverse_regularisation
         score = self._score(data, images, labels) if self.config.search else None
         if score:

@@ -9,7 +9,7 @@ Differences, each an option. As published, the gradient of the blend is never cl
 j uses the sum over all of them ("sum"; "fresh" clears it), and the weights start at the sum of a class's features,
 rounded to half precision ("sum"; "mean"). Published runs read the test accuracy whenever validation ties or improves;
 here the state is kept and tested once; without validation images the last state is used. Published biases start at
-random (variant "reference"), here at zero.
+random and features come from one random crop (variant "reference"); here they start at zero, from the centre view.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.contract import Method, MethodConfig, Task
+from core.tuning.contract import Method, Task
 from core.tuning.option import option
+from core.tuning.support import SupportConfig, support_features
 
 if TYPE_CHECKING:
     from core.tuning.data import TrainingData
@@ -33,7 +34,7 @@ MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
-class Config(MethodConfig):
+class Config(SupportConfig):
     """Options of LP++."""
 
     iterations: int = option(300, "Full-batch updates.", unit="steps", bounds=(1, 100_000))
@@ -46,9 +47,6 @@ class Config(MethodConfig):
         "Where the biases start: at zero, or at random, which lets the order of classes matter.",
         choices=("zero", "random"),
         advanced=True,
-    )
-    support_view: str = option(
-        "center", "View of each training image that is fitted.", choices=("center", "mild", "crop", "crop_flip")
     )
 
 
@@ -85,7 +83,7 @@ class LPPlusPlus(Method):
         return blended(features, self._classes, self.weight, self.bias, self.alpha)
 
     def fit_directly(self, data: TrainingData) -> None:
-        images, labels = data.train_features(self.config.support_view), data.labels
+        images, labels = support_features(data, self.config), data.labels
         weight, alpha = self._start(images, labels)
         bias = self.bias.clone()
         weight_rate = 4 * len(images) / torch.linalg.eigvalsh(images.T @ images)[-1]

@@ -4,9 +4,10 @@ Paper: Zhang et al., Tip-Adapter: Training-free Adaption of CLIP for Few-shot Cl
 Official code: gaopengcuhk/Tip-Adapter, commit d0e2d6f (no licence file); the port followed here is that of
 HealthX-Lab/BiomedCoOp, commit 7ceb5a8 (MIT).
 
-Differences. The paper averages each key over ten augmented views, the port takes one; the default is the centre view.
-The logit scale is the model's own, not a constant. The weights are searched on validation images, or inside the shots
-with each image's own key left out.
+Differences. The paper averages each key over ten augmented views (variant "paper"), the port takes one (variant
+"reference"); the default is the centre view. The port averages raw features, here those of unit norm are averaged. The
+logit scale is the model's own, not a constant. The weights are searched on validation images, or inside the shots with
+each image's own key left out.
 """
 
 from __future__ import annotations
@@ -17,28 +18,20 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from core.tuning.cache_model import Blend, affinity_scores, leave_own_out, one_hot, search_blend
-from core.tuning.contract import Method, MethodConfig, Task
+from core.tuning.cache_model import Blend, affinity_scores, choose_blend, one_hot
+from core.tuning.contract import Method, Task
 from core.tuning.option import option
+from core.tuning.support import SupportConfig, support_features
 
 if TYPE_CHECKING:
     from core.tuning.data import TrainingData
 
 
 @dataclass(frozen=True)
-class Config(MethodConfig):
+class Config(SupportConfig):
     """Options of Tip-Adapter."""
 
-    support_view: str = option(
-        "center",
-        "Views of each training image that become its key.",
-        choices=("center", "mild", "crop", "crop_flip"),
-    )
-    support_views: int = option(
-        1, "Views that are averaged into one key; more than one has no effect on the centre view.", bounds=(1, 100)
-    )
     search: bool = option(True, "Choose the cache's weight and sharpness on validation images or inside the shots.")
 
 
@@ -72,9 +65,7 @@ class TipAdapter(Method):
         self.register_buffer("blend", torch.ones(2, dtype=torch.float64, device=device))
 
     def fit_directly(self, data: TrainingData) -> None:
-        views = range(1 if self.config.support_view == "center" else self.config.support_views)
-        mean = torch.stack([data.train_features(self.config.support_view, view) for view in views]).mean(dim=0)
-        self.keys = functional.normalize(mean, dim=-1)
+        self.keys = support_features(data, self.config)
         self.values = one_hot(data.labels, len(self.task.classes))
 
     def class_features(self) -> Tensor:
@@ -87,16 +78,9 @@ class TipAdapter(Method):
     def tune(self, data: TrainingData) -> None:
         if not self.config.search:
             return
-        if data.has_validation:
-            images, labels = data.validation_features(), data.validation_labels
-            affinity = images @ self.keys.T
-        elif int(data.labels.bincount().min()) > 1:
-            images, labels = self.keys, data.labels
-            affinity = leave_own_out(images @ images.T)
-        else:
-            return
-        found = search_blend(affinity, self.values, super().logits(images), labels)
-        self.blend = torch.tensor([found.alpha, found.beta], dtype=torch.float64, device=self.values.device)
+        found = choose_blend(data, self.keys, self.keys, self.values, super().logits)
+        if found:
+            self.blend = torch.tensor([found.alpha, found.beta], dtype=torch.float64, device=self.values.device)
 
     def load_learned_state(self, state: Mapping[str, Tensor]) -> None:
         for name in ("keys", "values", "blend"):

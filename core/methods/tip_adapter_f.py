@@ -4,38 +4,50 @@ Paper: Zhang et al., Tip-Adapter: Training-free Adaption of CLIP for Few-shot Cl
 Official code: gaopengcuhk/Tip-Adapter, commit d0e2d6f (no licence file); the port followed here is that of
 HealthX-Lab/BiomedCoOp, commit 7ceb5a8 (MIT).
 
-Differences. In the published port the trained keys share memory with every trial and the optimiser holds a discarded
-tensor, so its announced epochs change nothing: here the keys are trained. Upstream picks the epoch on test images; here
-it is picked on validation images, with the last epoch where there are none. Published weights of the cache while
-training are searched over ten values; here both are 1 while training, as in the paper, and searched afterwards. The
-logit scale is the model's own, not a constant.
+Differences. The port first tries ten weights of the cache, 0 to 9, each meant to train a copy of the keys; but all ten
+train one memory, and the optimiser of the announced epochs holds a tensor that nothing uses, so these change nothing
+(variant "reference": "shared"). The default does what was meant ("fresh"): ten copies, the best on validation images
+goes on; without such images the weight stays 1. The paper has no such trials and averages each key over ten augmented
+views (variant "paper"). The port takes one random crop per key, the default the centre view. Upstream picks the epoch
+on test images; here it is picked on validation images, with the last epoch where there are none. The logit scale is
+the model's own, not a constant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from core.tuning.cache_model import Blend, affinity_scores, leave_own_out, one_hot, search_blend
+from core.tuning.cache_model import Blend, affinity_scores, choose_blend, one_hot
 from core.tuning.contract import SCHEDULES, LoopConfig, Method, Task
+from core.tuning.loop import fit
 from core.tuning.option import option
+from core.tuning.support import SupportConfig, support_features
 
 if TYPE_CHECKING:
     from core.tuning.data import TrainingData
 
+TRIAL_ALPHAS = range(10)
+TRAINING_BETA = 1.0
+
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(LoopConfig, SupportConfig):
     """Options of Tip-Adapter-F."""
 
-    support_view: str = option(
-        "center",
-        "View of each training image that becomes its key.",
-        choices=("center", "mild", "crop", "crop_flip"),
+    train_alpha: float = option(
+        1.0, "Weight of the cache while its keys are trained, where none is searched.", bounds=(0.0, 100.0)
+    )
+    train_alpha_search: str = option(
+        "fresh",
+        "Search that weight by ten short trainings, judged on validation images: each on a fresh copy, on one shared "
+        "memory (as published, which leaves the epochs without effect), or off.",
+        choices=("fresh", "shared", "off"),
+        advanced=True,
     )
     search: bool = option(True, "Choose the cache's weight and sharpness on validation images or inside the shots.")
     epochs: int = option(20, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
@@ -58,7 +70,7 @@ class Config(LoopConfig):
 
 
 class TipAdapterF(Method):
-    """Keys start as the training features and are trained with alpha = beta = 1; then both are searched."""
+    """Keys start as the training features and are trained with beta = 1; then alpha and beta are searched."""
 
     title = "Tip-Adapter-F"
     summary = "Remembers the training images and compares new ones with them, then fine-tunes that memory. Fast."
@@ -67,7 +79,10 @@ class TipAdapterF(Method):
     licence = "none (upstream), MIT (port)"
     trains = "one key vector per training image"
     needs = frozenset({"template"})
-    variants: ClassVar = {"reference": {"support_view": "mild", "views": 1}}
+    variants: ClassVar = {
+        "paper": {"support_view": "mild", "support_views": 10, "train_alpha_search": "off"},
+        "reference": {"support_view": "mild", "train_alpha_search": "shared"},
+    }
 
     _classes: Tensor
     values: Tensor
@@ -81,26 +96,67 @@ class TipAdapterF(Method):
         self.register_buffer("values", torch.empty(0, len(task.classes), device=device))
         self.register_buffer("blend", torch.ones(2, dtype=torch.float64, device=device))
         self._best_keys, self._best_hits = torch.empty(0), -1
+        self._trained: list[nn.Parameter] = []
+        # what a trial of the search starts from; it is trained to its last epoch
+        self._given: Tensor | None = None
 
     def prepare(self, data: TrainingData) -> None:
         self._data = data
-        keys = data.train_features(self.config.support_view)
-        self.keys = nn.Parameter(keys.clone())
         self.values = one_hot(data.labels, len(self.task.classes))
+        if self._given is not None:
+            self._begin(self._given, self.config.train_alpha)
+            return
+        keys, alpha = support_features(data, self.config).clone(), self.config.train_alpha
+        searches = data.has_validation and self.config.train_alpha_search != "off"
+        if searches:
+            keys, alpha = self._search_training(data, keys)
+        self._begin(keys, alpha)
+        if searches and self.config.train_alpha_search == "shared":
+            # as published, the optimiser holds a parameter that no score depends on
+            self._trained = [nn.Parameter(keys.clone())]
+
+    def _begin(self, keys: Tensor, alpha: float) -> None:
+        """Start from these keys, with this weight of the cache."""
+        self.keys = nn.Parameter(keys)
+        self._trained = [self.keys]
+        self.blend = torch.tensor([alpha, TRAINING_BETA], dtype=torch.float64, device=self.values.device)
+
+    def _search_training(self, data: TrainingData, keys: Tensor) -> tuple[Tensor, float]:
+        """Keys and weight after ten trainings: of the first best one on validation images; shared keys of the last."""
+        shared = self.config.train_alpha_search == "shared"
+        start, best, kept = keys, -1, (keys, self.config.train_alpha)
+        for alpha in TRIAL_ALPHAS:
+            config = replace(self.config, train_alpha=float(alpha), train_alpha_search="off")
+            trial = TipAdapterF(config, self.task)
+            trial._given = start.clone()
+            fit(trial, data, seed=self.task.seed)
+            trained, hits = trial.keys.detach(), trial.validation_hits(data)
+            if shared:
+                start = trained
+            if hits > best:
+                best, kept = hits, (trained, float(alpha))
+        return (start, kept[1]) if shared else kept
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": self._trained}]
 
     def class_features(self) -> Tensor:
         return self._classes
 
     def logits(self, features: Tensor) -> Tensor:
-        alpha, beta = (1.0, 1.0) if self.training else self.blend.tolist()
+        alpha, beta = self.blend.tolist()
         return super().logits(features) + affinity_scores(features @ self.keys.T, self.values, Blend(alpha, beta))
 
-    def after_epoch(self, epoch: int) -> None:
-        if not self._data.has_validation:
-            return
+    def validation_hits(self, data: TrainingData) -> int:
+        """Validation images that are right."""
         with torch.no_grad():
-            found = self.logits(self._data.validation_features()).argmax(dim=-1)
-        hits = int((found == self._data.validation_labels).sum())
+            found = self.logits(data.validation_features()).argmax(dim=-1)
+        return int((found == data.validation_labels).sum())
+
+    def after_epoch(self, epoch: int) -> None:
+        if self._given is not None or not self._data.has_validation:
+            return
+        hits = self.validation_hits(self._data)
         if hits > self._best_hits:
             self._best_keys, self._best_hits = self.keys.detach().clone(), hits
 
@@ -111,17 +167,10 @@ class TipAdapterF(Method):
     def tune(self, data: TrainingData) -> None:
         if not self.config.search:
             return
-        if data.has_validation:
-            images, labels = data.validation_features(), data.validation_labels
-            affinity = images @ self.keys.detach().T
-        elif int(data.labels.bincount().min()) > 1:
-            # trained keys know their own image, so the choice inside the shots is made with the keys as they began
-            images, labels = data.train_features(self.config.support_view), data.labels
-            affinity = leave_own_out(images @ images.T)
-        else:
-            return
-        found = search_blend(affinity, self.values, super().logits(images), labels)
-        self.blend = torch.tensor([found.alpha, found.beta], dtype=torch.float64, device=self.values.device)
+        support = support_features(data, self.config)
+        found = choose_blend(data, self.keys.detach(), support, self.values, super().logits)
+        if found:
+            self.blend = torch.tensor([found.alpha, found.beta], dtype=torch.float64, device=self.values.device)
 
     def load_learned_state(self, state: Mapping[str, Tensor]) -> None:
         device = self.values.device

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from core.tuning.data import TrainingData
 
 GRID_STEPS = 200
 GRID_LOW = 0.1
@@ -50,6 +55,25 @@ def search_blend(affinity: Tensor, values: Tensor, base: Tensor, labels: Tensor)
         if score > best:
             best, kept = score, Blend(float(points[int(hits.argmax())]), beta)
     return kept
+
+
+def choose_blend(
+    data: TrainingData, keys: Tensor, support: Tensor, values: Tensor, zero_shot: Callable[[Tensor], Tensor]
+) -> Blend | None:
+    """The best pair on validation images, else inside the shots; None for one image per class and no further ones.
+
+    keys: of the cache, trained or not. support: the training images' features (keys, joint_width), with which the
+    choice inside the shots is made, since trained keys know their own image. zero_shot: unit-norm features to logits.
+    """
+    if data.has_validation:
+        images, labels = data.validation_features(), data.validation_labels
+        affinity = images @ keys.T
+    elif int(data.labels.bincount().min()) > 1:
+        images, labels = support, data.labels
+        affinity = leave_own_out(images @ images.T)
+    else:
+        return None
+    return search_blend(affinity, values, zero_shot(images), labels)
 
 
 def leave_own_out(affinity: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from core.tuning.cache_model import Blend, affinity_scores, leave_own_out, one_hot, search_blend
+from core.tuning.data import TensorData
 from core.tuning.loop import fit
 from tests.core.tuning.test_every_method import build, clustered_data
 
@@ -49,3 +50,56 @@ def test_training_changes_the_keys() -> None:
     fit(method, data, seed=0)
     assert method.keys.shape == start.shape
     assert float((method.keys.detach() - start).abs().max()) > 1e-3
+
+
+def with_validation() -> TensorData:
+    """The clustered images, and noisier ones of the same classes to choose on."""
+    known, held = clustered_data(), clustered_data()
+    noise = torch.randn(held.train_features().shape, generator=torch.Generator().manual_seed(3))
+    noisy = torch.nn.functional.normalize(held.train_features() + 1.5 * noise / noise.shape[1] ** 0.5, dim=-1)
+    return TensorData(
+        known.labels,
+        known._batches,
+        features=known.train_features(),
+        validation_features=noisy,
+        validation_labels=held.labels,
+    )
+
+
+def test_the_training_weight_is_the_first_best_of_ten_fresh_trainings() -> None:
+    data, hits = with_validation(), []
+    for alpha in range(10):
+        trial = build("tip_adapter_f", train_alpha=float(alpha), train_alpha_search="off")
+        fit(trial, clustered_data(), seed=1)
+        hits.append(trial.validation_hits(data))
+    method = build("tip_adapter_f")
+    method.prepare(data)
+    assert len(set(hits)) > 1
+    assert method.blend.tolist() == [hits.index(max(hits)), 1.0]
+
+
+def test_the_kept_copy_is_trained_on_and_its_weight_used() -> None:
+    method, data = build("tip_adapter_f"), with_validation()
+    method.prepare(data)
+    chosen = method.keys.detach().clone()
+    fit(method, data, seed=0)
+    assert float((method.keys.detach() - chosen).abs().max()) > 1e-4
+
+
+def test_in_the_published_order_trials_share_one_memory_and_the_epochs_do_nothing() -> None:
+    method, data = build("tip_adapter_f", train_alpha_search="shared"), with_validation()
+    method.prepare(data)
+    after_trials = method.keys.detach().clone()
+    fit(method, data, seed=0)
+    assert torch.equal(method.keys.detach(), after_trials)
+    # ten trainings of three steps one after another go further than any single one
+    single = build("tip_adapter_f", train_alpha=9.0, train_alpha_search="off")
+    fit(single, clustered_data(), seed=1)
+    start = data.train_features()
+    assert float((after_trials - start).norm()) > float((single.keys.detach() - start).norm())
+
+
+def test_without_further_images_the_weight_is_the_given_one() -> None:
+    method = build("tip_adapter_f", train_alpha=2.5)
+    method.prepare(clustered_data())
+    assert method.blend.tolist() == [2.5, 1.0]
