@@ -5,10 +5,15 @@ Official code: tongdiedie/BiomedAP, commit f7137a5 (MIT), which holds the traine
 
 Differences between paper and code, each an option. The paper inserts learnable zero-initialised vectors; the code
 overwrites the first four patches with constant zeros at every layer and learns nothing in the image tower. The default
-follows the code: the published numbers come from it, and the tower stays cacheable. Variant "paper" inserts the zeros
-behind the class token instead, so that no patch is lost; they stay constant. The code's class-token position
-("middle_ref", which tears names apart) is an option, the default is "end". Published loss weights differ by data set;
-the default is one set for all. We use all descriptions of a class, the code the first 50.
+follows the code: the published numbers come from it, and the tower stays cacheable. Variant "paper" inserts vectors
+behind the class token at every layer, so that no patch is lost, and learns them from zero, with gradients through the
+whole tower (a norm of a zero vector magnifies its first gradients; the warm-up rate keeps them small). Dropout on the
+constant zeros is left out: it changes nothing. The code's class-token position ("middle_ref", which tears names apart)
+is an option, the default is "end". Its sentences name a site or a disease for every class of a set ("... affected by
+COVID-19 in the lung", of normal lungs too); our template says the kind of picture and the name alone, and takes any
+sentence. As in the code, the learned tokens are as many as the words before the name, so that of a word the tokenizer
+splits the rest stays fixed. Published loss weights differ by data set; the default is one set for all. We use all
+descriptions of a class, the code the first 50.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from core.tuning.contract import Batch, ImagePath, LoopConfig, Method, Starter, 
 from core.tuning.losses import divergence
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
+from core.tuning.visual_prompt import VisualPrompt
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,9 @@ class Config(LoopConfig):
     )
     zero_vector_mode: str = option(
         "replace", "Zero vectors replace the first patches or stand beside them.", choices=("replace", "insert")
+    )
+    zero_vectors_learned: bool = option(
+        False, "Learn these vectors, starting from zero. Slow: images are then read each step."
     )
     anchor_weight: float = option(
         12.5, "Weight of the distance between learned and described classes.", bounds=(0.0, 1000.0)
@@ -59,11 +68,11 @@ class BiomedDPT(Method):
     paper = "Peng et al. Biomed-DPT: Dual Modality Prompt Tuning for Biomedical Vision-Language Models. 2025."
     code = "tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
-    trains = "context words of the text prompt; zero vectors in the image tower are constant"
+    trains = "context words of the text prompt; vectors in the image tower stay zero unless an option says so"
     needs = frozenset({"template", "descriptions"})
     starter = Starter(2, "With texts")
     variants: ClassVar = {
-        "paper": {"zero_vector_mode": "insert"},
+        "paper": {"zero_vector_mode": "insert", "zero_vectors_learned": True},
         "reference": {"position": "middle_ref"},
     }
 
@@ -74,16 +83,22 @@ class BiomedDPT(Method):
         self.context = TextContext(
             task.backbone, task.classes, config.template, n=config.context_length, position=config.position
         )
+        if self.image_path(config) == "trained":
+            self.visual = VisualPrompt(task.backbone, config.zero_vectors, None, config.zero_vector_mode, None)
         self.register_buffer("_anchors", task.description_anchors(), persistent=False)
 
     @classmethod
     def image_path(cls, config: Any) -> ImagePath:
-        return "prompted" if config.zero_vectors else "frozen"
+        if not config.zero_vectors:
+            return "frozen"
+        return "trained" if config.zero_vectors_learned else "prompted"
 
     def visual_tokens(self) -> LayerTokens | None:
         n, tower = self.config.zero_vectors, self.backbone
         if not n:
             return None
+        if self.config.zero_vectors_learned:
+            return self.visual.tokens()
         return LayerTokens.zeros(n, tower.image_width, tower.image_layers, self.config.zero_vector_mode)
 
     def class_features(self) -> Tensor:

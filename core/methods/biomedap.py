@@ -3,12 +3,14 @@
 Paper: none known to us; the method is described in its repository.
 Official code: tongdiedie/BiomedAP, commit f7137a5 (MIT).
 
-Differences. As in the code: the fused vectors act on one layer each, since the zeros are written anew before the next;
-the fused words serve only the alignment term; the loss weights are fixed, though an adaptive balance is announced; the
-teacher's scores are not detached from the image tower ("detach_teacher" does that). The published test strategy can
-read labels; here no label reaches a prediction: the class-mean context is used. The class name stands at the end; in
-the published order ("middle_ref") the context holds a piece of the true class's name while training. Published weights
-differ by data set; the default is one set for all.
+Differences. As in the code: the visual vectors are zeros before each fusion, so that the fused ones are equal to each
+other and for all images ("visual_start" learned makes them differ); the fused vectors act on one layer each, since the
+zeros are written anew before the next ("carry_fused" lets them live on); the fused words serve only the alignment term;
+the loss weights are fixed, though an adaptive balance is announced; the teacher's scores are not detached from the
+image tower ("detach_teacher" does that). All descriptions are used, where the code takes 40 or 50. The published test
+strategy can read labels; here no label reaches a prediction: the class-mean context is used. The class name stands at
+the end; in the published order ("middle_ref") the context holds a piece of the true class's name while training.
+Published weights differ by data set; the default is one set for all.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from core.tuning.contract import Batch, ImagePath, LoopConfig, Method, Task
 from core.tuning.losses import divergence
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
+from core.tuning.visual_prompt import VisualPrompt
 
 HEADS = 8
 DROPOUT = 0.1
@@ -41,6 +44,15 @@ class Config(LoopConfig):
     )
     position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
     zero_vectors: int = option(4, "Vectors in the image tower.", unit="tokens", bounds=(1, 64))
+    visual_start: str = option(
+        "zeros",
+        "What these vectors are before fusion: zeros, or learned for each layer.",
+        choices=("zeros", "learned"),
+        advanced=True,
+    )
+    carry_fused: bool = option(
+        False, "Let fused vectors live on in later layers instead of setting them anew at each.", advanced=True
+    )
     fusion_layers: str = option(
         "", "Layers, counted from 0, where words and vectors are fused; empty: 5,8 of 12, in proportion.", advanced=True
     )
@@ -86,6 +98,10 @@ class BiomedAP(Method):
             torch.manual_seed(task.seed)
             modules = {str(layer): Fusion(tower.image_width, tower.text_width) for layer in layers}
         self.fusion_modules = nn.ModuleDict(modules).to(tower.device)
+        # from the first fusion on, carried vectors are left to the tower
+        self._depth = layers[0] + 1 if config.carry_fused else tower.image_layers
+        if config.visual_start == "learned":
+            self.visual = VisualPrompt(tower, config.zero_vectors, self._depth, "replace", task.generator())
         self.register_buffer("_anchors", task.description_anchors(), persistent=False)
         self.register_buffer("_plain", task.template_features(config.plain_template), persistent=False)
 
@@ -94,8 +110,9 @@ class BiomedAP(Method):
         return "trained"
 
     def visual_tokens(self) -> LayerTokens:
-        tower = self.backbone
-        return LayerTokens.zeros(self.config.zero_vectors, tower.image_width, tower.image_layers, "replace")
+        if self.config.visual_start == "learned":
+            return self.visual.tokens()
+        return LayerTokens.zeros(self.config.zero_vectors, self.backbone.image_width, self._depth, "replace")
 
     def class_features(self) -> Tensor:
         return self.context.features(dropout=self.training and self.config.text_dropout)

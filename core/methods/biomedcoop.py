@@ -6,13 +6,17 @@ Official code: HealthX-Lab/BiomedCoOp, commit 7ceb5a8 (MIT).
 
 Differences. The code announces an outlier test by the median absolute deviation but standardises once more, which
 makes it the plain z-score of the scores; "z_score" does that directly (and cannot divide by zero), "mad" is the test
-as announced. Loss weights differ by data set there; the default is one set for all. We use all descriptions a class
-has; the selection is shared by all classes, so it works on as many as the class with the fewest.
+as announced. The code averages the anchor distance over features too and divides the divergence by images times
+classes; "loss_reduction" sample is per class and per image, as the formulas read. Variant "paper" sets both. The
+selection is made anew from the images of each step and shared by all classes, as published, so it works on as many
+descriptions as the class with the fewest has; else all are used. Loss weights differ by data set there; the default is
+one set for all. The second copy of the model that the code loads as image teacher gives the features we have already.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -37,6 +41,13 @@ class Config(LoopConfig):
     )
     outlier_limit: float = option(1.5, "Descriptions further out than this are left out.", bounds=(0.01, 100.0))
     selection: str = option("z_score", "How far out a description is.", choices=("z_score", "mad"), advanced=True)
+    loss_reduction: str = option(
+        "element",
+        "What the two distances are divided by: every element, which the published weights are made for, or classes "
+        "and images alone.",
+        choices=("element", "sample"),
+        advanced=True,
+    )
     batch_size: int = option(4, "Images per step.", unit="images", bounds=(1, 4096))
     learning_rate: float = option(0.0025, "Step size after the first epoch.", bounds=(0.0, 100.0))
     text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
@@ -52,6 +63,7 @@ class BiomedCoOp(Method):
     licence = "MIT"
     trains = "context words of the text prompt"
     needs = frozenset({"template", "descriptions"})
+    variants: ClassVar = {"paper": {"selection": "mad", "loss_reduction": "sample"}}
 
     _anchors: Tensor
     _descriptions: Tensor
@@ -71,10 +83,11 @@ class BiomedCoOp(Method):
         images, texts = self.image_features(batch), self.class_features()
         logits = self.backbone.logit_scale * images @ texts.T
         teacher = self.backbone.logit_scale * images @ self.selected_anchors(images).T
+        features, classes = (texts.shape[1], len(texts)) if self.config.loss_reduction == "sample" else (1, 1)
         return {
             "cross_entropy": functional.cross_entropy(logits, batch.labels),
-            "anchor": self.config.anchor_weight * functional.mse_loss(texts, self._anchors),
-            "distillation": self.config.distillation_weight * divergence(logits, teacher),
+            "anchor": self.config.anchor_weight * features * functional.mse_loss(texts, self._anchors),
+            "distillation": self.config.distillation_weight * classes * divergence(logits, teacher),
         }
 
     def selected_anchors(self, images: Tensor) -> Tensor:

@@ -5,11 +5,13 @@ Paper: BioVLM: Routing Prompts, Not Parameters, for Cross-Modality Generalizatio
 Official code: mainaksingha01/BioVLM, commit 53e34dd (no licence file); written from the specification.
 
 Differences. The public code stops at its first step (a result is read before it is computed): the same routing is used
-here in training as in its test. Its entropy terms are rebuilt from plain numbers and never reach the gradient; here the
-one over the learned prompts does. It adds positions twice to the fixed words, compares texts over classes instead of
-features, and orders attributes by file, not by class: none of that here. Colour jitter is drawn before normalising.
-Its ten attributes are our descriptions, as many as the class with the fewest has. The views are drawn from the picture
-itself, each with a crop of its own.
+here in training as in its test. Its entropy terms are rebuilt from plain numbers and never reach the gradient
+("entropy_gradient"); it adds positions twice to the fixed words ("double_embedding") and compares texts over classes
+instead of features ("similarity_over"): variant "reference" does all three, the default none. It orders attributes by
+file, not by class, and normalises with the statistics of another model; here classes are never permuted and the
+backbone's own statistics hold. Its colour jitter works on normalised values, where it blackens every pixel below the
+mean; here it is drawn before normalising. Its ten attributes are our descriptions, as many as the class with the fewest
+has. The views are drawn from the picture itself, each with a crop of its own.
 """
 
 from __future__ import annotations
@@ -38,6 +40,18 @@ class Config(LoopConfig):
     similarity_weight: float = option(
         0.5, "Weight of the distance between learned and attribute texts.", bounds=(0.0, 1000.0)
     )
+    entropy_gradient: bool = option(
+        True, "The entropy of the learned prompts is trained, not only added to the printed loss.", advanced=True
+    )
+    double_embedding: bool = option(
+        False, "The fixed words pass the text tower's embedding block twice.", advanced=True
+    )
+    similarity_over: str = option(
+        "features",
+        "What the cosine of learned and attribute texts runs over: features, or (by mistake) classes.",
+        choices=("features", "classes"),
+        advanced=True,
+    )
     epochs: int = option(50, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
     augmentation: str = option(
         "crop_flip",
@@ -57,12 +71,22 @@ class BioVLM(Method):
     trains = "a bank of context words"
     needs = frozenset({"template", "descriptions"})
     extra_views: ClassVar = {"strong": "strong", "weak": "weak"}
+    variants: ClassVar = {
+        "reference": {"entropy_gradient": False, "double_embedding": True, "similarity_over": "classes"}
+    }
 
     _attributes: Tensor
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
-        self.context = TextContext(task.backbone, task.classes, "{}.", n=config.context_length, random=True)
+        self.context = TextContext(
+            task.backbone,
+            task.classes,
+            "{}.",
+            n=config.context_length,
+            random=True,
+            embedded_twice=config.double_embedding,
+        )
         shape = (config.prompts, 1, config.context_length, task.backbone.text_width)
         start = torch.randn(shape, generator=task.generator()) * RANDOM_STD
         self.context.vectors = nn.Parameter(start.to(task.backbone.device))
@@ -85,9 +109,11 @@ class BioVLM(Method):
         augmented = surest(torch.cat(others))
         final = learned.mean(dim=0)
         distance = divergence(final, described.mean(dim=0)) + divergence(final, augmented.mean(dim=0))
-        entropies = entropy_of_mean(learned) + entropy_of_mean(described) + entropy_of_mean(augmented)
+        kept = learned if self.config.entropy_gradient else learned.detach()
+        entropies = entropy_of_mean(kept) + entropy_of_mean(described) + entropy_of_mean(augmented)
         pairs = torch.arange(len(texts), device=texts.device) % len(self._attributes)
-        similarity = functional.cosine_similarity(texts, self._attributes[pairs], dim=-1).mean()
+        axis = -1 if self.config.similarity_over == "features" else 1
+        similarity = functional.cosine_similarity(texts, self._attributes[pairs], dim=axis).mean()
         return {
             "cross_entropy": functional.cross_entropy(final, batch.labels),
             "entropy": self.config.entropy_weight * entropies,

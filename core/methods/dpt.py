@@ -6,7 +6,8 @@ Official code of the settings followed here: tongdiedie/BiomedAP, commit f7137a5
 
 Differences. The paper generates class-aware visual prompts; the BiomedCLIP trainer joins CoOp's context with four
 vectors that overwrite the first four patches in the first layer, trained together and independent of each other. The
-default follows it, with the class name at the end, where the trainer's default order tears names apart ("middle_ref").
+default follows it, with the class name at the end, where the trainer's default order tears names apart ("middle_ref",
+variant "reference"). Class-aware visual prompts are not offered.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Config(LoopConfig):
     )
     position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
     visual_tokens: int = option(4, "Learned vectors in the image tower.", unit="tokens", bounds=(1, 64))
-    visual_depth: int = option(1, "Layers that get vectors of their own.", unit="layers", bounds=(1, 64))
+    visual_depth: int | None = option(
+        1, "Layers that get vectors of their own; empty: every layer.", unit="layers", bounds=(1, 64)
+    )
     visual_mode: str = option(
         "replace", "The vectors replace the first patches or stand beside them.", choices=("replace", "insert")
     )

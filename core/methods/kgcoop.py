@@ -4,13 +4,15 @@ Paper: Yao, Zhang, Xu, Visual-Language Prompt Tuning with Knowledge-guided Conte
 Official code: htyao89/KgCoOp; the settings for BiomedCLIP are those of HealthX-Lab/BiomedCoOp, commit 7ceb5a8 (MIT).
 
 Differences. The published trainer creates a bias vector, a second network and an adapter that it never uses; they are
-left out. Its weights differ by data set (1 to 10); the default is the paper's 8. Batches of 128 make one update an
-epoch whatever the number of shots, as published.
+left out. Its weights differ by data set (1 to 10); the default is the paper's 8. Its start is "a photo of a" whatever
+is configured, here the template's words. Batches of 128 make one update an epoch whatever the number of shots, as
+published; "updates" trains as long as another method. The original recipe flips: variant "paper".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional
@@ -42,6 +44,7 @@ class KgCoOp(Method):
     licence = "MIT"
     trains = "context words of the text prompt"
     needs = frozenset({"template"})
+    variants: ClassVar = {"paper": {"knowledge_weight": 8.0, "augmentation": "crop_flip"}}
 
     _teacher: Tensor
 

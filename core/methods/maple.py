@@ -5,10 +5,10 @@ Official code: muzairkhattak/multimodal-prompt-learning (MIT); the settings for 
 tongdiedie/BiomedAP, commit f7137a5 (MIT).
 
 Differences. The BiomedCLIP port declares deep prompts that no encoder reads: 92 % of its declared parameters stay as
-they began. The default creates only what is used: one coupling, in the first layer, overwriting the first four
-patches. Variant "paper" is deep (9 layers), appends the vectors behind the patches and sets new words at each layer.
-Deep words start from N(0, 0.02^2) as published; a BERT tower hears them only faintly at first, since its layers end in
-a norm.
+they began. The default creates only what is used: one coupling, in the first layer, overwriting the first four patches.
+Variant "paper" is deep (9 of 12 layers, in proportion where a tower has fewer), appends the vectors behind the patches
+and sets new words at each layer. Deep words start from N(0, 0.02^2) as published; a BERT tower hears them only faintly
+at first, since its layers end in a norm.
 """
 
 from __future__ import annotations
@@ -33,7 +33,12 @@ class Config(LoopConfig):
     context_length: int | None = option(
         None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
     )
-    depth: int = option(1, "Layers of both towers that get prompts.", unit="layers", bounds=(1, 64))
+    depth: int | None = option(
+        1,
+        "Layers of both towers that get prompts; empty: 9 of 12, in proportion to the smaller tower.",
+        unit="layers",
+        bounds=(1, 64),
+    )
     visual_mode: str = option(
         "replace",
         "The vectors replace the first patches or are appended behind the last.",
@@ -56,7 +61,7 @@ class MaPLe(Method):
     needs = frozenset({"template"})
     variants: ClassVar = {
         "paper": {
-            "depth": 9,
+            "depth": None,
             "visual_mode": "append",
             "context_length": 2,
             "epochs": 5,
@@ -69,9 +74,11 @@ class MaPLe(Method):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         tower = task.backbone
-        check_depth(config.depth, min(tower.image_layers, tower.text_layers), "image or text")
+        layers = min(tower.image_layers, tower.text_layers)
+        depth = config.depth or max(1, 9 * layers // 12)
+        check_depth(depth, layers, "image or text")
         self.context = TextContext(tower, task.classes, config.template, n=config.context_length)
-        deep = torch.randn(config.depth - 1, self.context.n, tower.text_width, generator=task.generator())
+        deep = torch.randn(depth - 1, self.context.n, tower.text_width, generator=task.generator())
         self.deep = nn.ParameterList([nn.Parameter(words.to(tower.device) * RANDOM_STD) for words in deep])
         with torch.random.fork_rng():
             torch.manual_seed(task.seed)

@@ -5,13 +5,16 @@ Official code: BeierZhu/Prompt-align; the settings for BiomedCLIP are those of H
 (MIT).
 
 Differences. In full precision the published biomedical port takes the teacher's scores from the student itself: its
-second gradient is rounding noise and the method is CoOp. Here the teacher is the frozen zero-shot model, as in the
-paper. The temperature differs by data set there (0.25 to 4); the default is 1. The start is the template's words.
+second gradient is rounding noise and the method is CoOp (variant "reference"; the noise is not followed here). By
+default the teacher is the frozen zero-shot model, as in the paper. The temperature differs by data set there (0.25 to
+4); the default is 1. The start is the template's words. Batches of 128 make one update an epoch whatever the number of
+shots, as published; "updates" trains as long as another method. The original recipe flips: variant "paper".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +36,12 @@ class Config(LoopConfig):
         None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
     )
     random_start: bool = option(False, "Start from random vectors instead of the template's words.")
+    teacher: str = option(
+        "zero_shot",
+        "Whose scores guide the steps: those of the plain sentences, or the student's own, which guides nowhere.",
+        choices=("zero_shot", "student"),
+        advanced=True,
+    )
     teacher_template: str = option("a photo of a {}.", "Sentence per class whose scores guide the steps.")
     temperature: float = option(1.0, "Softening of both score distributions.", bounds=(0.01, 100.0))
     projection: float = option(
@@ -51,6 +60,7 @@ class ProGrad(Method):
     licence = "MIT"
     trains = "context words of the text prompt"
     needs = frozenset({"template"})
+    variants: ClassVar = {"paper": {"augmentation": "crop_flip"}, "reference": {"teacher": "student"}}
 
     _teacher: Tensor
 
@@ -72,7 +82,10 @@ class ProGrad(Method):
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         images, soft = self.image_features(batch), self.config.temperature
         logits = self.logits(images)
-        teacher = (self.backbone.logit_scale * images @ self._teacher.T / soft).softmax(dim=-1)
+        guide = logits.detach()
+        if self.config.teacher == "zero_shot":
+            guide = self.backbone.logit_scale * images @ self._teacher.T
+        teacher = (guide / soft).softmax(dim=-1)
         student = (logits / soft).log_softmax(dim=-1)
         return {
             "cross_entropy": functional.cross_entropy(logits, batch.labels),

@@ -26,7 +26,9 @@ class Config(LoopConfig):
     """Options of VPT."""
 
     visual_tokens: int = option(4, "Learned vectors in the image tower.", unit="tokens", bounds=(1, 64))
-    visual_depth: int = option(1, "Layers that get vectors of their own.", unit="layers", bounds=(1, 64))
+    visual_depth: int | None = option(
+        1, "Layers that get vectors of their own; empty: every layer.", unit="layers", bounds=(1, 64)
+    )
     visual_mode: str = option(
         "replace", "The vectors replace the first patches or stand beside them.", choices=("replace", "insert")
     )
@@ -42,7 +44,7 @@ class VPT(Method):
     licence = "MIT"
     trains = "vectors inside the image tower"
     needs = frozenset({"template"})
-    variants: ClassVar = {"paper": {"visual_mode": "insert", "visual_depth": 12}}
+    variants: ClassVar = {"paper": {"visual_mode": "insert", "visual_depth": None}}
 
     _classes: Tensor
 

@@ -26,7 +26,8 @@ class TextContext(nn.Module):
     sentence: text with {} for the class name. n: learned tokens; None takes one per word before the {} . random:
     start from N(0, 0.02^2) and placeholder words instead of the sentence's own. per_class: one context for each
     class. position: where the class name stands; "middle_ref" moves only its first token between the two halves,
-    as published trainers for BERT towers do.
+    as published trainers for BERT towers do. embedded_twice: the fixed words have been through the tower's embedding
+    block already, so that positions, types and the first norm are applied to them twice, as one published trainer does.
     """
 
     _embeds: Tensor
@@ -43,6 +44,7 @@ class TextContext(nn.Module):
         random: bool = False,
         per_class: bool = False,
         position: str = "end",
+        embedded_twice: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -64,6 +66,8 @@ class TextContext(nn.Module):
         start = torch.randn(shape, generator=generator) * RANDOM_STD if random else embeds[0, 1 : 1 + n].expand(shape)
         self.vectors = nn.Parameter(start.clone().to(embeds.device))
         self.n = n
+        if embedded_twice:
+            embeds = _embedded(backbone, embeds, tokens.mask)
         self.register_buffer("_embeds", embeds, persistent=False)
         self.register_buffer("_mask", tokens.mask, persistent=False)
         lengths = [_length(backbone, name) for name in classes]
@@ -103,6 +107,20 @@ class TextContext(nn.Module):
         embeds, mask = self.prompts(vectors)
         found = functional.normalize(self.backbone.encode_text(embeds, mask, tokens, dropout=dropout), dim=-1)
         return found.view(-1, self._embeds.shape[0], found.shape[-1]) if vectors.dim() == 4 else found
+
+
+def _embedded(backbone: Backbone, embeds: Tensor, mask: Tensor) -> Tensor:
+    """What enters the first layer of the text tower: (texts, length, text_width)."""
+    entering = []
+
+    def keep(layer: int, hidden: Tensor) -> Tensor:
+        if layer == 0:
+            entering.append(hidden)
+        return hidden
+
+    with torch.no_grad():
+        backbone.text_tokens(embeds, mask, before_layer=keep)
+    return entering[0]
 
 
 def _length(backbone: Backbone, text: str) -> int:

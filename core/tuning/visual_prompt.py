@@ -14,24 +14,27 @@ RANDOM_STD = 0.02
 
 
 class VisualPrompt(nn.Module):
-    """n vectors for each of the first `depth` layers, from N(0, 0.02^2).
+    """n vectors for each of the first `depth` layers (None: all), from N(0, 0.02^2) or from zero.
 
     mode "replace" overwrites the first n patches, "insert" lengthens the sequence behind the class token and "append"
-    behind the last patch; all set the vectors anew at each of these layers. Source: VPT (Jia et al., 2022).
-    Raises InvalidOption for more layers than the tower has.
+    behind the last patch; all set the vectors anew at each of these layers. generator: of the random start; without one
+    the vectors start at zero. Source: VPT (Jia et al., 2022). Raises InvalidOption for more layers than the tower has.
     """
 
     def __init__(
         self,
         backbone: Backbone,
         n: int,
-        depth: int,
+        depth: int | None,
         mode: str,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
     ) -> None:
         super().__init__()
+        depth = depth or backbone.image_layers
         check_depth(depth, backbone.image_layers, "image")
-        start = torch.randn(depth, n, backbone.image_width, generator=generator) * RANDOM_STD
+        start = torch.zeros(depth, n, backbone.image_width)
+        if generator:
+            start = torch.randn(start.shape, generator=generator) * RANDOM_STD
         self.vectors = nn.ParameterList([nn.Parameter(layer.to(backbone.device)) for layer in start])
         self._mode: Literal["replace", "insert"] = "replace" if mode == "replace" else "insert"
         self._start = -1 if mode == "append" else 1

@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from core.tuning.contract import Batch
+from core.tuning.data import TensorData
+from core.tuning.loop import fit
 from core.tuning.losses import divergence
 from tests.builders import tiny_backbone
+from tests.core.methods.test_vpt import pixels
 from tests.core.tuning.test_every_method import build, clustered_data
 
 
@@ -57,3 +60,16 @@ def test_without_zero_vectors_the_tower_is_the_plain_one() -> None:
     assert method.visual_tokens() is None
     assert method.image_path(method.config) == "frozen"
     assert build("biomed_dpt").image_path(build("biomed_dpt").config) == "prompted"
+
+
+def test_learned_vectors_start_as_the_constant_ones_and_leave_zero() -> None:
+    options = {"zero_vector_mode": "insert", "text_dropout": False}
+    learned, constant = build("biomed_dpt", zero_vectors_learned=True, **options), build("biomed_dpt", **options)
+    assert learned.image_path(learned.config) == "trained"
+    images = pixels()
+    with torch.no_grad():
+        torch.testing.assert_close(learned.encode_images(images), constant.encode_images(images), atol=1e-6, rtol=0)
+    fit(learned, TensorData(torch.tensor([0, 1]), [[0, 1]], pixels=images), seed=0)
+    vectors = torch.stack(list(learned.visual.vectors)).detach()
+    assert vectors.shape == (tiny_backbone().image_layers, 4, tiny_backbone().image_width)
+    assert all(float(layer.abs().max()) > 0 for layer in vectors)

@@ -42,3 +42,15 @@ def test_the_loss_is_cross_entropy_plus_squared_distance_plus_divergence() -> No
         expected = 0.3 * divergence(scale * images @ texts.T, teacher)
     assert float(terms["anchor"]) == pytest.approx(2 * float((texts - anchors).square().mean()), rel=1e-4)
     assert float(terms["distillation"]) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_distances_per_class_and_image_are_larger_by_width_and_classes() -> None:
+    data = clustered_data()
+    batch = Batch(data.labels, features=data.train_features())
+    found = {}
+    for how in ("element", "sample"):
+        with torch.no_grad():
+            found[how] = build("biomedcoop", text_dropout=False, loss_reduction=how).loss_terms(batch)
+    assert float(found["sample"]["anchor"] / found["element"]["anchor"]) == pytest.approx(tiny_backbone().joint_width)
+    assert float(found["sample"]["distillation"] / found["element"]["distillation"]) == pytest.approx(3)
+    assert torch.equal(found["sample"]["cross_entropy"], found["element"]["cross_entropy"])

@@ -54,3 +54,36 @@ def test_the_distillation_is_divided_by_images_prompts_and_classes() -> None:
             teacher = surest(bank).mean(dim=0).log_softmax(-1)
             total += float((teacher.exp() * (teacher - final)).sum()) / (12 * 10 * 3)
     assert float(term) == pytest.approx(total, rel=1e-4)
+
+
+def test_the_published_entropy_is_counted_and_not_trained() -> None:
+    published, ours = (
+        build("biovlm", entropy_gradient=wanted).loss_terms(batch())["entropy"] for wanted in (False, True)
+    )
+    assert float(published.detach()) == pytest.approx(float(ours.detach()), rel=1e-6)
+    assert (published.requires_grad, ours.requires_grad) == (False, True)
+
+
+def test_fixed_words_that_are_embedded_twice_have_been_through_the_embedding_block() -> None:
+    plain, twice = build("biovlm"), build("biovlm", double_embedding=True)
+    tower, context = tiny_backbone(), plain.context
+    entering = []
+    tower.text_tokens(
+        context._embeds, context._mask, before_layer=lambda layer, hidden: entering.append(hidden) or hidden
+    )
+    torch.testing.assert_close(twice.context._embeds, entering[0])
+    # learned words are raw in both
+    assert torch.equal(twice.context.prompts()[0][:, 1:5], plain.context.prompts()[0][:, 1:5])
+    with torch.no_grad():
+        assert float((twice.prompt_features() - plain.prompt_features()).abs().max()) > 1e-3
+
+
+def test_the_published_similarity_runs_over_classes() -> None:
+    method = build("biovlm", similarity_over="classes", similarity_weight=0.5)
+    with torch.no_grad():
+        term = float(method.loss_terms(batch())["similarity"])
+        texts, known = method.prompt_features(), method._attributes
+        known = known[torch.arange(10) % len(known)]
+        per_feature = (texts * known).sum(dim=1) / (texts.norm(dim=1) * known.norm(dim=1))
+    assert per_feature.shape == (10, tiny_backbone().joint_width)
+    assert term == pytest.approx(0.5 * (1 - float(per_feature.mean())), rel=1e-4)

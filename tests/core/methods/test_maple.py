@@ -36,3 +36,9 @@ def test_deep_prompts_appended_behind_the_patches_all_get_a_gradient() -> None:
     assert (len(tokens.vectors), tokens.mode, tokens.start) == (3, "insert", -1)
     method.backward(method.loss_terms(Batch(torch.tensor([0, 1]), pixels=pixels())))
     assert all(float(p.grad.abs().sum()) > 0 for p in method.parameters())
+
+
+def test_the_papers_depth_is_nine_of_twelve_layers_of_the_smaller_tower() -> None:
+    layers = min(tiny_backbone().image_layers, tiny_backbone().text_layers)
+    tokens = build("maple", depth=None).visual_tokens()
+    assert (layers, len(tokens.vectors)) == (3, 2)

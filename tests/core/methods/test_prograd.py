@@ -7,6 +7,7 @@ import torch
 
 from core.methods.prograd import NEGLIGIBLE, project
 from core.tuning.contract import Batch
+from core.tuning.loop import fit
 from tests.core.tuning.test_every_method import build, clustered_data
 
 
@@ -42,3 +43,31 @@ def test_the_teacher_term_is_the_cross_entropy_of_the_softened_scores() -> None:
         teacher = (method.backbone.logit_scale * images @ method._teacher.T / 2).softmax(-1)
         student = (method.logits(images) / 2).log_softmax(-1)
     assert float(terms["teacher"]) == pytest.approx(float(-(teacher * student).sum(-1).mean() * 4), rel=1e-5)
+
+
+@pytest.mark.parametrize(("teacher", "corrected"), [("zero_shot", True), ("student", False)])
+def test_only_the_frozen_teacher_corrects_a_step(teacher: str, corrected: bool) -> None:
+    # the labels are what the plain sentences hold least likely, so that learning them opposes the teacher
+    images = clustered_data().train_features()
+    method = build("prograd", teacher=teacher, teacher_template="scan of {}")
+    with torch.no_grad():
+        labels = (images @ method._teacher.T).argmin(dim=-1)
+    terms = method.loss_terms(Batch(labels, features=images))
+    (own,) = torch.autograd.grad(terms["cross_entropy"], method.context.vectors, retain_graph=True)
+    (guide,) = torch.autograd.grad(terms["teacher"], method.context.vectors, retain_graph=True)
+    method.backward(terms)
+    found = method.context.vectors.grad
+    if corrected:
+        assert float((own * guide).sum()) < 0
+        assert float((found * guide).sum()) == pytest.approx(0, abs=1e-4 * float(own.norm() * guide.norm()))
+    else:
+        torch.testing.assert_close(found, own, atol=0, rtol=0)
+
+
+def test_the_published_teacher_makes_it_coop() -> None:
+    contexts = []
+    for name, options in (("prograd", {"teacher": "student", "teacher_template": "scan of {}"}), ("coop", {})):
+        method = build(name, **options)
+        fit(method, clustered_data(), seed=0)
+        contexts.append(method.context.vectors.detach())
+    torch.testing.assert_close(contexts[0], contexts[1], atol=1e-6, rtol=0)

@@ -48,3 +48,11 @@ def test_more_layers_than_the_tower_has_are_refused() -> None:
     layers = tiny_backbone().image_layers
     with pytest.raises(InvalidOption, match=f"has {layers} layers; depth is {layers + 1}"):
         build("vpt", visual_depth=layers + 1)
+
+
+def test_the_paper_gives_every_layer_vectors_of_its_own() -> None:
+    method = build("vpt", visual_mode="insert", visual_depth=None)
+    shape = (tiny_backbone().image_layers, 4, tiny_backbone().image_width)
+    assert torch.stack(list(method.visual.vectors)).shape == shape
+    method.backward(method.loss_terms(Batch(torch.tensor([0, 1]), pixels=pixels())))
+    assert all(float(layer.grad.abs().sum()) > 0 for layer in method.visual.vectors)

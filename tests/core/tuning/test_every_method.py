@@ -145,6 +145,37 @@ def test_reordered_classes_reorder_the_scores(name: str) -> None:
     torch.testing.assert_close(scores(other), scores(plain)[:, order], atol=1e-2, rtol=1e-2)
 
 
+VARIANTS = [(name, variant) for name in METHODS for variant in get_method(name).variants]
+
+
+@pytest.mark.parametrize(("name", "variant"), VARIANTS)
+def test_every_variant_trains_two_steps_and_gives_scores(name: str, variant: str) -> None:
+    quick = quick_options(name) | ({"epochs": 1} if get_method(name).trains_by_steps else {})
+    method = build(name, **get_method(name).variants[variant] | quick)
+    given = data_for(method)
+    two_steps = TensorData(
+        given.labels,
+        [[0, 4, 8, 1], [5, 9, 2, 6]],
+        features=given._features,
+        pixels=given._pixels,
+        views=given._views,
+        validation_features=given._features,
+        validation_labels=given.labels if given._features is not None else None,
+    )
+    assert fit(method, two_steps, seed=0).steps == (2 if method.trains_by_steps else 0)
+    method.tune(two_steps)
+    found = scores(method)
+    assert found.shape == (12, 3)
+    assert bool(found.isfinite().all())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_variant_sets_options_to_other_values_than_the_default(name: str) -> None:
+    kind = get_method(name).Config
+    for variant, values in get_method(name).variants.items():
+        assert kind.from_values(values) != kind(), variant
+
+
 def without_dropout(name: str) -> dict[str, bool]:
     """Options that switch off what draws random numbers while training."""
     return {field.name: False for field in dataclasses.fields(get_method(name).Config) if "dropout" in field.name}
