@@ -92,8 +92,9 @@ def methods_page() -> str:
         "Methods and their options",
         "Set an option with `--set name=value` on the command line, in the form of the Train page, or under `options` "
         "in the API. Where a backbone has a preset, its value is the default on that backbone. `variant` picks a whole "
-        "set of values: `paper` is what the paper states, `reference` what the official code does. A recipe names what "
-        "was published for one data set and protocol: `--recipe NAME`.",
+        "set of values: `paper` is what the paper states, `reference` what the official code does; "
+        "[Papers and code](../explanation/papers-and-code.md) tells where the two differ. A recipe names what was "
+        "published for one data set and protocol: `--recipe NAME`.",
         method_table(),
         *(_method_section(name, get_method(name)) for name in names),
     )

@@ -64,6 +64,20 @@ def test_every_method_and_option_is_described():
             assert option["help"], f"{name}.{option['name']} has no help"
 
 
+def test_papers_and_code_names_options_and_variants_that_the_methods_have():
+    from core.tuning.registry import get_method, method_names
+
+    methods = {get_method(name).title: get_method(name) for name in method_names()}
+    page = (DOCS / "explanation" / "papers-and-code.md").read_text("utf-8")
+    table = page.split("## Each method")[1].split("## Left out")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    assert {title for row in rows for title in row[0].split(", ")} == set(methods)
+    for titles, *_, offered in rows:
+        for title in titles.split(", "):
+            known = {row["name"] for row in methods[title].Config.schema()} | set(methods[title].variants)
+            assert set(re.findall(r"`(\w+)`", offered)) <= known, f"{title}: {offered}"
+
+
 def test_every_command_and_parameter_is_described():
     from typer.main import get_command
 
