@@ -66,6 +66,24 @@ class LayerTokens:
 
 
 @dataclass(frozen=True)
+class PartlyEncoded:
+    """Pictures on their way through the image tower, taken where `encode_images` goes on with them.
+
+    hidden: (batch, tokens, width), without gradient: what enters block `layer`, before that block's own extra vectors.
+    For block 0 it is what follows the position embeddings.
+    """
+
+    hidden: Tensor
+    layer: int
+
+    def __len__(self) -> int:
+        return len(self.hidden)
+
+    def __getitem__(self, index: Tensor | slice) -> PartlyEncoded:
+        return PartlyEncoded(self.hidden[index], self.layer)
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """The backbone's own recipe from picture to tensor.
 
@@ -150,11 +168,18 @@ class Backbone(ABC):
     def project_image(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., image_width) into the joint space (..., joint_width), not normalised."""
 
+    @abstractmethod
     def encode_images(
-        self, pixels: Tensor, tokens: LayerTokens | None = None, before_layer: BeforeLayer | None = None
+        self,
+        pixels: Tensor | PartlyEncoded,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
     ) -> Tensor:
-        """Image features (batch, joint_width), not normalised."""
-        return self.project_image(self.pool_image(self.image_tokens(pixels, tokens, before_layer)))
+        """Image features (batch, joint_width), not normalised; from pixels, or from where `encode_part` stopped."""
+
+    @abstractmethod
+    def encode_part(self, pixels: Tensor, layer: int, tokens: LayerTokens | None = None) -> PartlyEncoded:
+        """Pictures up to the input of block `layer`, without gradient, in the fast precision of the device."""
 
     @abstractmethod
     def encode_images_frozen(self, pixels: Tensor, tokens: LayerTokens | None = None) -> Tensor:

@@ -16,7 +16,7 @@ from timm.models.vision_transformer import VisionTransformer as TimmViT
 from torch import Tensor, nn
 
 from core.backbones.attention import run_open_clip_block, run_timm_block
-from core.backbones.contract import BeforeLayer, LayerTokens
+from core.backbones.contract import BeforeLayer, LayerTokens, PartlyEncoded
 from core.backbones.placement import check_tokens, place_tokens
 from core.errors import InvalidInput
 
@@ -61,7 +61,7 @@ class ImageTower(ABC):
 
     def features(
         self,
-        pixels: Tensor,
+        pixels: Tensor | PartlyEncoded,
         tokens: LayerTokens | None,
         before_layer: BeforeLayer | None,
         blocks: Sequence[nn.Module],
@@ -77,20 +77,37 @@ class ImageTower(ABC):
 
         return self.norm_last(self._through(pixels, tokens, before_layer, step))[:, 0]
 
+    def part(
+        self, pixels: Tensor, layer: int, tokens: LayerTokens | None, blocks: Sequence[nn.Module]
+    ) -> PartlyEncoded:
+        """What enters block `layer`, before its own extra vectors; `blocks` as above."""
+        if layer == 0:
+            self._check_pixels(pixels)
+            return PartlyEncoded(self.embed(pixels), 0)
+
+        def step(at: int, hidden: Tensor) -> Tensor:
+            return self.run_block(blocks[at], hidden, None, None)
+
+        return PartlyEncoded(self._through(pixels, tokens, None, step, end=layer), layer)
+
     def _through(
         self,
-        pixels: Tensor,
+        pixels: Tensor | PartlyEncoded,
         tokens: LayerTokens | None,
         before_layer: BeforeLayer | None,
         step: Callable[[int, Tensor], Tensor],
+        end: int | None = None,
     ) -> Tensor:
-        """Hidden states after the last block; `step` runs a block."""
-        self._check_pixels(pixels)
+        """Hidden states after the last block, or what enters block `end`; `step` runs a block."""
         tokens = check_tokens(tokens, len(self.blocks), self.width)
-        hidden = self.norm_first(place_tokens(self.embed(pixels), tokens, 0, self.length))
-        for layer in range(len(self.blocks)):
-            if layer > 0:
-                hidden = place_tokens(hidden, tokens, layer, self.length)
+        if isinstance(pixels, Tensor):
+            self._check_pixels(pixels)
+            pixels = PartlyEncoded(self.embed(pixels), 0)
+        hidden = pixels.hidden
+        for layer in range(pixels.layer, len(self.blocks) if end is None else end):
+            hidden = place_tokens(hidden, tokens, layer, self.length)
+            if layer == 0:
+                hidden = self.norm_first(hidden)
             if before_layer is not None:
                 hidden = before_layer(layer, hidden)
             hidden = step(layer, hidden)

@@ -13,7 +13,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from core.backbones.attention import widen_attention
-from core.backbones.contract import Backbone, BeforeLayer, ImageAttention, LayerTokens, Preprocessing, Tokens
+from core.backbones.contract import (
+    Backbone,
+    BeforeLayer,
+    ImageAttention,
+    LayerTokens,
+    PartlyEncoded,
+    Preprocessing,
+    Tokens,
+)
 from core.backbones.image_tower import open_image_tower
 from core.backbones.low_precision import shorten
 from core.backbones.placement import extra_positions, first_listed
@@ -90,16 +98,28 @@ class OpenClipBackbone(Backbone):
         return self.image_tower.project(hidden)
 
     def encode_images(
-        self, pixels: Tensor, tokens: LayerTokens | None = None, before_layer: BeforeLayer | None = None
+        self,
+        pixels: Tensor | PartlyEncoded,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
     ) -> Tensor:
-        if not self._fast.get():
-            return super().encode_images(pixels, tokens, before_layer)
-        dtype = self._short_type()
+        fast, tower = self._fast.get(), self.image_tower
+        if isinstance(pixels, Tensor):
+            pixels = pixels.to(self.device)
+            if not fast:
+                return self.project_image(self.pool_image(self.image_tokens(pixels, tokens, before_layer)))
+        dtype = self._short_type() if fast else None
         with self._autocast(dtype):
-            pooled = self.image_tower.features(
-                pixels.to(self.device), tokens, before_layer, self._blocks(self.image_tower.blocks, dtype)
-            )
+            pooled = tower.features(pixels, tokens, before_layer, self._blocks(tower.blocks, dtype))
             return self.project_image(pooled).float()
+
+    def encode_part(self, pixels: Tensor, layer: int, tokens: LayerTokens | None = None) -> PartlyEncoded:
+        dtype = AUTOCAST_TYPES.get(self.precision)
+        # not in inference mode: what comes out takes part in later passes with gradients
+        with torch.no_grad(), self._autocast(dtype):
+            blocks = self._blocks(self.image_tower.blocks, dtype)
+            found = self.image_tower.part(pixels.to(self.device), layer, tokens, blocks)
+        return PartlyEncoded(found.hidden.float(), layer)
 
     def encode_images_frozen(self, pixels: Tensor, tokens: LayerTokens | None = None) -> Tensor:
         """Image features (batch, joint_width), float32, without gradient, in the backbone's precision."""

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.backbones.contract import LayerTokens
+from core.backbones.contract import LayerTokens, PartlyEncoded
 from core.errors import InvalidOption
 from core.tuning.contract import Batch, ImagePath, LoopConfig, Method, Task
 from core.tuning.losses import divergence
@@ -117,7 +117,11 @@ class BiomedAP(Method):
     def class_features(self) -> Tensor:
         return self.context.features(dropout=self.training and self.config.text_dropout)
 
-    def encode_images(self, pixels: Tensor) -> Tensor:
+    def steady_layers(self) -> int:
+        # a learned start reaches the first layer; constant zeros leave all before the first fusion alone
+        return 0 if self.config.visual_start == "learned" else min(int(layer) for layer in self.fusion_modules)
+
+    def encode_images(self, pixels: Tensor | PartlyEncoded) -> Tensor:
         words = self._class_words().mean(dim=0, keepdim=True)
         return self._encode(pixels, words.expand(len(pixels), -1, -1), lambda _: None)
 
@@ -142,7 +146,7 @@ class BiomedAP(Method):
         """Positions 1..n of each class's assembled prompt: (classes, n, text_width)."""
         return self.context.prompts()[0][:, 1 : 1 + self.context.n]
 
-    def _encode(self, pixels: Tensor, words: Tensor, saw: Callable[[Tensor], None]) -> Tensor:
+    def _encode(self, pixels: Tensor | PartlyEncoded, words: Tensor, saw: Callable[[Tensor], None]) -> Tensor:
         """Unit-norm features; `saw` gets the fused words of each fusion layer."""
         end = 1 + self.config.zero_vectors
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.backbones.contract import Backbone, LayerTokens
+from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded
 from core.descriptions.description_set import DescriptionSet
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import text_features
@@ -146,14 +146,15 @@ class Batch:
     """One step's images.
 
     labels: (batch,), int64. features: unit-norm (batch, joint_width), where the image path is cacheable; pixels:
-    (batch, 3, size, size) otherwise. views: further views of the same images by name, as features or pixels alike.
-    extra: per-image side information by name. index: positions in the training part.
+    (batch, 3, size, size) otherwise, or the same pictures part-way through the tower (`Method.steady_layers`). views:
+    further views of the same images by name, as features or pixels alike. extra: per-image side information by name.
+    index: positions in the training part.
     """
 
     labels: Tensor
     features: Tensor | None = None
-    pixels: Tensor | None = None
-    views: dict[str, Tensor] = field(default_factory=dict)
+    pixels: Tensor | PartlyEncoded | None = None
+    views: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Tensor] = field(default_factory=dict)
     index: Tensor | None = None
 
@@ -225,7 +226,14 @@ class Method(nn.Module, ABC):
         """Tokens inside the image tower: constants for "prompted", learned ones for "trained"."""
         return None
 
-    def encode_images(self, pixels: Tensor) -> Tensor:
+    def steady_layers(self) -> int:
+        """How many image layers, from the first, nothing learned reaches. Asked of the path "trained".
+
+        What enters the next layer is kept for each view, with the constants of `visual_tokens` in the layers before.
+        """
+        return 0
+
+    def encode_images(self, pixels: Tensor | PartlyEncoded) -> Tensor:
         """Unit-norm image features (batch, joint_width) as this method sees them. Overridden by trained towers."""
         return functional.normalize(self.backbone.encode_images(pixels, self.visual_tokens()), dim=-1)
 

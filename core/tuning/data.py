@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.backbones.contract import Backbone, LayerTokens
+from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded
 from core.images.image_set import LabelledImage
 from core.images.shots import ShotDraw
 from core.tuning.contract import Batch, ImagePath, steps_per_epoch
 from core.tuning.feature_store import FeatureStore
-from core.tuning.features import image_features, view_pixels
+from core.tuning.features import PICTURES_PER_PASS, image_features, view_pixels
 from core.tuning.views import CENTER
+
+KEPT_BYTES = 1 << 30  # of pictures part-way through a tower that is trained; beyond it they are drawn at each step
+FLOAT_BYTES = 4
 
 
 def epoch_generator(seed: int, epoch: int, purpose: str = "order") -> torch.Generator:
@@ -77,14 +81,16 @@ class ImageData(TrainingData):
         recipe: str = CENTER,
         views: int = 1,
         extra_views: Mapping[str, str] | None = None,
+        steady_layers: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._backbone, self._draw, self._store = backbone, draw, store
+        self._steady_layers = steady_layers
         self._seed, self._path, self._tokens = seed, path, tokens
         self._recipe, self._views = recipe, 1 if recipe == CENTER else views
         self._extra = dict(extra_views or {})
         self._progress = progress
-        self._kept: dict[Any, Tensor] = {}
+        self._kept: dict[Any, Any] = {}
         self.labels = torch.tensor([i.label for i in draw.train], device=backbone.device)
         self.validation_labels = torch.tensor(
             [i.label for i in draw.validation], dtype=torch.int64, device=backbone.device
@@ -96,10 +102,17 @@ class ImageData(TrainingData):
 
     def warm(self) -> None:
         """Compute what training will ask for, so that the time it takes is shown as its own stage."""
+        recipes = {self._recipe, *self._extra.values()}
         if self._path != "trained":
             self.validation_features()
-            for recipe in (self._recipe, *self._extra.values()):
+            for recipe in recipes:
                 self._views_of(recipe)
+        elif self._keeps_parts():
+            jobs = [(recipe, view) for recipe in recipes for view in range(self._views)]
+            for done, job in enumerate(jobs):
+                self._parts_of(*job)
+                if self._progress:
+                    self._progress((done + 1) * self.n_train, len(jobs) * self.n_train)
 
     def train_features(self, recipe: str = CENTER, view: int = 0) -> Tensor:
         if recipe == self._recipe and view < self._views and self._path != "trained":
@@ -146,9 +159,29 @@ class ImageData(TrainingData):
             )
         return self._kept[key]
 
-    def _pixels(self, index: Tensor, recipe: str, view: int) -> Tensor:
+    def _pixels(self, index: Tensor, recipe: str, view: int) -> Tensor | PartlyEncoded:
+        if self._keeps_parts():
+            return self._parts_of(recipe, view)[index.to(self.labels.device)]
         images = [self._draw.train[i] for i in index.tolist()]
         return view_pixels(self._backbone, images, recipe, view, self._seed).to(self._backbone.device)
+
+    def _keeps_parts(self) -> bool:
+        """Whether all views fit into memory part-way through the tower."""
+        tower, recipes = self._backbone, len({self._recipe, *self._extra.values()})
+        size = (1 + math.prod(tower.patch_grid)) * tower.image_width * FLOAT_BYTES
+        return self.n_train * self._views * recipes * size <= KEPT_BYTES
+
+    def _parts_of(self, recipe: str, view: int) -> PartlyEncoded:
+        """All training images of a view. Computed whole, so that it never depends on how batches were drawn."""
+        key = ("parts", recipe, view)
+        if key not in self._kept:
+            found = []
+            for start in range(0, self.n_train, PICTURES_PER_PASS):
+                images = self._draw.train[start : start + PICTURES_PER_PASS]
+                pixels = view_pixels(self._backbone, images, recipe, view, self._seed)
+                found.append(self._backbone.encode_part(pixels, self._steady_layers, self._tokens).hidden)
+            self._kept[key] = PartlyEncoded(torch.cat(found), self._steady_layers)
+        return self._kept[key]
 
 
 class TensorData(TrainingData):
@@ -160,7 +193,7 @@ class TensorData(TrainingData):
         batches: list[list[int]],
         *,
         features: Tensor | None = None,
-        pixels: Tensor | None = None,
+        pixels: Tensor | PartlyEncoded | None = None,
         views: Mapping[str, Tensor] | None = None,
         validation_features: Tensor | None = None,
         validation_labels: Tensor | None = None,

@@ -217,6 +217,7 @@ def _data(method: Method, draw: ShotDraw, store: FeatureStore, seed: int, progre
         recipe=getattr(config, "augmentation", CENTER),
         views=getattr(config, "views", 1),
         extra_views=method.extra_views,
+        steady_layers=method.steady_layers(),
         progress=lambda done, total: progress(Progress("features", done=done, total=total)),
     )
 

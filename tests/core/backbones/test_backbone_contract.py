@@ -474,6 +474,21 @@ def test_pictures_on_the_shortest_way_equal_the_full_pass_in_value_and_gradient(
         torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("mode", ["replace", "insert"])
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_pass_that_was_broken_off_goes_on_as_if_it_had_not_been(backbone, mode, layer):
+    pixels, width = pixels_for(backbone), backbone.image_width
+    tokens = LayerTokens(tuple(torch.randn(3, 2, width)), mode)
+    part = backbone.encode_part(pixels, layer, tokens)
+    assert (len(part), part.layer) == (len(pixels), layer)
+    with backbone.fast_passes():
+        torch.testing.assert_close(
+            backbone.encode_images(part, tokens), backbone.encode_images(pixels, tokens), atol=1e-5, rtol=1e-5
+        )
+        alone = backbone.encode_images(part[1:2], tokens)
+    torch.testing.assert_close(alone, backbone.encode_images(pixels[1:2], tokens), atol=1e-5, rtol=1e-5)
+
+
 def test_fast_passes_in_bf16_stay_near_float32_and_leave_the_weights_alone(backbone, monkeypatch):
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
     monkeypatch.setattr(backbone, "precision", "bf16")

@@ -256,6 +256,18 @@ def test_the_method_runs_on_other_towers(name: str, towers: str) -> None:
         assert built.logits(features).shape == (4, 3)
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_pictures_kept_part_way_train_like_pixels(name: str) -> None:
+    whole, part = (build(name, **without_dropout(name)) for _ in range(2))
+    if whole.image_path(whole.config) != "trained":
+        pytest.skip(f"{name} keeps features")
+    pixels, given = clustered_pixels(), data_for(whole)
+    kept = part.backbone.encode_part(pixels, part.steady_layers(), part.visual_tokens())
+    fit(whole, given, seed=0)
+    fit(part, TensorData(given.labels, given._batches, pixels=kept), seed=0)
+    torch.testing.assert_close(scores(part), scores(whole), atol=1e-2, rtol=1e-3)
+
+
 def test_a_store_gives_back_what_was_put_in(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "features.sqlite")
     vector = torch.tensor([1.5, -2.0])

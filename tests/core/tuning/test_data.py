@@ -1,0 +1,46 @@
+"""What batches carry where the image tower is trained."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from core.backbones.contract import PartlyEncoded
+from core.images.image_set import ImageSet
+from core.images.shots import draw_shots
+from core.tuning import data
+from core.tuning.data import ImageData
+from core.tuning.feature_store import FeatureStore
+from tests.builders import tiny_backbone
+
+
+def trained_data(images: ImageSet, **more: object) -> ImageData:
+    draw = draw_shots(images, 3, 1)
+    return ImageData(tiny_backbone(), draw, FeatureStore(), seed=1, path="trained", recipe="crop", views=2, **more)
+
+
+def test_pictures_are_kept_part_way_and_equal_a_pass_from_their_pixels(disc_set: ImageSet, monkeypatch) -> None:
+    kept = list(trained_data(disc_set, steady_layers=2).batches(1, 4))
+    monkeypatch.setattr(data, "KEPT_BYTES", 0)
+    drawn = list(trained_data(disc_set, steady_layers=2).batches(1, 4))
+    assert all(isinstance(batch.pixels, PartlyEncoded) and batch.pixels.layer == 2 for batch in kept)
+    assert all(isinstance(batch.pixels, torch.Tensor) for batch in drawn)
+    for one, other in zip(kept, drawn, strict=True):
+        assert torch.equal(one.index, other.index)
+        expected = tiny_backbone().encode_images(other.pixels)
+        torch.testing.assert_close(tiny_backbone().encode_images(one.pixels), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_warming_reports_every_view_of_every_picture(disc_set: ImageSet) -> None:
+    told: list[tuple[int, int]] = []
+    trained_data(disc_set, progress=lambda done, total: told.append((done, total))).warm()
+    assert told == [(9, 18), (18, 18)]
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+def test_a_kept_picture_does_not_depend_on_the_batch_it_was_first_needed_in(disc_set: ImageSet, layer: int) -> None:
+    first, second = (trained_data(disc_set, steady_layers=layer) for _ in range(2))
+    later = list(second.batches(2, 4))
+    again = [list(first.batches(epoch, 4)) for epoch in (0, 1, 2)][2]
+    for one, other in zip(later, again, strict=True):
+        assert torch.equal(one.pixels.hidden, other.pixels.hidden)
