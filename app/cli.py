@@ -21,6 +21,7 @@ from app.commands import (
     serve,
     train,
 )
+from core.threads import wait_briefly
 
 app = typer.Typer(
     name="promptoscope",
@@ -48,8 +49,7 @@ for name, module in {
 
 def main() -> None:
     """The entry point."""
-    # read when PyTorch is loaded: threads that spin while waiting slow everything else on a small machine down
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly(os.environ)
     app()
 
 

@@ -43,6 +43,7 @@ from core.descriptions.description_set import DescriptionSet
 from core.images.image_set import ImageSet
 from core.images.phantoms import make_phantoms
 from core.images.shots import draw_shots
+from core.threads import wait_briefly
 from core.tuning.contract import Method, Task
 from core.tuning.data import ImageData, TensorData, TrainingData
 from core.tuning.feature_store import FeatureStore
@@ -154,7 +155,8 @@ def _sentence(line: dict[str, Any]) -> str:
 def _measure(spec: dict[str, Any]) -> dict[str, Any]:
     """One measurement in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.training_speed", "--child", json.dumps(spec)]
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+    environment = dict(os.environ)
+    wait_briefly(environment)
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -217,7 +219,8 @@ def _step_data(spec: dict[str, Any], method: Method, steps: int) -> TrainingData
     if spec["side"] == "reference":
         return EveryStep(method, labels, order, pixels)
     if method.image_path(method.config) == "trained":
-        return TensorData(labels, order, pixels=pixels)
+        kept = method.backbone.encode_part(pixels, method.steady_layers(), method.visual_tokens())
+        return TensorData(labels, order, pixels=kept)
     features = functional.normalize(method.backbone.encode_images_frozen(pixels, method.visual_tokens()), dim=-1)
     return TensorData(labels, order, features=features)
 

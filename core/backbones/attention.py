@@ -31,7 +31,7 @@ def attend(
     weights are computed in the open, appended to it, and stay in the graph.
     """
     if capture is None:
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+        mixed = _attend_fused(query, key, value, mask, dropout)
     else:
         scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
         if mask is not None:
@@ -40,6 +40,15 @@ def attend(
         capture.append(weights)
         mixed = F.dropout(weights, dropout, training=dropout > 0) @ value
     return mixed.transpose(1, 2).flatten(2)
+
+
+def _attend_fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+    if query.dtype == torch.float32 or query.device.type != "cpu" or not (query.requires_grad or key.requires_grad):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+    # a processor's backward pass through attention is several times slower in bf16 than in float32
+    with torch.autocast("cpu", enabled=False):
+        query, key, value = query.float(), key.float(), value.float()
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
 
 
 Read = int | Tensor | None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.records.jobs import Claim, RunningAttempt
 from core.settings import Settings
+from core.threads import wait_briefly
 from training_jobs.executors.contract import Sighting, Started
 from training_jobs.job_log import log_path
 from training_jobs.processes import group_members, signal_group, started, this_host
@@ -96,8 +97,7 @@ class LocalExecutor:
         # The process starts in the home folder; the project must be found without being installed, too.
         known = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = f"{PROJECT}{os.pathsep}{known}" if known else str(PROJECT)
-        # threads that spin while they wait slow each other down several times on a machine that also serves pages
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        wait_briefly(environment)
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.slots)))
         if self._devices:
             environment["CUDA_VISIBLE_DEVICES"] = self._devices[slot % len(self._devices)]

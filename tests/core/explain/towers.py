@@ -100,6 +100,12 @@ class BrightSpotBackbone(Backbone):
     def project_image(self, hidden):
         return hidden
 
+    def encode_images(self, pixels, tokens=None, before_layer=None):
+        return self.project_image(self.pool_image(self.image_tokens(pixels, tokens, before_layer)))
+
+    def encode_part(self, pixels, layer, tokens=None):
+        raise NotImplementedError("nothing is trained inside this tower")
+
     def encode_images_frozen(self, pixels, tokens=None):
         with torch.no_grad():
             return self.encode_images(pixels, tokens)

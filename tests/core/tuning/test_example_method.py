@@ -44,7 +44,7 @@ def test_the_file_is_found_while_it_is_there() -> None:
 def test_the_example_keeps_the_contract(
     check: Callable[..., None], example: str, request: pytest.FixtureRequest
 ) -> None:
-    given: dict[str, Any] = {"name": example, "towers": "clip-causal"}
+    given: dict[str, Any] = {"name": example, "towers": "clip-causal", "variant": "default"}
     wanted = inspect.signature(check).parameters
     check(**{name: given[name] if name in given else request.getfixturevalue(name) for name in wanted})
 

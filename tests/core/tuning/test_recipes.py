@@ -140,6 +140,7 @@ def test_every_recipe_of_a_trained_method_states_what_the_training_depends_on() 
         ("cocoop/biomedcoop-2025/btmri/base-to-novel", ["epochs", "batch_size", "learning_rate"], [10, 1, 0.001]),
         ("clip_adapter/biomedcoop-2025/busi/few-shot", ["ratio", "unit_norm", "augmentation"], [0.5, False, "mild"]),
         ("biovlm/paper-2026/btmri/few-shot", ["epochs", "prompts", "augmentation"], [50, 10, "crop_flip"]),
+        ("cilmp/paper-2025/kvasir/full", ["batch_size", "rank", "gpa", "learning_rate"], [64, 8, "tokens", 0.0025]),
         ("maple/biomedap-code/btmri/few-shot", ["depth", "batch_size", "learning_rate"], [1, 32, 0.002]),
     ],
 )
