@@ -19,6 +19,7 @@ from core.backbones.memory import recall, remember
 from core.backbones.open_clip_adapter import OpenClipBackbone
 from core.backbones.tokenizer import Tokenizer
 from core.errors import InvalidInput
+from core.settings import Settings
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -34,10 +35,13 @@ def load_backbone(
 
     name_or_path: a catalogue name ("embedded" needs nothing; the others must have been fetched), `hf-hub:OWNER/NAME`
     once fetched, or a folder in open_clip's format, with or without `local-dir:`. A bare open_clip architecture name
-    is no backbone: without weights it would be noise. home: where fetched backbones and remembered facts lie.
+    is no backbone: without weights it would be noise. device, precision: "auto" takes the setting of that name, and
+    without one what is best here. home: where fetched backbones and remembered facts lie.
     Raises NotFound, Unavailable, or InvalidInput for a folder that cannot be used.
     """
-    home = default_home(home)
+    home, settings = default_home(home), Settings()
+    device = settings.device if device == "auto" else device
+    precision = settings.precision if precision == "auto" else precision
     name, folder = find_folder(str(name_or_path), home)
     config = read_config(folder)
     weights = find_weights(folder)

@@ -219,3 +219,10 @@ def test_backbones_are_listed_with_what_is_here(tmp_path):
     assert not rows["biomedclip"]["available"]
     assert rows["biomedclip"]["path"] is None
     assert not rows["pmc-clip"]["supported"]
+
+
+def test_a_setting_stands_for_auto_and_yields_to_a_choice(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROMPTOSCOPE_PRECISION", "bf16")
+    monkeypatch.setenv("PROMPTOSCOPE_DEVICE", "cpu")
+    assert load_backbone(folder, home=tmp_path).precision == "bf16"
+    assert load_backbone(folder, home=tmp_path, precision="fp32").precision == "fp32"
