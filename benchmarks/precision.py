@@ -2,8 +2,8 @@
 
     python -m benchmarks.precision [--images PATH] [--methods coop,biomed_dpt] [--shots 4] [--seeds 3] [--json]
 
-Trains on the embedded backbone, by default with drawn phantoms. One line a method: mean accuracy in both precisions, the
-share of test images that get another class, and the mean absolute difference of probabilities. Where the device's
+Trains on the embedded backbone, by default with drawn phantoms. One line a method: mean accuracy in both precisions,
+the share of test images that get another class, and the mean absolute difference of probabilities. Where the device's
 default is float32, there is nothing to compare.
 """
 

@@ -26,8 +26,8 @@ class Settings(BaseSettings):
     device: str = Field(default="auto", description="Where towers run: auto, cpu, cuda or cuda:NUMBER.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto",
-        description="Arithmetic of the towers; auto takes what this device does fastest. fp32 gives the same numbers on "
-        "every processor, up to rounding.",
+        description="Arithmetic of the towers; auto takes what this device does fastest. fp32 gives the same numbers "
+        "on every processor, up to rounding.",
     )
     executor: Literal["local", "ray"] = Field(default="local", description="What runs training jobs.")
     llm_base_url: str | None = Field(
