@@ -6,8 +6,8 @@
 One line a method, image set and number of shots: the mean over seeds of accuracy and seconds; then one line a method:
 the mean over the image sets. With --search every combination of the given option values is tried by cross-validation:
 for each seed some images of each class are set apart from the training part, which alone is used, and classes get names
-that no text side has learned, so that neither test images nor learned names have a part in the choice. The presets of
-`core/tuning/presets` are found this way.
+that no text side has learned, so that neither test images nor learned names have a part in the choice; --own-names
+leaves them their names. The presets of `core/tuning/presets` are found this way.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--backbone", default="embedded")
     parser.add_argument("--search", nargs="+", default=[], metavar="OPTION=VALUES", help="values separated by commas")
+    parser.add_argument("--own-names", action="store_true", help="in a search, keep the classes' names")
     parser.add_argument("--home", type=Path, help="where features are kept between calls")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     arguments = parser.parse_args()
@@ -62,7 +63,15 @@ def lines(arguments: argparse.Namespace, sets: list[ImageSet], tower: Backbone, 
     combinations = list(_combinations(arguments.search))
     for method, options, images, count in itertools.product(arguments.methods.split(","), combinations, sets, shots):
         runs = [
-            _run(images, method, options, count, seed, tower, home, search=bool(arguments.search))
+            _run(
+                fold(images, seed, arguments.own_names) if arguments.search else images,
+                method,
+                options,
+                count,
+                seed,
+                tower,
+                home,
+            )
             for seed in range(1, arguments.seeds + 1)
         ]
         accuracies = [run["metrics"]["accuracy"] for run in runs]
@@ -80,13 +89,10 @@ def _run(
     seed: int,
     tower: Backbone,
     home: Path,
-    *,
-    search: bool,
 ) -> dict[str, Any]:
-    used = fold(images, seed) if search else images
     with tempfile.TemporaryDirectory() as out:
         return train(
-            used,
+            images,
             method,
             backbone=tower,
             shots=shots,
@@ -98,16 +104,16 @@ def _run(
         ).record
 
 
-def fold(images: ImageSet, seed: int) -> ImageSet:
-    """The training part alone, some images of each class set apart as test part, under names without a meaning."""
+def fold(images: ImageSet, seed: int, own_names: bool) -> ImageSet:
+    """The training part alone, some images of each class set apart as test part; else under names without a meaning."""
     chooser = random.Random(seed)
     kept: list[LabelledImage] = []
     for label in range(len(images.classes)):
         group = [image for image in images.part("train") if image.label == label]
         chooser.shuffle(group)
         kept += [replace(image, part="test") for image in group[:HELD_OUT]] + group[HELD_OUT:]
-    names = tuple(f"finding {NEUTRAL[i]}" for i in range(len(images.classes)))
-    return replace(images, images=tuple(kept), classes=names)
+    neutral = tuple(f"finding {NEUTRAL[i]}" for i in range(len(images.classes)))
+    return replace(images, images=tuple(kept), classes=images.classes if own_names else neutral)
 
 
 def _combinations(search: list[str]) -> Iterator[dict[str, str]]:

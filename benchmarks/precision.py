@@ -39,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        default = choose_precision("auto", choose_device(), home)
+        default = choose_precision("auto", choose_device())
         if default == "fp32":
             print("The default precision of this device is fp32: nothing to compare.")
             return

@@ -86,7 +86,7 @@ def main() -> None:
 def lines(folder: Path, methods: list[str], batches: list[int], scopes: list[str]) -> Iterator[dict[str, Any]]:
     """Measurements one after the other: reference, then ours in each precision."""
     build_random_backbone_folder(folder / "backbone", layout=LAYOUT, seed=SEED)
-    default = choose_precision("auto", choose_device(), folder)
+    default = choose_precision("auto", choose_device())
     precisions = ["fp32"] if default == "fp32" else ["fp32", default]
     if "step" in scopes:
         for method in methods:

@@ -57,7 +57,7 @@ def load_backbone(
         name=name,
         checksum=checksum,
         device=chosen,
-        precision=choose_precision(precision, chosen, home),
+        precision=choose_precision(precision, chosen),
         known_classes=read_known_classes(folder),
     )
 
