@@ -260,7 +260,7 @@ def _end_to_end(spec: dict[str, Any], backbone: OpenClipBackbone) -> dict[str, f
         seed=SEED,
         path=method.image_path(method.config),
         tokens=method.visual_tokens(),
-        recipe=method.config.augmentation,
+        augmentation=method.config.augmentation,
         views=MEASURED_VIEWS,
     )
     if spec["side"] == "reference":
@@ -294,9 +294,9 @@ class _FromFiles(EveryStep):
         self._files = images
 
     def batches(self, epoch: int, batch_size: int) -> Iterator[Any]:
-        recipe = self._method.config.augmentation
+        augmentation = self._method.config.augmentation
         for rows in self._batches:
-            pixels = view_pixels(self._method.backbone, [self._files[i] for i in rows], recipe, 0, SEED)
+            pixels = view_pixels(self._method.backbone, [self._files[i] for i in rows], augmentation, 0, SEED)
             one = TensorData(self.labels[rows], [list(range(len(rows)))], pixels=pixels)
             yield self.encoded(next(one.batches(epoch, batch_size)))
 

@@ -187,7 +187,7 @@ class Backbone(ABC):
 
     @contextmanager
     def fast_passes(self) -> Iterator[None]:
-        """Inside, `encode_images` and `encode_text` go the shortest way, for training and prediction.
+        """Inside, `encode_images` and `encode_text` go the shortest way, for training and for image features.
 
         Same features up to rounding, in `precision` (fp16 only without gradients), last layers only where they are
         read. Forward hooks on blocks do not see such passes: explanations stay outside.

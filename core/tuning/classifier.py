@@ -147,9 +147,12 @@ def frozen_features(method: Method, pixels: Tensor) -> Tensor:
 
 
 def predict_logits(method: Method, features: Tensor) -> Tensor:
-    """Scores (images, classes); in small chunks where every image needs texts of its own."""
+    """Scores (images, classes); in small chunks where every image needs texts of its own.
+
+    Texts are read in float32: in bf16 an image's score would depend a little on how many others come with it.
+    """
     size = max(1, PROMPTS_PER_PASS // len(method.task.classes)) if method.per_image_text else max(1, len(features))
-    with torch.inference_mode(), method.backbone.fast_passes():
+    with torch.inference_mode():
         return torch.cat([method.logits(chunk) for chunk in features.split(size)]).float().clone()
 
 

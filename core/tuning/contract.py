@@ -183,7 +183,7 @@ class Method(nn.Module, ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     """Of: "template", "descriptions", "hidden_states", "encoder"."""
     extra_views: ClassVar[Mapping[str, str]] = {}
-    """Further views a step needs: name -> augmentation recipe."""
+    """Further views a step needs: name -> augmentation."""
     per_image_text: ClassVar[bool] = False
     """Text features depend on the image, so prediction runs in small chunks."""
     trains_by_steps: ClassVar[bool] = True

@@ -50,7 +50,7 @@ class TrainingData(ABC):
         return len(self.validation_labels) > 0
 
     @abstractmethod
-    def train_features(self, recipe: str = CENTER, view: int = 0) -> Tensor:
+    def train_features(self, augmentation: str = CENTER, view: int = 0) -> Tensor:
         """Unit-norm features (train, joint_width) of one view of each training image."""
 
     @abstractmethod
@@ -78,7 +78,7 @@ class ImageData(TrainingData):
         seed: int,
         path: ImagePath = "frozen",
         tokens: LayerTokens | None = None,
-        recipe: str = CENTER,
+        augmentation: str = CENTER,
         views: int = 1,
         extra_views: Mapping[str, str] | None = None,
         steady_layers: int = 0,
@@ -87,7 +87,7 @@ class ImageData(TrainingData):
         self._backbone, self._draw, self._store = backbone, draw, store
         self._steady_layers = steady_layers
         self._seed, self._path, self._tokens = seed, path, tokens
-        self._recipe, self._views = recipe, 1 if recipe == CENTER else views
+        self._augmentation, self._views = augmentation, 1 if augmentation == CENTER else views
         self._extra = dict(extra_views or {})
         self._progress = progress
         self._kept: dict[Any, Any] = {}
@@ -102,22 +102,22 @@ class ImageData(TrainingData):
 
     def warm(self) -> None:
         """Compute what training will ask for, so that the time it takes is shown as its own stage."""
-        recipes = {self._recipe, *self._extra.values()}
+        augmentations = {self._augmentation, *self._extra.values()}
         if self._path != "trained":
             self.validation_features()
-            for recipe in recipes:
-                self._views_of(recipe)
+            for augmentation in augmentations:
+                self._views_of(augmentation)
         elif self._keeps_parts():
-            jobs = [(recipe, view) for recipe in recipes for view in range(self._views)]
+            jobs = [(augmentation, view) for augmentation in augmentations for view in range(self._views)]
             for done, job in enumerate(jobs):
                 self._parts_of(*job)
                 if self._progress:
                     self._progress((done + 1) * self.n_train, len(jobs) * self.n_train)
 
-    def train_features(self, recipe: str = CENTER, view: int = 0) -> Tensor:
-        if recipe == self._recipe and view < self._views and self._path != "trained":
-            return self._views_of(recipe)[:, view]
-        return self._features("train", recipe, (view,))[:, 0]
+    def train_features(self, augmentation: str = CENTER, view: int = 0) -> Tensor:
+        if augmentation == self._augmentation and view < self._views and self._path != "trained":
+            return self._views_of(augmentation)[:, view]
+        return self._features("train", augmentation, (view,))[:, 0]
 
     def validation_features(self) -> Tensor:
         return self._features("validation", CENTER, (0,))[:, 0]
@@ -131,20 +131,20 @@ class ImageData(TrainingData):
     def _batch(self, index: Tensor, view: int) -> Batch:
         where = index.to(self.labels.device)
         if self._path == "trained":
-            pixels = self._pixels(index, self._recipe, view)
-            further = {name: self._pixels(index, recipe, view) for name, recipe in self._extra.items()}
+            pixels = self._pixels(index, self._augmentation, view)
+            further = {name: self._pixels(index, augmentation, view) for name, augmentation in self._extra.items()}
             return Batch(self.labels[where], pixels=pixels, views=further, index=index)
-        further = {name: self._views_of(recipe)[where, view] for name, recipe in self._extra.items()}
-        features = self._views_of(self._recipe)[where, view]
+        further = {name: self._views_of(augmentation)[where, view] for name, augmentation in self._extra.items()}
+        features = self._views_of(self._augmentation)[where, view]
         return Batch(self.labels[where], features=features, views=further, index=index)
 
-    def _views_of(self, recipe: str) -> Tensor:
-        views = 1 if recipe == CENTER else self._views
-        found = self._features("train", recipe, tuple(range(views)))
+    def _views_of(self, augmentation: str) -> Tensor:
+        views = 1 if augmentation == CENTER else self._views
+        found = self._features("train", augmentation, tuple(range(views)))
         return found.expand(-1, self._views, -1)
 
-    def _features(self, part: str, recipe: str, views: tuple[int, ...]) -> Tensor:
-        key = (part, recipe, views)
+    def _features(self, part: str, augmentation: str, views: tuple[int, ...]) -> Tensor:
+        key = (part, augmentation, views)
         if key not in self._kept:
             images: tuple[LabelledImage, ...] = getattr(self._draw, part)
             self._kept[key] = image_features(
@@ -152,33 +152,33 @@ class ImageData(TrainingData):
                 images,
                 self._store,
                 tokens=self._tokens,
-                recipe=recipe,
+                augmentation=augmentation,
                 views=views,
                 seed=self._seed,
                 progress=self._progress,
             )
         return self._kept[key]
 
-    def _pixels(self, index: Tensor, recipe: str, view: int) -> Tensor | PartlyEncoded:
+    def _pixels(self, index: Tensor, augmentation: str, view: int) -> Tensor | PartlyEncoded:
         if self._keeps_parts():
-            return self._parts_of(recipe, view)[index.to(self.labels.device)]
+            return self._parts_of(augmentation, view)[index.to(self.labels.device)]
         images = [self._draw.train[i] for i in index.tolist()]
-        return view_pixels(self._backbone, images, recipe, view, self._seed).to(self._backbone.device)
+        return view_pixels(self._backbone, images, augmentation, view, self._seed).to(self._backbone.device)
 
     def _keeps_parts(self) -> bool:
         """Whether all views fit into memory part-way through the tower."""
-        tower, recipes = self._backbone, len({self._recipe, *self._extra.values()})
+        tower, augmentations = self._backbone, len({self._augmentation, *self._extra.values()})
         size = (1 + math.prod(tower.patch_grid)) * tower.image_width * FLOAT_BYTES
-        return self.n_train * self._views * recipes * size <= KEPT_BYTES
+        return self.n_train * self._views * augmentations * size <= KEPT_BYTES
 
-    def _parts_of(self, recipe: str, view: int) -> PartlyEncoded:
+    def _parts_of(self, augmentation: str, view: int) -> PartlyEncoded:
         """All training images of a view. Computed whole, so that it never depends on how batches were drawn."""
-        key = ("parts", recipe, view)
+        key = ("parts", augmentation, view)
         if key not in self._kept:
             found = []
             for start in range(0, self.n_train, PICTURES_PER_PASS):
                 images = self._draw.train[start : start + PICTURES_PER_PASS]
-                pixels = view_pixels(self._backbone, images, recipe, view, self._seed)
+                pixels = view_pixels(self._backbone, images, augmentation, view, self._seed)
                 found.append(self._backbone.encode_part(pixels, self._steady_layers, self._tokens).hidden)
             self._kept[key] = PartlyEncoded(torch.cat(found), self._steady_layers)
         return self._kept[key]
@@ -205,7 +205,7 @@ class TensorData(TrainingData):
             validation_labels if validation_labels is not None else torch.empty(0, dtype=torch.int64)
         )
 
-    def train_features(self, recipe: str = CENTER, view: int = 0) -> Tensor:
+    def train_features(self, augmentation: str = CENTER, view: int = 0) -> Tensor:
         assert self._features is not None, "this data was given as pixels"
         return self._features
 

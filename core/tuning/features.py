@@ -29,7 +29,7 @@ def image_features(
     store: FeatureStore,
     *,
     tokens: LayerTokens | None = None,
-    recipe: str = CENTER,
+    augmentation: str = CENTER,
     views: Sequence[int] = (0,),
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -40,12 +40,12 @@ def image_features(
     """
     tower = (*_tower(backbone), tokens.key() if tokens else "plain")
     jobs = [(image, view) for image in images for view in views]
-    addresses = [address(*tower, view_address(recipe, seed, view), image.sha256) for image, view in jobs]
+    addresses = [address(*tower, view_address(augmentation, seed, view), image.sha256) for image, view in jobs]
     known = store.get(addresses)
     missing = {a: job for a, job in zip(addresses, jobs, strict=True) if a not in known}
     if progress:
         progress(len(jobs) - len(missing), len(jobs))
-    for chunk, pixels in _passes(backbone, missing, recipe, seed):
+    for chunk, pixels in _passes(backbone, missing, augmentation, seed):
         found = backbone.encode_images_frozen(pixels.to(backbone.device), tokens)
         fresh = dict(zip(chunk, functional.normalize(found.float(), dim=-1).cpu(), strict=True))
         store.put(fresh)
@@ -73,22 +73,24 @@ def text_features(backbone: Backbone, texts: Sequence[str], store: FeatureStore 
     return torch.stack([known[a] for a in addresses]).to(backbone.device)
 
 
-def view_pixels(backbone: Backbone, images: Sequence[LabelledImage], recipe: str, view: int, seed: int) -> Tensor:
+def view_pixels(backbone: Backbone, images: Sequence[LabelledImage], augmentation: str, view: int, seed: int) -> Tensor:
     """Model input (images, 3, size, size) of one view of each picture."""
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        return torch.stack(list(pool.map(lambda image: _draw(backbone, image, recipe, view, seed), images)))
+        return torch.stack(list(pool.map(lambda image: _draw(backbone, image, augmentation, view, seed), images)))
 
 
 def _tower(backbone: Backbone) -> tuple[str, ...]:
     return backbone.checksum, backbone.precision, str(backbone.preprocessing)
 
 
-def _passes(backbone: Backbone, missing: dict[str, Job], recipe: str, seed: int) -> Iterator[tuple[list[str], Tensor]]:
+def _passes(
+    backbone: Backbone, missing: dict[str, Job], augmentation: str, seed: int
+) -> Iterator[tuple[list[str], Tensor]]:
     """Addresses and pixels, pass by pass; the next pass is decoded while the tower works on this one."""
     order = list(missing)
     chunks = [order[start : start + PICTURES_PER_PASS] for start in range(0, len(order), PICTURES_PER_PASS)]
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        load = lambda a: _draw(backbone, missing[a][0], recipe, missing[a][1], seed)  # noqa: E731
+        load = lambda a: _draw(backbone, missing[a][0], augmentation, missing[a][1], seed)  # noqa: E731
         ahead = [pool.submit(load, a) for a in chunks[0]] if chunks else []
         for number, chunk in enumerate(chunks):
             pixels = torch.stack([future.result() for future in ahead])
@@ -97,6 +99,6 @@ def _passes(backbone: Backbone, missing: dict[str, Job], recipe: str, seed: int)
             yield chunk, pixels
 
 
-def _draw(backbone: Backbone, image: LabelledImage, recipe: str, view: int, seed: int) -> Tensor:
-    generator = None if recipe == CENTER else view_generator(seed, image.sha256, recipe, view)
-    return draw_view(decode_image(image.path), backbone, recipe, generator)
+def _draw(backbone: Backbone, image: LabelledImage, augmentation: str, view: int, seed: int) -> Tensor:
+    generator = None if augmentation == CENTER else view_generator(seed, image.sha256, augmentation, view)
+    return draw_view(decode_image(image.path), backbone, augmentation, generator)

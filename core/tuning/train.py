@@ -214,7 +214,7 @@ def _data(method: Method, draw: ShotDraw, store: FeatureStore, seed: int, progre
         path=method.image_path(config),
         tokens=method.visual_tokens(),
         # what is not trained by steps asks for its views itself
-        recipe=getattr(config, "augmentation", CENTER),
+        augmentation=getattr(config, "augmentation", CENTER),
         views=getattr(config, "views", 1),
         extra_views=method.extra_views,
         steady_layers=method.steady_layers(),

@@ -14,7 +14,7 @@ from core.backbones.contract import Backbone
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Augmentation:
     """How a view is drawn.
 
     area: share of the picture's area; aspect: of the crop; flip, jitter, blur: probabilities. Jitter changes
@@ -28,16 +28,16 @@ class Recipe:
     blur: float = 0.0
 
 
-RECIPES: dict[str, Recipe] = {
+AUGMENTATIONS: dict[str, Augmentation] = {
     # the crop that BiomedCoOp-style trainers use: down to 8 % of the area, no flip
-    "crop": Recipe(area=(0.08, 1.0)),
-    # the original CoOp recipe adds a flip
-    "crop_flip": Recipe(area=(0.08, 1.0), flip=0.5),
+    "crop": Augmentation(area=(0.08, 1.0)),
+    # the original CoOp augmentation adds a flip
+    "crop_flip": Augmentation(area=(0.08, 1.0), flip=0.5),
     # of the adapter runners: lesions are rarely cut away
-    "mild": Recipe(area=(0.5, 1.0), flip=0.5),
+    "mild": Augmentation(area=(0.5, 1.0), flip=0.5),
     # the weak and the strong view of BioVLM, colours changed before normalising
-    "weak": Recipe(area=(0.08, 1.0), flip=0.5),
-    "strong": Recipe(area=(0.08, 1.0), flip=0.5, jitter=0.8, blur=0.5),
+    "weak": Augmentation(area=(0.08, 1.0), flip=0.5),
+    "strong": Augmentation(area=(0.08, 1.0), flip=0.5, jitter=0.8, blur=0.5),
 }
 CENTER = "center"
 """The evaluation view: the backbone's own preprocessing, nothing random."""
@@ -47,23 +47,23 @@ BLUR_RADIUS_PX = 0.8
 """Close to the 3 x 3 kernel of the published view."""
 
 
-def view_address(recipe: str, seed: int, view: int) -> str:
-    """What names a view of any picture: the recipe, and for random ones the run seed and the view's number."""
-    return recipe if recipe == CENTER else f"{recipe}:{seed}:{view}"
+def view_address(augmentation: str, seed: int, view: int) -> str:
+    """What names a view of any picture: the augmentation, and for random ones the run seed and the view's number."""
+    return augmentation if augmentation == CENTER else f"{augmentation}:{seed}:{view}"
 
 
-def view_generator(seed: int, image_sha256: str, recipe: str, view: int) -> torch.Generator:
+def view_generator(seed: int, image_sha256: str, augmentation: str, view: int) -> torch.Generator:
     """The generator that view `view` of one picture is drawn from; equal wherever the same bytes turn up."""
-    text = f"{seed}|{image_sha256}|{recipe}|{view}"
+    text = f"{seed}|{image_sha256}|{augmentation}|{view}"
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
     return torch.Generator().manual_seed(number)
 
 
-def draw_view(image: Image.Image, backbone: Backbone, recipe: str, generator: torch.Generator | None) -> Tensor:
+def draw_view(image: Image.Image, backbone: Backbone, augmentation: str, generator: torch.Generator | None) -> Tensor:
     """One view as model input (3, size, size). `generator` may be None for the centre view only."""
-    if recipe == CENTER or generator is None:
+    if augmentation == CENTER or generator is None:
         return backbone.preprocess(image)
-    spec, size = RECIPES[recipe], backbone.preprocessing.size
+    spec, size = AUGMENTATIONS[augmentation], backbone.preprocessing.size
     how = Image.Resampling.BICUBIC if backbone.preprocessing.interpolation == "bicubic" else Image.Resampling.BILINEAR
     view = image.resize((size, size), how, box=crop_box(image.width, image.height, spec, generator))
     if torch.rand((), generator=generator).item() < spec.flip:
@@ -87,8 +87,8 @@ def jitter_colours(image: Image.Image, generator: torch.Generator) -> Image.Imag
     return Image.merge("HSV", (hue, saturation, value)).convert("RGB")
 
 
-def crop_box(width: int, height: int, spec: Recipe, generator: torch.Generator) -> tuple[int, int, int, int]:
-    """A random crop (left, top, right, bottom) in px with area and aspect inside the recipe's ranges.
+def crop_box(width: int, height: int, spec: Augmentation, generator: torch.Generator) -> tuple[int, int, int, int]:
+    """A random crop (left, top, right, bottom) in px with area and aspect inside the augmentation's ranges.
 
     The rule of RandomResizedCrop: area uniform, aspect log-uniform, ten tries, then the largest centred crop of an
     allowed aspect (Szegedy et al., Going deeper with convolutions, 2015).

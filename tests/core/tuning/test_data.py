@@ -16,7 +16,9 @@ from tests.builders import tiny_backbone
 
 def trained_data(images: ImageSet, **more: object) -> ImageData:
     draw = draw_shots(images, 3, 1)
-    return ImageData(tiny_backbone(), draw, FeatureStore(), seed=1, path="trained", recipe="crop", views=2, **more)
+    return ImageData(
+        tiny_backbone(), draw, FeatureStore(), seed=1, path="trained", augmentation="crop", views=2, **more
+    )
 
 
 def test_pictures_are_kept_part_way_and_equal_a_pass_from_their_pixels(disc_set: ImageSet, monkeypatch) -> None:

@@ -13,13 +13,13 @@ from tests.core.tuning.test_every_method import build
 
 
 class TwoViews(TensorData):
-    """Two images whose views 0 and 1 of the recipe "mild" are given; the centre view is a third."""
+    """Two images whose views 0 and 1 of the augmentation "mild" are given; the centre view is a third."""
 
     def __init__(self) -> None:
         super().__init__(torch.tensor([0, 1]), [])
 
-    def train_features(self, recipe: str = "center", view: int = 0) -> Tensor:
-        if recipe == "center":
+    def train_features(self, augmentation: str = "center", view: int = 0) -> Tensor:
+        if augmentation == "center":
             return torch.tensor([[0.0, 1.0], [0.0, 1.0]])
         return torch.tensor([[[1.0, 0.0], [0.6, 0.8]], [[0.0, 1.0], [0.6, 0.8]]])[view]
 
@@ -45,9 +45,9 @@ def test_probes_and_caches_ask_for_as_many_views_as_their_option_says(name: str)
     asked: list[tuple[str, int]] = []
 
     class Listening(TensorData):
-        def train_features(self, recipe: str = "center", view: int = 0) -> Tensor:
-            asked.append((recipe, view))
-            return super().train_features(recipe, view)
+        def train_features(self, augmentation: str = "center", view: int = 0) -> Tensor:
+            asked.append((augmentation, view))
+            return super().train_features(augmentation, view)
 
     method = build(name, support_view="mild", support_views=3)
     features = torch.eye(method.backbone.joint_width)[:6]

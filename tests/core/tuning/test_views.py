@@ -1,4 +1,4 @@
-"""Random views: drawn from their own seed, inside their recipe's ranges."""
+"""Random views: drawn from their own seed, inside their augmentation's ranges."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import pytest
 import torch
 from PIL import Image
 
-from core.tuning.views import RECIPES, crop_box, draw_view, jitter_colours, view_generator
+from core.tuning.views import AUGMENTATIONS, crop_box, draw_view, jitter_colours, view_generator
 from tests.builders import tiny_backbone
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 120, 3), dtype=np.uint8))
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
-def test_a_view_depends_on_seed_image_recipe_and_number_only(recipe: str) -> None:
+@pytest.mark.parametrize("augmentation", sorted(AUGMENTATIONS))
+def test_a_view_depends_on_seed_image_recipe_and_number_only(augmentation: str) -> None:
     def draw(seed: int, sha: str, number: int) -> torch.Tensor:
-        return draw_view(PICTURE, tiny_backbone(), recipe, view_generator(seed, sha, recipe, number))
+        return draw_view(PICTURE, tiny_backbone(), augmentation, view_generator(seed, sha, augmentation, number))
 
     first = draw(1, "a", 0)
     assert torch.equal(first, draw(1, "a", 0))
     assert not any(torch.equal(first, other) for other in (draw(2, "a", 0), draw(1, "b", 0), draw(1, "a", 1)))
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
-def test_crops_stay_inside_the_picture_and_the_recipes_ranges(recipe: str) -> None:
-    spec = RECIPES[recipe]
+@pytest.mark.parametrize("augmentation", sorted(AUGMENTATIONS))
+def test_crops_stay_inside_the_picture_and_the_recipes_ranges(augmentation: str) -> None:
+    spec = AUGMENTATIONS[augmentation]
     for number in range(200):
         left, top, right, bottom = crop_box(120, 80, spec, torch.Generator().manual_seed(number))
         assert 0 <= left < right <= 120
@@ -36,7 +36,7 @@ def test_crops_stay_inside_the_picture_and_the_recipes_ranges(recipe: str) -> No
 
 def test_a_picture_too_long_for_any_crop_gives_its_middle() -> None:
     # 1 px high: no crop of an allowed aspect fits, so the largest centred one is taken
-    assert crop_box(100, 1, RECIPES["mild"], torch.Generator().manual_seed(0)) == (49, 0, 50, 1)
+    assert crop_box(100, 1, AUGMENTATIONS["mild"], torch.Generator().manual_seed(0)) == (49, 0, 50, 1)
 
 
 def test_jitter_changes_colours_and_nothing_else() -> None:
