@@ -85,7 +85,7 @@ def test_every_preset_names_a_method_and_options_it_has(file: Path) -> None:
 def test_the_embedded_backbone_takes_larger_steps_than_the_published_ones() -> None:
     published, _ = resolve_config(get_method("coop"), "biomedclip")
     embedded, _ = resolve_config(get_method("coop"), "embedded")
-    assert (published.learning_rate, embedded.learning_rate) == (0.002, 0.1)
+    assert (published.learning_rate, embedded.learning_rate) == (0.002, 0.05)
 
 
 @pytest.mark.parametrize(("batch_size", "epochs"), [(4, 7), (32, 50), (128, 100)])
