@@ -65,7 +65,7 @@ class TextContext(nn.Module):
         shape = (len(classes), n, backbone.text_width) if per_class else (n, backbone.text_width)
         start = torch.randn(shape, generator=generator) * RANDOM_STD if random else embeds[0, 1 : 1 + n].expand(shape)
         self.vectors = nn.Parameter(start.clone().to(embeds.device))
-        self.n = n
+        self.n, self._words, self._known = n, before.strip(), known
         if embedded_twice:
             embeds = _embedded(backbone, embeds, tokens.mask)
         self.register_buffer("_embeds", embeds, persistent=False)
@@ -78,6 +78,13 @@ class TextContext(nn.Module):
     def backbone(self) -> Backbone:
         """The frozen encoder."""
         return self._backbone[0]
+
+    @property
+    def split(self) -> str:
+        """A sentence on how far the learned part reaches into the words; empty where it takes all of them."""
+        if self.n == self._known:
+            return ""
+        return f"Learned are the first {self.n} of the {self._known} tokens of '{self._words}'; the others stay fixed."
 
     def prompts(self, vectors: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Word embeddings and mask of all prompts: (prompts, length, width) and (prompts, length).

@@ -42,6 +42,7 @@ from core.tuning.presets import resolve_config
 from core.tuning.progress import Progress, Report, unheard
 from core.tuning.recipe import Recipe, deviations, get_recipe, recipe_record
 from core.tuning.registry import get_method, starter_method
+from core.tuning.text_context import TextContext
 from core.tuning.views import CENTER
 
 PACKAGES = ("promptoscope", "torch", "torchvision", "open-clip-torch", "timm", "transformers", "numpy", "pillow")
@@ -300,7 +301,7 @@ def _card(
 
 
 def _notes(method: Method, draw: ShotDraw, shots: int | None, image_set: ImageSet) -> list[str]:
-    notes = []
+    notes = [part.split for part in method.modules() if isinstance(part, TextContext) and part.split]
     if not draw.validation:
         if shots == 1:
             notes.append("With 1 image per class and no further ones, nothing could be tuned or calibrated.")

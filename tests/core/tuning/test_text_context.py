@@ -42,6 +42,15 @@ def test_more_tokens_than_the_words_give_are_refused() -> None:
         TextContext(tiny_backbone(), CLASSES, "a photo of a {}.", n=5)
 
 
+def test_of_words_that_split_the_learned_part_is_said() -> None:
+    backbone = tiny_backbone()
+    known = len(backbone.tokenize(["an X-ray of"]).ids[0]) - 2
+    context = TextContext(backbone, CLASSES, "an X-ray of {}.")
+    assert known > 3
+    assert context.split == f"Learned are the first 3 of the {known} tokens of 'an X-ray of'; the others stay fixed."
+    assert TextContext(backbone, CLASSES, "a photo of a {}.").split == ""
+
+
 def test_a_random_start_has_the_published_spread_and_its_own_length() -> None:
     context = TextContext(
         tiny_backbone(), CLASSES, "a photo of a {}.", n=16, random=True, generator=torch.Generator().manual_seed(0)
