@@ -62,18 +62,9 @@ def lines(arguments: argparse.Namespace, sets: list[ImageSet], tower: Backbone, 
     shots = [int(part) for part in arguments.shots.split(",")]
     combinations = list(_combinations(arguments.search))
     for method, options, images, count in itertools.product(arguments.methods.split(","), combinations, sets, shots):
-        runs = [
-            _run(
-                fold(images, seed, arguments.own_names) if arguments.search else images,
-                method,
-                options,
-                count,
-                seed,
-                tower,
-                home,
-            )
-            for seed in range(1, arguments.seeds + 1)
-        ]
+        seeds = range(1, arguments.seeds + 1)
+        parts = [fold(images, seed, arguments.own_names) if arguments.search else images for seed in seeds]
+        runs = [_run(part, method, options, count, seed, tower, home) for part, seed in zip(parts, seeds, strict=True)]
         accuracies = [run["metrics"]["accuracy"] for run in runs]
         means[method, json.dumps(options), count].append(statistics.fmean(accuracies))
         yield _line(method, options, images.name, count, accuracies, [run["seconds"] for run in runs])
@@ -105,7 +96,10 @@ def _run(
 
 
 def fold(images: ImageSet, seed: int, own_names: bool) -> ImageSet:
-    """The training part alone, some images of each class set apart as test part; else under names without a meaning."""
+    """The training part alone, some images of each class set apart as test part.
+
+    own_names: classes keep their names; otherwise they get names without a meaning.
+    """
     chooser = random.Random(seed)
     kept: list[LabelledImage] = []
     for label in range(len(images.classes)):

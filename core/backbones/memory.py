@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,14 @@ def recall(file: Path, key: str) -> Any:
     return _read(file).get(key)
 
 
-def remember(file: Path, key: str, value: Any) -> bool:
-    """Keep a value beside those already there. False where the folder cannot be written."""
-    try:
+def remember(file: Path, key: str, value: Any) -> None:
+    """Keep a value beside those already there; where the folder cannot be written, it is found again next time."""
+    with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".tmp")
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
             json.dump({**_read(file), key: value}, out, indent=1, sort_keys=True)
         os.replace(temporary, file)
-    except OSError:
-        return False
-    return True
 
 
 def _read(file: Path) -> dict[str, Any]:

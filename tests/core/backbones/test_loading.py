@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -208,6 +209,18 @@ def test_a_checksum_is_remembered_until_the_file_changes(tmp_path, monkeypatch):
     monkeypatch.undo()
     file.write_bytes(b"other")
     assert file_checksum(file, home) != first
+
+
+def test_a_checksum_needs_no_memory(tmp_path):
+    file, home = tmp_path / "weights", tmp_path / "home"
+    file.write_bytes(b"some weights")
+    expected = hashlib.sha256(b"some weights").hexdigest()
+    (home / "cache").mkdir(parents=True)
+    (home / "cache" / "checksums.json").write_text("not json")
+    assert file_checksum(file, home) == expected
+    blocked = tmp_path / "a file where the folder should be"
+    blocked.write_text("")
+    assert file_checksum(file, blocked) == expected
 
 
 def test_backbones_are_listed_with_what_is_here(tmp_path):
