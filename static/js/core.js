@@ -285,11 +285,12 @@ export class PsElement extends HTMLElement {
     this.#ending = null;
     this.#timers.forEach(clearInterval);
     this.#timers.clear();
+    for (const picture of this.querySelectorAll("img")) if (!picture.complete) picture.removeAttribute("src");
   }
 
   start() {}
 
-  // Ends requests and listeners when the element leaves the page.
+  // Ends requests and listeners when the element leaves the page; pictures that did not arrive are not waited for.
   get signal() {
     return this.#ending?.signal;
   }

@@ -1,8 +1,8 @@
 // The Image sets page: the list of sets beside the one looked at, or the form that adds one.
 // Its address says what is shown: ?id=SET, or ?add for the form.
 import {
-  PsElement, announce, api, button, busy, chip, confirmByTyping, count, define, empty, errorNotice, h, link, listOf,
-  moment, param,
+  PsElement, announce, api, button, busy, chip, confirmByTyping, count, define, empty, errorNotice, fill, h, link,
+  listOf, moment, param,
 } from "./core.js";
 import { addDemo, problemTray } from "./upload.js";
 import "./class-counts.js";
@@ -140,15 +140,18 @@ class ImageSets extends PsElement {
     }
   }
 
-  #drawSet(set) {
+  // failure: what went wrong with the set, to be read first.
+  #drawSet(set, failure = null) {
     const pictures = h("ps-thumbnails");
     pictures.data = set;
     const counts = h("ps-class-counts");
     counts.data = set.classes;
-    this.detail.replaceChildren(
+    fill(
+      this.detail,
       head(set),
+      failure,
       h("section", { class: "ps-card", "aria-label": "Classes and parts" }, h("h3", {}, "Classes"), counts, notes(set)),
-      ...[problemTray(set.problems)].filter(Boolean),
+      problemTray(set.problems),
       h("section", { class: "ps-card", "aria-label": "Images" }, h("h3", {}, "Images"), pictures),
       this.#danger(set),
     );
@@ -156,7 +159,6 @@ class ImageSets extends PsElement {
   }
 
   #danger(set) {
-    const said = h("div");
     const node = button("Delete this set…", async () => {
       const sure = await confirmByTyping({
         title: "Delete this image set?",
@@ -164,19 +166,22 @@ class ImageSets extends PsElement {
         word: set.name,
         action: "Delete the set",
       });
-      if (sure) this.#delete(set, said);
+      if (sure) this.#delete(set);
     });
-    return h("div", { class: "ps-stack-s" }, h("div", { class: "ps-actions" }, node), said);
+    return h("div", { class: "ps-actions" }, node);
   }
 
-  async #delete(set, said) {
+  async #delete(set) {
+    // its pictures leave the page first: those still on their way would be asked for in vain
+    this.detail.replaceChildren(busy(`Deleting ${set.name}…`));
     try {
       await api.delete(`/image-sets/${encodeURIComponent(set.id)}`);
       this.#sets = this.#sets.filter((other) => other.id !== set.id);
       announce(`${set.name} was deleted`);
       this.#go("/image-sets");
     } catch (error) {
-      said.replaceChildren(errorNotice(error));
+      this.#takesFocus = true;
+      this.#drawSet(set, errorNotice(error));
     }
   }
 }

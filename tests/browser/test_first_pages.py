@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.services import descriptions, image_sets
+from app.services import descriptions, image_sets, jobs, training
 from tests.browser.conftest import Site, Visit
 from tests.browser.measures import NOTHING_WRONG, measured
 
@@ -260,12 +260,18 @@ def test_thumbnails_are_filtered_and_paged(window: Visit, demo: dict[str, Any]) 
     page.wait_for_function("document.querySelectorAll('.ps-tile').length === 24")
 
 
-def test_a_set_is_deleted_only_after_its_name_was_typed(window: Visit, site: Site) -> None:
-    files = [(name, io.BytesIO(content)) for name, content in two_classes().items()]
-    image_sets.add_upload(site.context, files, "Too much")
+def open_a_set_to_delete(window: Visit, site: Site, name: str) -> Any:
+    """The page of a new set, asking whether to delete it."""
+    files = [(file, io.BytesIO(content)) for file, content in two_classes().items()]
+    image_sets.add_upload(site.context, files, name)
     page = window.open("/image-sets", ".ps-list")
-    page.locator(".ps-list-link", has_text="Too much").click()
+    page.locator(".ps-list-link", has_text=name).click()
     page.get_by_role("button", name="Delete this set").click()
+    return page
+
+
+def test_a_set_is_deleted_only_after_its_name_was_typed(window: Visit, site: Site) -> None:
+    page = open_a_set_to_delete(window, site, "Too much")
     assert page.get_by_role("button", name="Delete the set").is_disabled()
     page.get_by_label("Type").fill("too much")
     assert page.get_by_role("button", name="Delete the set").is_disabled()
@@ -273,6 +279,33 @@ def test_a_set_is_deleted_only_after_its_name_was_typed(window: Visit, site: Sit
     page.keyboard.press("Enter")
     page.wait_for_selector(".ps-list-link >> text=Too much", state="detached")
     assert stored(site, "Too much") is None
+
+
+def test_pictures_of_a_deleted_set_are_not_waited_for(window: Visit, site: Site) -> None:
+    late: list[Any] = []
+    window.page.route("**/thumbnail?*", lambda route: late.append(route))
+    with window.page.expect_request("**/thumbnail?*"):
+        page = open_a_set_to_delete(window, site, "Slow to load")
+    page.get_by_label("Type").fill("Slow to load")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".ps-list-link >> text=Slow to load", state="detached")
+    for route in late:
+        route.continue_()
+    # a picture that was still waited for would now be answered by "not found", which the window reports
+    assert [route.request.url for route in late if route.request.response()] == []
+
+
+def test_a_set_that_a_job_waits_for_stays_and_says_why(window: Visit, site: Site) -> None:
+    window.expected.append("status of 409")
+    page = open_a_set_to_delete(window, site, "Still needed")
+    job = training.submit(site.context, {"image_set": "Still needed", "method": "zero_shot", "shots": 4})
+    page.get_by_label("Type").fill("Still needed")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".ps-detail .ps-notice-bad")
+    assert "1 queued or running job does" in page.locator(".ps-detail .ps-notice-bad").inner_text()
+    assert page.evaluate("document.activeElement.textContent") == "Still needed"
+    assert page.get_by_role("button", name="Delete this set").is_visible()
+    jobs.cancel_job(site.context, job["id"])
 
 
 @pytest.mark.usefixtures("demo")
