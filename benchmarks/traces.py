@@ -250,6 +250,27 @@ METHODS: dict[str, tuple[str, Callable[[Settings], Options]]] = {
 }
 """The reference's name of a method that is trained by steps -> our name, and its settings in our options."""
 
+PARTS = {
+    "ce": "cross_entropy",
+    "xe_loss": "cross_entropy",
+    "kl_loss": "teacher",
+    "sccm": "anchor",
+    "kdsp": "distillation",
+    "l1": "anchor",
+    "l1_high": "anchor",
+    "l1_low": "plain",
+    "kl": "distillation",
+    "alignment": "alignment",
+}
+"""The reference's name of a part of the loss -> ours; both include its weight."""
+
+
+def recorded_parts(step: dict[str, Any], settings: Settings) -> dict[str, float]:
+    """The parts of a step's loss under our names."""
+    found = {ours: step[name] for name, ours in PARTS.items() if name in step}
+    # recorded without its weight
+    return found | ({"knowledge": settings["w"] * step["score"]} if "score" in step else {})
+
 
 def features(backbone: Backbone, pictures: Tensor) -> Tensor:
     """Unit-norm features (pictures, joint_width) in full precision."""
