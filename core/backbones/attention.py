@@ -166,7 +166,12 @@ def _part(linear: Any, x: Tensor, start: int, end: int) -> Tensor:
 
 def drop(x: Tensor, probability: float, active: bool) -> Tensor:
     """Dropout that is asked for by an argument and not by the module's mode: frozen towers stay in eval mode."""
-    return F.dropout(x, probability, training=True) if active else x
+    if not active or x.device.type != "cpu":
+        return F.dropout(x, probability, training=active)
+    # a processor draws random bits one after the other: 16 decide as well as the 64 that PyTorch takes for each number
+    bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    kept = bits[: x.numel()].view(x.shape) >= round(probability * 2**16) - 2**15
+    return x * (kept / (1 - probability)).to(x.dtype)
 
 
 def widen_attention(weights: Tensor, positions: tuple[int, ...]) -> Tensor:

@@ -23,7 +23,7 @@ from core.backbones.contract import (
     Tokens,
 )
 from core.backbones.image_tower import open_image_tower
-from core.backbones.low_precision import shorten
+from core.backbones.low_precision import can_pack, shorten
 from core.backbones.placement import extra_positions, first_listed
 from core.backbones.text_tower import open_text_tower
 from core.backbones.tokenizer import Tokenizer
@@ -147,14 +147,15 @@ class OpenClipBackbone(Backbone):
         return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
     def _blocks(self, blocks: list[nn.Module], dtype: torch.dtype | None) -> list[nn.Module]:
-        """The blocks in that type; a shortened copy is made once."""
+        """The blocks in that type; a shortened copy is made once, that of the text tower packed for few tokens."""
         if dtype is None:
             return blocks
         key = (id(blocks), dtype)
         if key not in self._shortened:
             # parameters that are born in inference mode could not take part in a later pass with gradients
             with torch.inference_mode(False), torch.no_grad():
-                self._shortened[key] = shorten(blocks, dtype)
+                packed = blocks is self.text_tower.blocks and can_pack(dtype, self.device)
+                self._shortened[key] = shorten(blocks, dtype, packed)
         return self._shortened[key]
 
     def image_attention(self, pixels: Tensor, tokens: LayerTokens | None = None) -> ImageAttention:
