@@ -100,6 +100,7 @@ class ImageTower(ABC):
     ) -> Tensor:
         """Hidden states after the last block, or what enters block `end`; `step` runs a block."""
         tokens = check_tokens(tokens, len(self.blocks), self.width)
+        self._check_place(tokens)
         if isinstance(pixels, Tensor):
             self._check_pixels(pixels)
             pixels = PartlyEncoded(self.embed(pixels), 0)
@@ -112,6 +113,14 @@ class ImageTower(ABC):
                 hidden = before_layer(layer, hidden)
             hidden = step(layer, hidden)
         return hidden
+
+    def _check_place(self, tokens: LayerTokens | None) -> None:
+        if tokens is not None and tokens.mode == "replace" and 0 < tokens.start < self.prefix:
+            raise InvalidInput(
+                "Vectors replace patches of an image tower",
+                f"this tower has {self.prefix} tokens before its first patch, and the vectors start at {tokens.start}",
+                "Choose an option that inserts them, or another backbone.",
+            )
 
     def _check_pixels(self, pixels: Tensor) -> None:
         expected = (3, *self.image_size)
