@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import shutil
 import signal
@@ -25,6 +23,7 @@ from core.records.audit import add_audit_entry
 from core.records.runs import RunRequest
 from core.records.session import Database
 from core.settings import Settings
+from core.tuning.model_folder import describe_model_folder
 from training_jobs import job_queue
 from training_jobs.job_log import CHECKPOINT, JobLog, job_folder, log_path
 from training_jobs.processes import started
@@ -33,7 +32,6 @@ from training_jobs.reporter import Reporter, StopRequested, Superseded
 DONE, CANCELLED, SUPERSEDED, GIVEN_BACK = 0, 3, 4, 5
 NICENESS = 5
 WRITE_TRIES = 6
-WEIGHTS, CARD = "adapter_model.safetensors", "adapter_config.json"
 
 Train = Callable[..., Any]
 """What trains: `core.tuning.train.train`, or something that takes and gives the same."""
@@ -103,7 +101,7 @@ def _run(work: Work, train: Train | None) -> int:
         _say_hello(work)
         with Reporter(work.database, work.job_id, work.run_id, work.fence, work.log) as reporter:
             trained = _train(work, reporter, train)
-            model = _describe_model(Path(trained.record["model"]))
+            model = describe_model_folder(Path(trained.record["model"]))
             _persist(lambda: _seal(work, reporter, trained, model))
     except Superseded:
         work.log.write("stopped: another attempt has taken the job over")
@@ -169,21 +167,6 @@ def _load(work: Work) -> tuple[RunRequest, ImageSet, Any]:
         image_set = image_sets.load_image_set(session, request.image_set, work.settings.images_dir)
         version = request.description_version_id
         return request, image_set, descriptions.load_descriptions(session, version) if version else None
-
-
-def _describe_model(folder: Path) -> dict[str, Any]:
-    """The columns of a model's row that its folder tells."""
-    card = json.loads((folder / CARD).read_text("utf-8"))
-    with (folder / WEIGHTS).open("rb") as weights:
-        sha256 = hashlib.file_digest(weights, "sha256").hexdigest()
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    return {
-        "folder": folder.name,
-        "weights_sha256": sha256,
-        "size_bytes": size,
-        "card": card,
-        "calibrated": bool(card.get("calibrated", False)),
-    }
 
 
 def _seal(work: Work, reporter: Reporter, trained: Any, model: Mapping[str, Any]) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from app.services.context import Context
 from app.services.descriptions import find_description_set
 from app.services.image_sets import ACTOR, get_image_set, load_image_set
-from app.services.models import model_facts
 from app.services.training import check_numbers, checked_config
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions
@@ -20,6 +19,7 @@ from core.images.image_set import ImageSet
 from core.records import audit, models, runs
 from core.records.runs import EpochMetric, RunRequest
 from core.settings import Settings
+from core.tuning.model_folder import describe_model_folder
 
 if TYPE_CHECKING:
     from core.tuning.progress import Report
@@ -121,7 +121,9 @@ class PreparedTraining:
             runs.write_epoch_metrics(session, run_id, epochs)
             runs.seal_run(session, run_id, trained.record, trained.predictions)
             if folder.parent == ctx.settings.models_dir.resolve():
-                models.add_model(session, run_id, name=runs.find_run(session, run_id).name, **model_facts(folder))
+                models.add_model(
+                    session, run_id, name=runs.find_run(session, run_id).name, **describe_model_folder(folder)
+                )
             audit.add_audit_entry(session, ACTOR, "train", "run", run_id)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import tempfile
 import zipfile
@@ -16,9 +14,9 @@ from app.services.methods import is_baseline, method_title
 from core.errors import NotFound
 from core.records import audit, explanations
 from core.records import models as records
+from core.tuning.model_folder import CARD, CONFIG, WEIGHTS
 
-CARD, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-FILES = (CARD, WEIGHTS, "README.md")
+FILES = (CONFIG, WEIGHTS, CARD)
 
 
 def list_models(ctx: Context) -> list[dict[str, Any]]:
@@ -49,20 +47,6 @@ def model_folder(ctx: Context, row: dict[str, Any]) -> Path:
     if not folder.is_dir():
         raise NotFound("The model's folder", "it is missing from the home folder", "Train again or restore a backup.")
     return folder
-
-
-def model_facts(folder: Path) -> dict[str, Any]:
-    """What a model's row says of its folder: folder, weights_sha256, size_bytes, card, calibrated."""
-    card = json.loads((folder / CARD).read_text("utf-8"))
-    with (folder / WEIGHTS).open("rb") as weights:
-        sha256 = hashlib.file_digest(weights, "sha256").hexdigest()
-    return {
-        "folder": folder.name,
-        "weights_sha256": sha256,
-        "size_bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
-        "card": card,
-        "calibrated": bool(card.get("calibrated", False)),
-    }
 
 
 def archive_model(ctx: Context, id: str) -> Path:

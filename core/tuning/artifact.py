@@ -14,10 +14,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import NotFound, UnreadableSource
+from core.tuning.model_folder import CARD, CONFIG, WEIGHTS, weights_checksum
 from core.tuning.recipe import recipe_sentence
 
 FORMAT = 1
-CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
+NEEDED = (
+    *("weights_sha256", "method", "backbone", "backbone_checksum", "classes", "descriptions"),
+    *("modality", "seed", "options", "temperature"),
+)
+"""What a model is rebuilt from."""
 DISCLAIMER = "For research use only. Not for use in diagnostic procedures."
 
 
@@ -29,9 +34,8 @@ def save_artifact(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, T
         # a mkdtemp folder is private; a model folder follows the umask like any other
         draft.chmod(0o755 & ~_umask())
         save_file({name: value.clone() for name, value in tensors.items()}, draft / WEIGHTS)
-        (draft / CONFIG).write_text(
-            json.dumps({"format": FORMAT, **card}, indent=2, ensure_ascii=False) + "\n", "utf-8"
-        )
+        config = {"format": FORMAT, "weights_sha256": weights_checksum(draft), **card}
+        (draft / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
         (draft / CARD).write_text(model_card(card), "utf-8")
         if folder.exists():
             shutil.rmtree(folder)
@@ -50,19 +54,27 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             "Give the folder that training wrote.",
         )
     try:
-        card = json.loads((folder / CONFIG).read_text("utf-8"))
+        card = dict(json.loads((folder / CONFIG).read_text("utf-8")))
         tensors = load_file(folder / WEIGHTS)
     except Exception as error:  # safetensors raises a class of its own for damaged files
-        raise UnreadableSource(
-            "A readable model folder", f"'{folder.name}' is damaged ({error})", "Train or copy it again."
-        ) from None
+        raise damaged(folder, str(error)) from None
     if card.get("format") != FORMAT:
         raise UnreadableSource(
             f"A model folder of format {FORMAT}",
             f"'{folder.name}' has format {card.get('format')}",
             "Use the version of Promptoscope that wrote it.",
         )
+    lacking = [name for name in NEEDED if name not in card]
+    if lacking:
+        raise damaged(folder, f"{CONFIG} lacks {', '.join(lacking)}")
+    if card["weights_sha256"] != weights_checksum(folder):
+        raise damaged(folder, f"{WEIGHTS} is not the file that {CONFIG} was written for")
     return card, tensors
+
+
+def damaged(folder: Path, why: str) -> UnreadableSource:
+    """The error for a model folder whose files do not hold what training wrote."""
+    return UnreadableSource("A readable model folder", f"'{folder.name}' is damaged ({why})", "Train or copy it again.")
 
 
 def model_card(card: Mapping[str, Any]) -> str:

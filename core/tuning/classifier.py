@@ -15,7 +15,7 @@ from core.backbones.contract import Backbone, LayerTokens
 from core.descriptions.description_set import DescriptionSet
 from core.errors import BackboneMismatch, ClassMismatch, UnreadableImage
 from core.images.decode import decode_image
-from core.tuning.artifact import read_artifact
+from core.tuning.artifact import damaged, read_artifact
 from core.tuning.contract import Method, Task
 from core.tuning.registry import get_method
 
@@ -116,8 +116,11 @@ def load_model(
             f"the model has {', '.join(card['classes'])}",
             "Choose another model.",
         )
-    method = rebuild(card, tower, tensors)
-    method.load_learned_state({name: value.to(tower.device) for name, value in tensors.items()})
+    try:
+        method = rebuild(card, tower, tensors)
+        method.load_learned_state({name: value.to(tower.device) for name, value in tensors.items()})
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:  # whatever a card lacks or tensors do not fit
+        raise damaged(folder, f"{type(error).__name__}: {error}") from error
     return Classifier(method, card, folder)
 
 
