@@ -254,11 +254,13 @@ class Recipe(Answer):
 class RecipeInFull(Recipe):
     """A recipe with what it sets. shots: null among them takes all images; empty lists where they play no part.
 
-    options: what the publication states. values: all options of a run that follows it.
+    options: what the publication states. values: all options of a run that follows it. to_be_given: options that
+    whoever follows it fills in.
     """
 
     options: dict[str, Any]
     values: dict[str, Any]
+    to_be_given: list[str]
     shots: list[int | None]
     seeds: list[int]
     classes: list[str]

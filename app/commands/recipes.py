@@ -47,6 +47,8 @@ def show(
         out.text(f"Shots: {_numbers(recipe['shots'])}\nSeeds: {_numbers(recipe['seeds'])}")
         for option, value in recipe["options"].items():
             out.text(f"  {option} = {value}")
+        for option in recipe["to_be_given"]:
+            out.text(f"  {option}: to be given")
         for note in recipe["notes"]:
             out.text(note)
 

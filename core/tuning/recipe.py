@@ -26,16 +26,19 @@ from core.tuning.registry import get_method
 BASE_TO_NOVEL = "base-to-novel"
 ALL = "all"
 SHOWN_DIGITS = 8
+EMPTY = "empty"
+TO_BE_NAMED = "one to be named"
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Published settings.
 
-    options: values by option name. shots, seeds: those the publication reports (shots None: all images); empty where
-    they play no part. classes: names trained on, in label order; novel_classes: further ones that are only tested.
-    sentences_per_class: descriptions of a class, None where none are used. notes: where the publication cannot be
-    followed.
+    options: values by option name. to_be_given: options whose value cannot be published, such as the place of a model
+    on one's own machine; whoever follows the recipe fills them in. shots, seeds: those the publication reports (shots
+    None: all images); empty where they play no part. classes: names trained on, in label order; novel_classes: further
+    ones that are only tested. sentences_per_class: descriptions of a class, None where none are used. notes: where the
+    publication cannot be followed.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Recipe:
     modality: str
     backbone: str
     options: Mapping[str, Any]
+    to_be_given: tuple[str, ...]
     shots: tuple[int | None, ...]
     seeds: tuple[int, ...]
     classes: tuple[str, ...]
@@ -87,6 +91,7 @@ _HASHED = (
     "protocol",
     "backbone",
     "options",
+    "to_be_given",
     "shots",
     "seeds",
     "classes",
@@ -139,9 +144,11 @@ def deviations(
     backbone: str,
     descriptions: DescriptionSet | None = None,
 ) -> list[Deviation]:
-    """Where a run leaves its recipe: options first, then shots, seed, classes, backbone, and sentences per class."""
-    published, used = recipe.config().as_dict(), config.as_dict()
-    found = [Deviation(name, published[name], value) for name, value in used.items() if value != published[name]]
+    """Where a run leaves its recipe: options first, then shots, seed, classes, backbone, and sentences per class.
+
+    An option that is to be given deviates where it is left empty, and by no value.
+    """
+    found = list(_option_deviations(recipe, config))
     if recipe.shots and shots not in recipe.shots:
         found.append(Deviation("shots", [_shots(each) for each in recipe.shots], _shots(shots)))
     if recipe.seeds and seed not in recipe.seeds:
@@ -152,6 +159,16 @@ def deviations(
         found.append(Deviation("backbone", recipe.backbone, backbone))
     wanted, given = recipe.sentences_per_class, _sentences(descriptions)
     return found if wanted is None or given == wanted else [*found, Deviation("sentences per class", wanted, given)]
+
+
+def _option_deviations(recipe: Recipe, config: MethodConfig) -> Iterator[Deviation]:
+    published = recipe.config().as_dict()
+    for name, value in config.as_dict().items():
+        if name in recipe.to_be_given:
+            if _is_empty(value):
+                yield Deviation(name, TO_BE_NAMED, EMPTY)
+        elif value != published[name]:
+            yield Deviation(name, published[name], value)
 
 
 def recipe_record(recipe: Recipe, found: Sequence[Deviation]) -> dict[str, Any]:
@@ -193,14 +210,15 @@ def read_recipes(
 ) -> Iterator[Recipe]:
     """The recipes of one file, which is `data` parsed.
 
-    Later ones win: [options], [by_data_set], [protocols.P] options, [protocols.P.by_data_set].
+    Later ones win: [options], [by_data_set], [protocols.P] options, [protocols.P.by_data_set]; notes of all add up.
     """
     for slug, about in data_sets.items():
         for protocol, table in data["protocols"].items():
             if slug not in table.get("data_sets", data_sets):
                 continue
-            own = _column(data, slug) | table.get("options", {}) | _column(table, slug)
-            further = [data.get("notes", ()), table.get("notes", ()), own.pop("notes", ()), about.get("notes", ())]
+            wide, narrow = _column(data, slug), _column(table, slug)
+            for_set = [column.pop("notes", ()) for column in (wide, narrow)]
+            further = [data.get("notes", ()), table.get("notes", ()), *for_set, about.get("notes", ())]
             recipe = Recipe(
                 name=f"{method}/{source}/{slug}/{protocol}",
                 method=method,
@@ -210,7 +228,8 @@ def read_recipes(
                 title=about["title"],
                 modality=about["modality"],
                 backbone=data["backbone"],
-                options=data.get("options", {}) | own,
+                options=data.get("options", {}) | wide | table.get("options", {}) | narrow,
+                to_be_given=tuple(data.get("to_be_given", ())),
                 shots=tuple(None if each == ALL else each for each in table["shots"]),
                 seeds=tuple(data["seeds"]),
                 classes=tuple(about["classes"]),
@@ -239,6 +258,10 @@ def _sentences(descriptions: DescriptionSet | None) -> int | str | list[int]:
         return FROM_TEMPLATES
     counts = sorted({len(sentences) for sentences in descriptions.sentences.values()})
     return counts[0] if len(counts) == 1 else counts
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or not str(value).strip()
 
 
 def _shots(value: int | None) -> int | str:

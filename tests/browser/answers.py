@@ -101,6 +101,7 @@ RECIPE_IN_FULL = RECIPE | {
         "augmentation": "mild",
         "text_dropout": True,
     },
+    "to_be_given": [],
     "shots": [1, 16],
     "seeds": [1, 2, 3],
     "classes": CLASSES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,19 @@ from tests.builders import tiny_backbone
 
 FOLDER = files("core.tuning") / "recipes"
 FILES = sorted(path for path in Path(str(FOLDER)).rglob("*.toml") if path.stem != "data_sets")
-KNOWN_KEYS = {"backbone", "seeds", "sentences_per_class", "notes", "provenance", "options", "by_data_set", "protocols"}
+KNOWN_KEYS = {
+    "backbone",
+    "seeds",
+    "sentences_per_class",
+    "to_be_given",
+    "notes",
+    "provenance",
+    "options",
+    "by_data_set",
+    "protocols",
+}
 PROTOCOL_KEYS = {"shots", "data_sets", "options", "by_data_set", "notes", "sentences_per_class"}
+WITH_LANGUAGE_MODEL = "cilmp/paper-2025/kvasir/full"
 QUICK: dict[str, Any] = {"epochs": 2, "views": 2, "options": {"batch_size": 4}}
 
 
@@ -51,6 +63,7 @@ def test_a_file_holds_known_keys_data_sets_and_options(path: Path) -> None:
     options = {row["name"] for row in get_method(path.parent.name).Config.schema()}
     assert set(data) <= KNOWN_KEYS
     assert set(data["provenance"]) == {"paper", "repository", "commit", "place"}
+    assert set(data.get("to_be_given", ())) <= options - set(data["options"])
     for table in [data, *data["protocols"].values()]:
         assert set(table.get("options", {})) <= options
         for option, row in table.get("by_data_set", {}).items():
@@ -61,12 +74,13 @@ def test_a_file_holds_known_keys_data_sets_and_options(path: Path) -> None:
         wanted = set(table.get("data_sets", data_sets))
         assert wanted <= set(data_sets)
         for option, row in table.get("by_data_set", {}).items():
-            assert set(row) == wanted, f"{option} is given for other data sets than the protocol has"
+            if option != "notes":
+                assert set(row) == wanted, f"{option} is given for other data sets than the protocol has"
 
 
 def test_every_recipe_has_values_that_its_method_takes() -> None:
     found = list_recipes()
-    assert len({recipe.name for recipe in found}) == len(found) == len(recipe_names()) >= 279
+    assert len({recipe.name for recipe in found}) == len(found) == len(recipe_names()) >= 302
     for recipe in found:
         config = recipe.config()
         assert {name: getattr(config, name) for name in recipe.options} == dict(recipe.options), recipe.name
@@ -82,6 +96,12 @@ def test_every_recipe_of_a_trained_method_states_what_the_training_depends_on() 
         if issubclass(get_method(recipe.method).Config, LoopConfig):
             assert stated <= set(recipe.options), recipe.name
             assert recipe.options["views"] == recipe.options["epochs"], recipe.name
+
+
+def test_every_recipe_states_where_it_stands_between_paper_and_code() -> None:
+    for recipe in list_recipes():
+        changed = {option for values in get_method(recipe.method).variants.values() for option in values}
+        assert changed <= set(recipe.options), recipe.name
 
 
 @pytest.mark.parametrize(
@@ -141,6 +161,12 @@ def test_every_recipe_of_a_trained_method_states_what_the_training_depends_on() 
         ("clip_adapter/biomedcoop-2025/busi/few-shot", ["ratio", "unit_norm", "augmentation"], [0.5, False, "mild"]),
         ("biovlm/paper-2026/btmri/few-shot", ["epochs", "prompts", "augmentation"], [50, 10, "crop_flip"]),
         ("cilmp/paper-2025/kvasir/full", ["batch_size", "rank", "gpa", "learning_rate"], [64, 8, "tokens", 0.0025]),
+        (
+            "tip_adapter_f/biomedcoop-2025/btmri/few-shot",
+            ["train_alpha", "train_alpha_search", "support_view", "support_views"],
+            [1, "fresh", "mild", 1],
+        ),
+        ("zero_shot/biomedcoop-2025-ensemble/busi/few-shot", ["ensemble"], [True]),
         ("maple/biomedap-code/btmri/few-shot", ["depth", "batch_size", "learning_rate"], [1, 32, 0.002]),
     ],
 )
@@ -164,7 +190,7 @@ def test_base_to_novel_trains_on_the_first_half_of_the_classes_rounded_up() -> N
 
 def test_a_hash_names_the_values_and_not_their_wording() -> None:
     recipe = get_recipe("biomed_dpt/paper-2025/btmri/few-shot")
-    assert recipe.hash == "da692816c3720617483f4888e264c51dec964daa930edbee2b497bf985466372"
+    assert recipe.hash == "f034756574eba1518b913572ea59d774414407894593811cdd4ff08a28d4e76e"
     path = Path(str(FOLDER)) / "biomed_dpt" / "paper-2025.toml"
     data, data_sets = parsed(path), parsed(Path(str(FOLDER)) / "data_sets.toml")
 
@@ -175,6 +201,11 @@ def test_a_hash_names_the_values_and_not_their_wording() -> None:
     assert again().hash == recipe.hash
     data["options"]["momentum"] = 0.8
     assert again().hash != recipe.hash
+
+
+def test_what_is_to_be_given_is_part_of_the_hash() -> None:
+    recipe = get_recipe(WITH_LANGUAGE_MODEL)
+    assert replace(recipe, to_be_given=()).hash != recipe.hash
 
 
 def test_hashes_differ_between_recipes() -> None:
@@ -226,6 +257,28 @@ def test_sentences_are_counted_where_a_recipe_uses_them() -> None:
     assert follow(recipe, descriptions=fewer) == ["sentences per class 3, 40 instead of 40"]
     templates = template_descriptions(recipe.classes)
     assert follow(recipe, descriptions=templates) == ["sentences per class templates instead of 40"]
+
+
+def test_what_is_to_be_given_deviates_where_it_is_left_empty() -> None:
+    recipe = get_recipe(WITH_LANGUAGE_MODEL)
+    assert recipe.as_dict()["to_be_given"] == ["language_model"]
+    published = {"shots": None, "backbone": "clip-vit-b-16"}
+    assert follow(recipe, options={"language_model": "models/llama"}, **published) == []
+    for empty in ("", " "):
+        sentences = follow(recipe, options={"language_model": empty}, **published)
+        assert sentences == ["language_model empty instead of 'one to be named'"]
+
+
+def test_notes_of_a_data_set_and_of_one_of_its_protocols_add_up() -> None:
+    path = Path(str(FOLDER)) / "biomed_dpt" / "paper-2025.toml"
+    data, data_sets = parsed(path), parsed(Path(str(FOLDER)) / "data_sets.toml")
+    data["notes"], data["by_data_set"]["notes"] = ["all"], {"busi": ["the set"]}
+    for protocol in data["protocols"].values():
+        protocol["notes"] = []
+    found = {recipe.protocol: recipe.notes for recipe in read_recipes("m", "s", data, {"busi": data_sets["busi"]})}
+    assert found["few-shot"] == ("all", "the set")
+    one_novel = "One class is novel, so novel accuracy is 100 % by construction: leave it out of means."
+    assert found["base-to-novel"] == ("all", "the set", one_novel)
 
 
 def test_a_recipe_stands_without_the_preset_of_the_backbone() -> None:
