@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from core.backbones.contract import BeforeLayer, LayerTokens
 from core.backbones.open_clip_adapter import OpenClipBackbone
-from core.tuning.contract import Batch, Method
+from core.tuning.contract import Batch, LoopConfig, Method
 from core.tuning.data import TensorData
 
 SECOND_IMAGE_PASS = {"biomedcoop"}
@@ -66,8 +66,8 @@ class EveryStep(TensorData):
         super().__init__(labels, batches, pixels=pixels)
         self._method = method
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        for batch in super().batches(epoch, batch_size):
+    def batches(self, epoch: int, config: LoopConfig) -> Iterator[Batch]:
+        for batch in super().batches(epoch, config):
             yield self.encoded(batch)
 
     def encoded(self, batch: Batch) -> Batch:

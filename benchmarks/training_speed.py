@@ -36,6 +36,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+if not __package__:  # called by its path, so that the folder above is not searched
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from benchmarks.straightforward import EveryStep, StraightforwardBackbone
 from core.backbones.device import choose_device, choose_precision
 from core.backbones.loading import load_backbone
@@ -46,7 +49,7 @@ from core.images.image_set import ImageSet
 from core.images.phantoms import make_phantoms
 from core.images.shots import draw_shots
 from core.threads import wait_briefly
-from core.tuning.contract import Method, Task
+from core.tuning.contract import LoopConfig, Method, Task
 from core.tuning.data import ImageData, TensorData, TrainingData
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import view_pixels
@@ -157,7 +160,7 @@ def _sentence(line: dict[str, Any]) -> str:
 
 def _measure(spec: dict[str, Any]) -> dict[str, Any]:
     """One measurement in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.training_speed", "--child", json.dumps(spec)]
+    command = [sys.executable, __file__, "--child", json.dumps(spec)]
     environment = dict(os.environ)
     wait_briefly(environment)
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -225,7 +228,7 @@ def _two_steps(spec: dict[str, Any], backbone: OpenClipBackbone) -> tuple[list[f
     data, losses = _step_data(spec, method, COMPARED_STEPS), []
     fit(method, data, seed=SEED, on_step=lambda step, terms: losses.append(sum(terms.values())))
     with torch.no_grad(), method.backbone.fast_passes():
-        batch = next(data.batches(0, spec["batch"]))
+        batch = next(data.batches(0, method.config))
         return losses, method.logits(method.image_features(batch)).tolist()
 
 
@@ -297,7 +300,7 @@ def _reference_epoch(method: Method, data: ImageData, images: tuple) -> float:
     batch = method.config.batch_size
     steps = [list(range(batch * i, batch * (i + 1))) for i in range(MEASURED_REFERENCE_STEPS + 1)]
     seconds = _step_seconds(method, _FromFiles(method, data.labels, steps, images), MEASURED_REFERENCE_STEPS)
-    return statistics.median(seconds) * data.steps_per_epoch(batch)
+    return statistics.median(seconds) * data.steps_per_epoch(method.config)
 
 
 class _FromFiles(EveryStep):
@@ -307,12 +310,12 @@ class _FromFiles(EveryStep):
         super().__init__(method, labels, batches, torch.empty(0))
         self._files = images
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[Any]:
+    def batches(self, epoch: int, config: LoopConfig) -> Iterator[Any]:
         augmentation = self._method.config.augmentation
         for rows in self._batches:
             pixels = view_pixels(self._method.backbone, [self._files[i] for i in rows], augmentation, 0, SEED)
             one = TensorData(self.labels[rows], [list(range(len(rows)))], pixels=pixels)
-            yield self.encoded(next(one.batches(epoch, batch_size)))
+            yield self.encoded(next(one.batches(epoch, config)))
 
 
 def _names(text: str) -> list[str]:

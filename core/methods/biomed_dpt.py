@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.backbones.contract import LayerTokens
-from core.tuning.contract import Batch, ImagePath, LoopConfig, Method, Starter, Task
+from core.tuning.contract import Batch, ImagePath, Method, PromptConfig, Starter, Task
 from core.tuning.losses import divergence
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
@@ -33,12 +33,9 @@ from core.tuning.visual_prompt import VisualPrompt
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of Biomed-DPT."""
 
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
-    )
     position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
     zero_vectors: int = option(
         4, "Zero vectors in the image tower; 0 leaves it as it is.", unit="tokens", bounds=(0, 64)
@@ -107,7 +104,8 @@ class BiomedDPT(Method):
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         images, texts = self.image_features(batch), self.class_features()
         logits = self.backbone.logit_scale * images @ texts.T
-        teacher = self.backbone.logit_scale * images @ self._anchors.T
+        # with learned vectors too the teacher's scores are a target and not trained
+        teacher = self.backbone.logit_scale * images.detach() @ self._anchors.T
         return {
             "cross_entropy": functional.cross_entropy(logits, batch.labels),
             "anchor": self.config.anchor_weight * (texts - self._anchors).abs().mean(),

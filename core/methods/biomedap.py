@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from core.backbones.contract import LayerTokens, PartlyEncoded
 from core.errors import InvalidOption
-from core.tuning.contract import Batch, ImagePath, LoopConfig, Method, Task
+from core.tuning.contract import Batch, ImagePath, Method, PromptConfig, Task
 from core.tuning.losses import divergence
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
@@ -36,12 +36,9 @@ DROPOUT = 0.1
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of BiomedAP."""
 
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
-    )
     position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
     zero_vectors: int = option(4, "Vectors in the image tower.", unit="tokens", bounds=(1, 64))
     visual_start: str = option(
@@ -56,7 +53,9 @@ class Config(LoopConfig):
     fusion_layers: str = option(
         "", "Layers, counted from 0, where words and vectors are fused; empty: 5,8 of 12, in proportion.", advanced=True
     )
-    plain_template: str = option("{}", "Plain text per class that the learned prompts are held near.", advanced=True)
+    plain_template: str = option(
+        "{}", "Plain text per class that the learned prompts are held near.", advanced=True, slots=(0, 1)
+    )
     anchor_weight: float = option(12.5, "Weight of the distance to the descriptions.", bounds=(0.0, 1000.0))
     plain_weight: float = option(1.0, "Weight of the distance to the plain texts.", bounds=(0.0, 1000.0))
     distillation_weight: float = option(

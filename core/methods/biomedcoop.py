@@ -22,19 +22,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.contract import Batch, LoopConfig, Method, Task
+from core.tuning.contract import Batch, Method, PromptConfig, Task
 from core.tuning.losses import divergence
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of BiomedCoOp."""
 
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
-    )
     anchor_weight: float = option(0.5, "Weight of the squared distance to the mean description.", bounds=(0.0, 1000.0))
     distillation_weight: float = option(
         0.5, "Weight of the distance to the scores the selected descriptions give.", bounds=(0.0, 1000.0)

@@ -11,7 +11,7 @@ instead of features ("similarity_over"): variant "reference" does all three, the
 file, not by class, and normalises with the statistics of another model; here classes are never permuted and the
 backbone's own statistics hold. Its colour jitter works on normalised values, where it blackens every pixel below the
 mean; here it is drawn before normalising. Its ten attributes are our descriptions, as many as the class with the fewest
-has. The views are drawn from the picture itself, each with a crop of its own.
+has. As published, the strong and the weak view change the crop that the step itself sees.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.tuning.contract import Batch, LoopConfig, Method, Task
+from core.tuning.contract import Batch, Method, PromptConfig, Task, augmentation_option
 from core.tuning.losses import divergence
 from core.tuning.option import option
 from core.tuning.text_context import RANDOM_STD, TextContext
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of BioVLM."""
 
     context_length: int = option(4, "Learned tokens in each prompt.", unit="tokens", bounds=(1, 64))
@@ -53,11 +53,7 @@ class Config(LoopConfig):
         advanced=True,
     )
     epochs: int = option(50, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
-    augmentation: str = option(
-        "crop_flip",
-        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
-        choices=("crop", "crop_flip", "mild", "center"),
-    )
+    augmentation: str = augmentation_option("crop_flip")
 
 
 class BioVLM(Method):
@@ -82,7 +78,8 @@ class BioVLM(Method):
         self.context = TextContext(
             task.backbone,
             task.classes,
-            "{}.",
+            # what stands before the name gives way to the learned tokens
+            "{}" + config.template.split("{}", 1)[1],
             n=config.context_length,
             random=True,
             embedded_twice=config.double_embedding,

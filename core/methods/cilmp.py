@@ -31,7 +31,7 @@ from torch.nn import functional
 
 from core.backbones.contract import LayerTokens
 from core.errors import InvalidInput, InvalidOption
-from core.tuning.contract import ImagePath, LoopConfig, Method, Task
+from core.tuning.contract import ImagePath, Method, PromptConfig, Task, augmentation_option
 from core.tuning.hidden_states import text_tower_states
 from core.tuning.option import option
 from core.tuning.text_context import RANDOM_STD, TextContext
@@ -53,16 +53,13 @@ STAND_IN = (
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of CILMP."""
 
     language_model: str = option(
         "",
         "Folder or hub name of a causal language model that is on this machine; empty takes the backbone's own text "
         "layers, which is not the published method.",
-    )
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
     )
     visual_tokens: int = option(4, "Learned vectors in the image tower.", unit="tokens", bounds=(1, 64))
     depth: int | None = option(
@@ -94,11 +91,7 @@ class Config(LoopConfig):
     )
     batch_size: int = option(16, "Images per step.", unit="images", bounds=(1, 4096))
     learning_rate: float = option(0.0025, "Step size after the first epoch.", bounds=(0.0, 100.0))
-    augmentation: str = option(
-        "crop_flip",
-        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
-        choices=("crop", "crop_flip", "mild", "center"),
-    )
+    augmentation: str = augmentation_option("crop_flip")
 
 
 class CILMP(Method):

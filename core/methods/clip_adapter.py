@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.tuning.contract import SCHEDULES, LoopConfig, Method, Task
+from core.tuning.contract import SCHEDULES, LoopConfig, Method, Task, augmentation_option
 from core.tuning.option import option
 
 
@@ -27,6 +27,7 @@ from core.tuning.option import option
 class Config(LoopConfig):
     """Options of CLIP-Adapter."""
 
+    drop_last: ClassVar[bool] = False
     ratio: float = option(0.2, "Share of the adapted feature in the mix.", bounds=(0.0, 1.0))
     unit_norm: bool = option(True, "Bring the mixed feature to unit norm.", advanced=True)
     reduction: int = option(
@@ -42,11 +43,7 @@ class Config(LoopConfig):
         choices=SCHEDULES,
         advanced=True,
     )
-    augmentation: str = option(
-        "mild",
-        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
-        choices=("crop", "crop_flip", "mild", "center"),
-    )
+    augmentation: str = augmentation_option("mild")
 
 
 class CLIPAdapter(Method):

@@ -15,18 +15,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.tuning.contract import LoopConfig, Method, Task
+from core.tuning.contract import Method, PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of CoCoOp."""
 
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
-    )
     reduction: int = option(
         16, "The network's hidden layer is the feature width divided by this.", bounds=(1, 256), advanced=True
     )

@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from core.tuning.contract import LoopConfig, Method, Starter, Task
+from core.tuning.contract import Method, PromptConfig, Starter, Task
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
 
@@ -26,12 +26,9 @@ MOST_EPOCHS = 200
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of CoOp."""
 
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
-    )
     random_start: bool = option(False, "Start from random vectors instead of the template's words.")
     per_class: bool = option(False, "Learn a context of its own for each class.")
     position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)

@@ -18,19 +18,16 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from core.backbones.contract import LayerTokens
-from core.tuning.contract import ImagePath, LoopConfig, Method, Task
+from core.tuning.contract import ImagePath, Method, PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
 from core.tuning.visual_prompt import VisualPrompt
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of DPT."""
 
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
-    )
     position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
     visual_tokens: int = option(4, "Learned vectors in the image tower.", unit="tokens", bounds=(1, 64))
     visual_depth: int | None = option(

@@ -17,19 +17,18 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.contract import Batch, LoopConfig, Method, Task
+from core.tuning.contract import Batch, Method, PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of KgCoOp."""
 
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
+    teacher_template: str = option(
+        "a photo of a {}.", "Sentence per class that the learned prompt is held near.", slots=(1, 1)
     )
-    teacher_template: str = option("a photo of a {}.", "Sentence per class that the learned prompt is held near.")
     knowledge_weight: float = option(8.0, "Weight of the distance to these sentences.", bounds=(0.0, 1000.0))
     batch_size: int = option(128, "Images per step.", unit="images", bounds=(1, 4096))
 

@@ -20,19 +20,16 @@ import torch
 from torch import Tensor, nn
 
 from core.backbones.contract import LayerTokens
-from core.tuning.contract import ImagePath, LoopConfig, Method, Task
+from core.tuning.contract import ImagePath, Method, PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import RANDOM_STD, TextContext
 from core.tuning.visual_prompt import check_depth
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of MaPLe."""
 
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
-    )
     depth: int | None = option(
         1,
         "Layers of both towers that get prompts; empty: 9 of 12, in proportion to the smaller tower.",

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.contract import Batch, LoopConfig, Method, Task
+from core.tuning.contract import Batch, Method, PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
@@ -29,12 +29,9 @@ NEGLIGIBLE = 1e-4
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(PromptConfig):
     """Options of ProGrad."""
 
-    context_length: int | None = option(
-        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
-    )
     random_start: bool = option(False, "Start from random vectors instead of the template's words.")
     teacher: str = option(
         "zero_shot",
@@ -42,7 +39,7 @@ class Config(LoopConfig):
         choices=("zero_shot", "student"),
         advanced=True,
     )
-    teacher_template: str = option("a photo of a {}.", "Sentence per class whose scores guide the steps.")
+    teacher_template: str = option("a photo of a {}.", "Sentence per class whose scores guide the steps.", slots=(1, 1))
     temperature: float = option(1.0, "Softening of both score distributions.", bounds=(0.01, 100.0))
     projection: float = option(
         1.0, "Share of the opposing part that is taken out of a step.", bounds=(0.0, 1.0), advanced=True

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from core.tuning.cache_model import Blend, affinity_scores, choose_blend, one_hot
-from core.tuning.contract import SCHEDULES, LoopConfig, Method, Task
+from core.tuning.contract import SCHEDULES, LoopConfig, Method, Task, augmentation_option
 from core.tuning.loop import fit
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
@@ -39,13 +39,14 @@ TRAINING_BETA = 1.0
 class Config(LoopConfig, SupportConfig):
     """Options of Tip-Adapter-F."""
 
+    drop_last: ClassVar[bool] = False
     train_alpha: float = option(
         1.0, "Weight of the cache while its keys are trained, where none is searched.", bounds=(0.0, 100.0)
     )
     train_alpha_search: str = option(
         "fresh",
-        "Search that weight by ten short trainings, judged on validation images: each on a fresh copy, on one shared "
-        "memory (as published, which leaves the epochs without effect), or off.",
+        "Search that weight by ten short trainings, judged on validation images, where there are any: each on a fresh "
+        "copy, on one shared memory (as published, which leaves the epochs without effect), or off.",
         choices=("fresh", "shared", "off"),
         advanced=True,
     )
@@ -62,11 +63,7 @@ class Config(LoopConfig, SupportConfig):
         choices=SCHEDULES,
         advanced=True,
     )
-    augmentation: str = option(
-        "mild",
-        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
-        choices=("crop", "crop_flip", "mild", "center"),
-    )
+    augmentation: str = augmentation_option("mild")
 
 
 class TipAdapterF(Method):

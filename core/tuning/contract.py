@@ -29,9 +29,18 @@ EPOCH_RULES = ("updates", "epochs_by_shots")
 ImagePath = Literal["frozen", "prompted", "trained"]
 
 
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Full batches, or one with everything where there is less than a batch."""
-    return max(1, images // batch_size)
+def steps_per_epoch(images: int, batch_size: int, drop_last: bool = True) -> int:
+    """Full batches, or one with everything where there is less than a batch; drop_last: False adds the rest as one."""
+    return max(1, images // batch_size) if drop_last else math.ceil(images / batch_size)
+
+
+def augmentation_option(default: str) -> Any:
+    """The option of how the views of a training image are drawn."""
+    return option(
+        default,
+        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
+        choices=("crop", "crop_flip", "mild", "center"),
+    )
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class MethodConfig(Options):
     """Options every method has."""
 
     template: str = option(
-        "a photo of a {}.", "Sentence whose {} takes the class name, where a method needs one per class."
+        "a photo of a {}.", "Sentence whose {} takes the class name, where a method needs one per class.", slots=(1, 1)
     )
 
     def settled(self, images: int, classes: int) -> Self:
@@ -50,6 +59,9 @@ class MethodConfig(Options):
 @dataclass(frozen=True)
 class LoopConfig(MethodConfig):
     """Options of methods that are trained by steps. Defaults are those most reference implementations share."""
+
+    drop_last: ClassVar[bool] = True
+    """Images that fill no batch are left out of an epoch, others in each."""
 
     epochs: int = option(100, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
     batch_size: int = option(32, "Images per step.", unit="images", bounds=(1, 4096))
@@ -80,17 +92,23 @@ class LoopConfig(MethodConfig):
         unit="views",
         bounds=(1, 5000),
     )
-    augmentation: str = option(
-        "crop",
-        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
-        choices=("crop", "crop_flip", "mild", "center"),
-    )
-    text_dropout: bool = option(False, "The text tower's own dropout is active while training.", advanced=True)
+    augmentation: str = augmentation_option("crop")
 
     def settled(self, images: int, classes: int) -> Self:
         if self.updates is None:
             return self
-        return replace(self, epochs=math.ceil(self.updates / steps_per_epoch(images, self.batch_size)))
+        steps = steps_per_epoch(images, self.batch_size, self.drop_last)
+        return replace(self, epochs=math.ceil(self.updates / steps))
+
+
+@dataclass(frozen=True)
+class PromptConfig(LoopConfig):
+    """Options of methods that learn words of the text prompt."""
+
+    context_length: int | None = option(
+        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
+    )
+    text_dropout: bool = option(False, "The text tower's own dropout is active while training.", advanced=True)
 
 
 @dataclass(frozen=True)
@@ -183,7 +201,7 @@ class Method(nn.Module, ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     """Of: "template", "descriptions", "hidden_states", "encoder"."""
     extra_views: ClassVar[Mapping[str, str]] = {}
-    """Further views a step needs: name -> augmentation."""
+    """Further views a step needs: name -> what is done to the step's own view of the image on top."""
     per_image_text: ClassVar[bool] = False
     """Text features depend on the image, so prediction runs in small chunks."""
     trains_by_steps: ClassVar[bool] = True

@@ -14,10 +14,10 @@ from torch import Tensor
 from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded
 from core.images.image_set import LabelledImage
 from core.images.shots import ShotDraw
-from core.tuning.contract import Batch, ImagePath, steps_per_epoch
+from core.tuning.contract import Batch, ImagePath, LoopConfig, steps_per_epoch
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import PICTURES_PER_PASS, image_features, view_pixels
-from core.tuning.views import CENTER
+from core.tuning.views import CENTER, ON_TOP
 
 KEPT_BYTES = 1 << 30  # of pictures part-way through a tower that is trained; beyond it they are drawn at each step
 FLOAT_BYTES = 4
@@ -58,12 +58,12 @@ class TrainingData(ABC):
         """Unit-norm features (validation, joint_width) of the centre views."""
 
     @abstractmethod
-    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, config: LoopConfig) -> Iterator[Batch]:
         """The batches of one epoch, the same for the same seed and epoch."""
 
-    def steps_per_epoch(self, batch_size: int) -> int:
-        """Full batches, or one with everything where there is less than a batch."""
-        return steps_per_epoch(self.n_train, batch_size)
+    def steps_per_epoch(self, config: LoopConfig) -> int:
+        """How many batches an epoch has."""
+        return steps_per_epoch(self.n_train, config.batch_size, config.drop_last)
 
 
 class ImageData(TrainingData):
@@ -88,7 +88,7 @@ class ImageData(TrainingData):
         self._steady_layers = steady_layers
         self._seed, self._path, self._tokens = seed, path, tokens
         self._augmentation, self._views = augmentation, 1 if augmentation == CENTER else views
-        self._extra = dict(extra_views or {})
+        self._extra = {name: augmentation + ON_TOP + change for name, change in (extra_views or {}).items()}
         self._progress = progress
         self._kept: dict[Any, Any] = {}
         self.labels = torch.tensor([i.label for i in draw.train], device=backbone.device)
@@ -122,11 +122,10 @@ class ImageData(TrainingData):
     def validation_features(self) -> Tensor:
         return self._features("validation", CENTER, (0,))[:, 0]
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, config: LoopConfig) -> Iterator[Batch]:
         order = torch.randperm(self.n_train, generator=epoch_generator(self._seed, epoch))
-        view = epoch % self._views
-        for step in range(self.steps_per_epoch(batch_size)):
-            yield self._batch(order[step * batch_size : (step + 1) * batch_size], view)
+        for index in order.split(config.batch_size)[: self.steps_per_epoch(config)]:
+            yield self._batch(index, epoch % self._views)
 
     def _batch(self, index: Tensor, view: int) -> Batch:
         where = index.to(self.labels.device)
@@ -212,10 +211,10 @@ class TensorData(TrainingData):
     def validation_features(self) -> Tensor:
         return self._validation
 
-    def steps_per_epoch(self, batch_size: int) -> int:
+    def steps_per_epoch(self, config: LoopConfig) -> int:
         return len(self._batches)
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, config: LoopConfig) -> Iterator[Batch]:
         for rows in self._batches:
             index = torch.tensor(rows)
             yield Batch(

@@ -13,7 +13,7 @@ from core.backbones.contract import Backbone, LayerTokens
 from core.images.decode import decode_image
 from core.images.image_set import LabelledImage
 from core.tuning.feature_store import FeatureStore, address
-from core.tuning.views import CENTER, draw_view, view_address, view_generator
+from core.tuning.views import CENTER, draw_view, view_address
 
 PICTURES_PER_PASS = 32
 DECODING_THREADS = 2
@@ -100,5 +100,4 @@ def _passes(
 
 
 def _draw(backbone: Backbone, image: LabelledImage, augmentation: str, view: int, seed: int) -> Tensor:
-    generator = None if augmentation == CENTER else view_generator(seed, image.sha256, augmentation, view)
-    return draw_view(decode_image(image.path), backbone, augmentation, generator)
+    return draw_view(decode_image(image.path), backbone, augmentation, seed, image.sha256, view)

@@ -61,14 +61,14 @@ def fit(
         method.before_epoch(epoch)
         terms = _epoch(method, data, optimizer, epoch, seed, on_step)
         method.after_epoch(epoch)
-        rate = learning_rate(config, epoch, 0, data.steps_per_epoch(config.batch_size))
+        rate = learning_rate(config, epoch, 0, data.steps_per_epoch(config))
         reports.append(pace.progress(epoch, terms, rate))
         if checkpoint:
             checkpoint.write(method, optimizer, epoch, reports)
         report(reports[-1])
     method.after_training()
     method.eval()
-    steps = config.epochs * data.steps_per_epoch(config.batch_size)
+    steps = config.epochs * data.steps_per_epoch(config)
     return FitReport(config.epochs, steps, time.monotonic() - started)
 
 
@@ -108,12 +108,12 @@ def _epoch(
 ) -> dict[str, float]:
     """One pass; returns the mean of each loss term over its steps."""
     config: LoopConfig = method.config
-    steps = data.steps_per_epoch(config.batch_size)
+    steps = data.steps_per_epoch(config)
     sums: dict[str, Tensor] = {}
     # dropout draws from the global generator: seeded per epoch, and put back afterwards
     with torch.random.fork_rng():
         torch.manual_seed(epoch_generator(seed, epoch, "dropout").initial_seed())
-        for step, batch in enumerate(data.batches(epoch, config.batch_size)):
+        for step, batch in enumerate(data.batches(epoch, config)):
             _set_rate(optimizer, config, epoch, step, steps)
             optimizer.zero_grad(set_to_none=True)
             with method.backbone.fast_passes():

@@ -21,12 +21,14 @@ def option(
     bounds: tuple[float, float] | None = None,
     choices: tuple[str, ...] | None = None,
     advanced: bool = False,
+    slots: tuple[int, int] | None = None,
 ) -> Any:
     """A dataclass field that forms, the API schema, the command line and the docs are generated from.
 
-    bounds: smallest and largest value, both allowed. advanced: folded away in forms.
+    bounds: smallest and largest value, both allowed. advanced: folded away in forms. slots: of a sentence, the fewest
+    and the most {} it may have for the class name.
     """
-    metadata = {"help": help, "unit": unit, "bounds": bounds, "choices": choices, "advanced": advanced}
+    metadata = {"help": help, "unit": unit, "bounds": bounds, "choices": choices, "advanced": advanced, "slots": slots}
     return field(default=default, metadata=metadata)
 
 
@@ -132,3 +134,10 @@ def _check(spec: dataclasses.Field, value: Any) -> None:
         )
     if choices and value not in choices:
         raise InvalidOption(f"'{spec.name}' is one of {', '.join(choices)}", f"found '{value}'", "Choose one of them.")
+    slots = spec.metadata.get("slots")
+    if slots and (not slots[0] <= value.count("{}") <= slots[1] or set("{}") & set(value.replace("{}", ""))):
+        raise InvalidOption(
+            f"'{spec.name}' is a sentence with {{}} where the class name goes",
+            f"found '{value}'",
+            "For example: a photo of a {}.",
+        )

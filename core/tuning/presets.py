@@ -48,21 +48,24 @@ def resolve_config(
 ) -> tuple[MethodConfig, list[str]]:
     """The config a run uses, and notes on it: of the preset, on what could not be applied, of the method.
 
-    Later sources win: defaults, preset, variant, recipe, template, options, epochs and views; a person's own number of
-    epochs also puts aside a rule for it. With a recipe there is no preset: it stands for its publication, which knew
-    none. Raises InvalidOption, also for a recipe of another method.
+    Later sources win: defaults, preset, variant, recipe, template, options, epochs and views; a number of epochs also
+    puts aside an earlier source's rule for it. With a recipe there is no preset: it stands for its publication, which
+    knew none. Raises InvalidOption, also for a recipe of another method.
     """
     name = method.card()["name"]
     if recipe:
         recipe.check_method(name)
-    values = {} if recipe else preset(backbone, name)
-    values |= _variant(method, name, variant)
-    values |= recipe.options if recipe else {}
-    if template:
-        values["template"] = template
-    if epochs is not None or "epochs" in (options or {}):
-        values = {key: value for key, value in values.items() if key not in EPOCH_RULES}
-    values |= options or {}
+    values: dict[str, Any] = {}
+    sources = [
+        {} if recipe else preset(backbone, name),
+        _variant(method, name, variant),
+        recipe.options if recipe else {},
+        {"template": template} if template else {},
+        options or {},
+    ]
+    for source in sources:
+        values = _without_epoch_rules(values, "epochs" in source) | dict(source)
+    values = _without_epoch_rules(values, epochs is not None)
     notes = [] if recipe else preset_notes(backbone, name)
     for key, value in (("epochs", epochs), ("views", views)):
         if value is None:
@@ -73,6 +76,10 @@ def resolve_config(
             notes.append(f"{method.title} is not trained in steps: the given number of {key} has no effect.")
     config = method.Config.from_values(values, owner=name)
     return config, [*notes, *method.notes(config)]
+
+
+def _without_epoch_rules(values: Mapping[str, Any], put_aside: bool) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if not (put_aside and key in EPOCH_RULES)}
 
 
 def _variant(method: type[Method], name: str, variant: str) -> dict[str, Any]:

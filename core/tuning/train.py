@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import resource
 import secrets
@@ -125,7 +126,7 @@ def train(
     data = _data(built, draw, store, seed, progress)
     if kind.trains_by_steps:
         data.warm()
-    purpose = digest([image_set.fingerprint, tower.checksum, method, str(config), str(shots), str(seed)])
+    purpose = _purpose(image_set, tower, method, config, task, shots)
     checkpoint = Checkpoint(checkpoint_dir, purpose) if checkpoint_dir else None
     report = fit(built, data, seed=seed, report=progress, checkpoint=checkpoint)
     progress(Progress("tuning"))
@@ -148,6 +149,19 @@ def train(
     store.close()
     model = Classifier(built, {"format": 1, **card}, folder)
     return TrainedRun(_record(card, folder), _predictions(test, image_set.classes, probabilities), model)
+
+
+def _purpose(
+    image_set: ImageSet, tower: Backbone, method: str, config: MethodConfig, task: Task, shots: int | None
+) -> str:
+    """A text that is equal for trainings that may go on from each other's state: all that their steps depend on."""
+    states = [f"{name} {_checksum(values)}" for name, values in sorted(task.hidden_states.items())]
+    parts = [image_set.fingerprint, task.descriptions.fingerprint, *states, tower.checksum, tower.precision, method]
+    return digest([*parts, str(config), str(shots), str(task.seed)])
+
+
+def _checksum(values: Tensor) -> str:
+    return hashlib.sha256(values.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
 def _followed(recipe: Recipe | None, method: Method, shots: int | None) -> dict[str, Any] | None:
@@ -302,6 +316,12 @@ def _card(
 
 def _notes(method: Method, draw: ShotDraw, shots: int | None, image_set: ImageSet) -> list[str]:
     notes = [part.split for part in method.modules() if isinstance(part, TextContext) and part.split]
+    views, epochs = getattr(method.config, "views", None), getattr(method.config, "epochs", 0)
+    if method.trains_by_steps and views and views < epochs and method.config.augmentation != CENTER:
+        notes.append(
+            f"Each image was seen in {views} augmented views, used in turn; the published protocol draws a new one in "
+            f"each of the {epochs} epochs."
+        )
     if not draw.validation:
         if shots == 1:
             notes.append("With 1 image per class and no further ones, nothing could be tuned or calibrated.")

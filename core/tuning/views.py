@@ -15,14 +15,20 @@ from core.backbones.contract import Backbone
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How a view is drawn.
-
-    area: share of the picture's area; aspect: of the crop; flip, jitter, blur: probabilities. Jitter changes
-    brightness, contrast and saturation by up to 40 % and hue by up to a tenth of the circle.
-    """
+    """How a view is drawn. area: share of the picture's area; aspect: of the crop; flip: probability."""
 
     area: tuple[float, float]
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to a view on top: probabilities.
+
+    Jitter changes brightness, contrast and saturation by up to 40 % and hue by up to a tenth of the circle.
+    """
+
     flip: float = 0.0
     jitter: float = 0.0
     blur: float = 0.0
@@ -35,10 +41,11 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "crop_flip": Augmentation(area=(0.08, 1.0), flip=0.5),
     # of the adapter runners: lesions are rarely cut away
     "mild": Augmentation(area=(0.5, 1.0), flip=0.5),
-    # the weak and the strong view of BioVLM, colours changed before normalising
-    "weak": Augmentation(area=(0.08, 1.0), flip=0.5),
-    "strong": Augmentation(area=(0.08, 1.0), flip=0.5, jitter=0.8, blur=0.5),
 }
+# the weak and the strong view of BioVLM, colours changed before normalising
+CHANGES: dict[str, Change] = {"weak": Change(flip=0.5), "strong": Change(flip=0.5, jitter=0.8, blur=0.5)}
+ON_TOP = "+"
+"""Between an augmentation and a change on top of it: "crop_flip+strong"."""
 CENTER = "center"
 """The evaluation view: the backbone's own preprocessing, nothing random."""
 CROP_TRIES = 10
@@ -59,20 +66,37 @@ def view_generator(seed: int, image_sha256: str, augmentation: str, view: int) -
     return torch.Generator().manual_seed(number)
 
 
-def draw_view(image: Image.Image, backbone: Backbone, augmentation: str, generator: torch.Generator | None) -> Tensor:
-    """One view as model input (3, size, size). `generator` may be None for the centre view only."""
-    if augmentation == CENTER or generator is None:
-        return backbone.preprocess(image)
-    spec, size = AUGMENTATIONS[augmentation], backbone.preprocessing.size
+def draw_view(
+    image: Image.Image, backbone: Backbone, augmentation: str, seed: int, image_sha256: str, view: int
+) -> Tensor:
+    """View number `view` as model input (3, size, size).
+
+    augmentation: with a change on top ("crop_flip+strong") the crop is the one that the view without it has.
+    """
+    base, _, change = augmentation.partition(ON_TOP)
+    if base != CENTER:
+        drawn = view_generator(seed, image_sha256, base, view)
+        image = _cropped(image, backbone, AUGMENTATIONS[base], drawn)
+    if change:
+        image = _changed(image, CHANGES[change], view_generator(seed, image_sha256, augmentation, view))
+    return backbone.preprocess(image)
+
+
+def _cropped(image: Image.Image, backbone: Backbone, spec: Augmentation, generator: torch.Generator) -> Image.Image:
+    size = backbone.preprocessing.size
     how = Image.Resampling.BICUBIC if backbone.preprocessing.interpolation == "bicubic" else Image.Resampling.BILINEAR
     view = image.resize((size, size), how, box=crop_box(image.width, image.height, spec, generator))
+    return ImageOps.mirror(view) if torch.rand((), generator=generator).item() < spec.flip else view
+
+
+def _changed(image: Image.Image, spec: Change, generator: torch.Generator) -> Image.Image:
     if torch.rand((), generator=generator).item() < spec.flip:
-        view = ImageOps.mirror(view)
+        image = ImageOps.mirror(image)
     if spec.jitter and torch.rand((), generator=generator).item() < spec.jitter:
-        view = jitter_colours(view, generator)
+        image = jitter_colours(image, generator)
     if spec.blur and torch.rand((), generator=generator).item() < spec.blur:
-        view = view.filter(ImageFilter.GaussianBlur(BLUR_RADIUS_PX))
-    return backbone.preprocess(view)
+        image = image.filter(ImageFilter.GaussianBlur(BLUR_RADIUS_PX))
+    return image
 
 
 def jitter_colours(image: Image.Image, generator: torch.Generator) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import normalize
 
 from core.backbones.contract import LayerTokens
 from core.errors import InvalidInput
@@ -60,6 +61,34 @@ def test_trimmed_text_features_equal_those_of_open_clip_at_full_length(backbone)
     with torch.no_grad():
         full = backbone.model.encode_text(full_length(backbone, TEXTS))
     assert (backbone.encode_texts(TEXTS) - full).abs().max() <= 1e-5
+
+
+def test_padding_that_is_not_masked_changes_every_text(backbone):
+    ids, lengths = full_length(backbone, TEXTS), torch.tensor(backbone.count_tokens(TEXTS))
+    embeds, mask = backbone.embed_tokens(ids), torch.arange(backbone.context_length) < lengths[:, None]
+    cut = normalize(backbone.encode_texts(TEXTS), dim=-1)
+    with torch.no_grad():
+        padded, unmasked = (normalize(backbone.encode_text(embeds, m), dim=-1) for m in (mask, torch.ones_like(mask)))
+    torch.testing.assert_close(padded, cut, atol=1e-5, rtol=0)
+    assert float((unmasked - cut).abs().amax(dim=1).min()) > 1e-2
+
+
+def test_padding_that_attention_may_see_changes_a_text_that_is_read_both_ways(tiny):
+    embeds, mask = texts_in(tiny)
+    shorter = mask.sum(dim=1) < mask.shape[1]
+    with torch.no_grad():
+        masked, seen = (
+            normalize(tiny.project_text(tiny.pool_text(tiny.text_tokens(embeds, m), mask)), dim=-1)
+            for m in (mask, torch.ones_like(mask))
+        )
+    change = (seen - masked).abs().amax(dim=1)
+    assert shorter.tolist() == [True, True, False]
+    assert float(change[~shorter].max()) == 0
+    if tiny.text_kind == "bert":
+        assert float(change[shorter].min()) > 1e-2
+    else:
+        # a causal tower stands at the end token before any padding
+        assert float(change.max()) <= 1e-5
 
 
 def test_the_features_of_a_text_do_not_depend_on_the_texts_beside_it(backbone):
@@ -223,6 +252,16 @@ def test_gradients_reach_pixels_tokens_and_texts(tiny):
     tiny.encode_text(embeds, mask, prompts).square().sum().backward()
     assert embeds.grad.abs().sum() > 0
     assert all(vector.grad.abs().sum() > 0 for vector in prompts.vectors)
+
+
+def test_vectors_do_not_replace_registers_in_the_place_of_patches(monkeypatch):
+    backbone = tiny_backbone("timm-bert")
+    monkeypatch.setattr(backbone.image_tower, "prefix", 5)
+    tokens = LayerTokens(vectors(backbone, "image"), mode="replace")
+    with pytest.raises(
+        InvalidInput, match="this tower has 5 tokens before its first patch, and the vectors start at 1"
+    ):
+        backbone.encode_images(pixels_for(backbone), tokens)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,22 @@ def test_the_z_score_keeps_what_the_official_code_kept() -> None:
     assert kept.tolist() == [False, True, True, True, True, True]
 
 
+@pytest.mark.parametrize("limit", [1.0, 1.25, 1.5, 1.75, 2.0])
+def test_the_z_score_keeps_what_standardised_distances_from_the_median_would(limit: float) -> None:
+    # the published way: distance from the median over the median absolute deviation, then standardised once more
+    lost = 0
+    for seed in range(300):
+        generator = torch.Generator().manual_seed(seed)
+        # in float64 no score lies within rounding of the limit
+        scores = 85 * torch.randn(3 + seed % 48, generator=generator, dtype=torch.float64).abs()
+        robust = (scores - scores.median()) / (scores - scores.median()).abs().median()
+        standardised = (robust - robust.mean()) / robust.std()
+        kept = keep_inliers(scores, limit, "z_score")
+        assert kept.tolist() == (standardised.abs() <= limit).tolist()
+        lost += int((~kept).sum())
+    assert lost > 300
+
+
 def test_the_announced_median_test_is_offered_beside_it() -> None:
     # median 2, median absolute deviation 1: 9 lies 7 away
     assert keep_inliers(torch.tensor([1.0, 2.0, 3.0, 9.0]), 2.0, "mad").tolist() == [True, True, True, False]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 import torch
 
+from core.descriptions.files import parse_descriptions
 from core.methods.biovlm import entropy_of_mean, surest
-from core.tuning.contract import Batch
+from core.tuning.contract import Batch, Method, Task
+from core.tuning.registry import get_method
 from tests.builders import tiny_backbone
-from tests.core.tuning.test_every_method import build, clustered_data
+from tests.core.tuning.test_every_method import CLASSES, build, clustered_data
 
 
 def batch() -> Batch:
@@ -87,3 +90,43 @@ def test_the_published_similarity_runs_over_classes() -> None:
         per_feature = (texts * known).sum(dim=1) / (texts.norm(dim=1) * known.norm(dim=1))
     assert per_feature.shape == (10, tiny_backbone().joint_width)
     assert term == pytest.approx(0.5 * (1 - float(per_feature.mean())), rel=1e-4)
+
+
+def described(sentences: dict[str, list[str]]) -> Method:
+    """The method with descriptions as a file of theirs gives them."""
+    biovlm = get_method("biovlm")
+    given = parse_descriptions(json.dumps(sentences), "attributes.json")
+    return biovlm(biovlm.Config(), Task(tiny_backbone(), CLASSES, given))
+
+
+def test_the_order_of_classes_in_the_descriptions_changes_nothing() -> None:
+    sentences = {name: [f"{name}, {n} mm wide", f"{n} times {name}"] for n, name in enumerate(CLASSES)}
+    turned = {name: sentences[name] for name in reversed(CLASSES)}
+    exchanged = dict(zip(CLASSES, reversed(sentences.values()), strict=True))
+    assert list(turned) == list(reversed(sentences))
+    found = []
+    for given in (sentences, turned, exchanged):
+        method = described(given)
+        terms = method.loss_terms(batch())
+        method.backward(terms)
+        losses = {name: term.detach() for name, term in terms.items()}
+        logits = method.logits(batch().features).detach()
+        found.append(losses | {"gradient": method.context.vectors.grad, "logits": logits})
+    plain, other_order, other_classes = found
+    assert all(torch.equal(other_order[name], value) for name, value in plain.items())
+    # sentences that change places do change what is compared with them
+    for name in ("distillation", "similarity", "gradient"):
+        assert not torch.equal(other_classes[name], plain[name])
+
+
+def test_the_similarity_is_the_mean_over_prompts_and_classes_of_cosines_over_features(monkeypatch) -> None:
+    method = build("biovlm", prompts=3, similarity_weight=0.5)
+    learned = [[[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0], [0.8, 0.6]], [[0.8, 0.6]] * 3]
+    known = [[[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], [[0.6, 0.8], [0.0, 1.0], [0.8, 0.6]]]
+    monkeypatch.setattr(method, "prompt_features", lambda: torch.tensor(learned))
+    method._attributes = torch.tensor(known)
+    images = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    terms = method.loss_terms(Batch(torch.tensor([0, 1]), features=images, views={"strong": images, "weak": images}))
+    # the first prompt meets the first attribute: 1, 0.8, 0.8; the second the second: 0.8, 0, 1; the third the first
+    # again: 0.8, 0.6, 0.96
+    assert float(terms["similarity"]) == pytest.approx(0.5 * (1 - (2.6 + 1.8 + 2.36) / 9), abs=1e-6)

@@ -7,7 +7,8 @@ import torch
 
 from core.methods.lp_plus_plus import blended
 from core.tuning.loop import fit
-from tests.core.tuning.test_every_method import build, clustered_data
+from tests.builders import tiny_backbone
+from tests.core.tuning.test_every_method import build, clustered_data, unit_vectors
 
 
 def test_scores_are_linear_plus_blended_cosines() -> None:
@@ -17,10 +18,16 @@ def test_scores_are_linear_plus_blended_cosines() -> None:
 
 
 def test_without_a_linear_part_it_ranks_like_zero_shot() -> None:
-    method, images = build("lp_plus_plus"), clustered_data().train_features()
+    method, images = build("lp_plus_plus"), unit_vectors(200, tiny_backbone().joint_width)
+    fit(method, clustered_data(), seed=0)
+    plain = build("zero_shot").logits(images)
+    assert not torch.equal(method.logits(images).argsort(-1), plain.argsort(-1))
+    method.weight.zero_()
     method.bias.zero_()
     method.alpha.fill_(3.0)
-    assert torch.equal(method.logits(images).argmax(-1), build("zero_shot").logits(images).argmax(-1))
+    found = method.logits(images)
+    assert torch.equal(found.argsort(-1), plain.argsort(-1))
+    torch.testing.assert_close(found, 3 / tiny_backbone().logit_scale * plain, atol=1e-5, rtol=0)
 
 
 def test_the_first_step_has_the_rate_that_follows_from_the_features() -> None:

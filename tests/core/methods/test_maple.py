@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
-from core.tuning.contract import Batch
+from core.descriptions.templates import template_descriptions
+from core.tuning.contract import Batch, Task
+from core.tuning.registry import get_method
 from tests.builders import tiny_backbone
 from tests.core.methods.test_vpt import pixels
-from tests.core.tuning.test_every_method import build
+from tests.core.tuning.test_every_method import CLASSES, build
 
 
 def test_the_default_learns_what_is_used_and_nothing_else() -> None:
@@ -18,8 +22,35 @@ def test_the_default_learns_what_is_used_and_nothing_else() -> None:
     assert all(float(p.grad.abs().sum()) > 0 for p in method.parameters())
 
 
-def test_the_published_effective_size_follows_from_its_widths() -> None:
-    assert 4 * 768 + 768 * 768 + 768 == 593_664
+def test_at_depth_one_the_words_and_one_linear_map_get_a_gradient_and_nothing_else() -> None:
+    method, tower = build("maple", depth=1), tiny_backbone()
+    method.backward(method.loss_terms(Batch(torch.tensor([0, 1]), pixels=pixels())))
+    reached = {name: tuple(p.shape) for name, p in method.named_parameters() if p.grad is not None and p.grad.any()}
+    assert reached == {
+        "context.vectors": (4, tower.text_width),
+        "proj.weight": (tower.image_width, tower.text_width),
+        "proj.bias": (tower.image_width,),
+    }
+    assert len(list(method.parameters())) == 3
+    assert all(p.grad is None for p in tower.model.parameters())
+
+
+class WideTower:
+    """The tiny backbone, saying that both towers are as wide as those of the published settings."""
+
+    text_width = image_width = 768
+
+    def embed_tokens(self, ids: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(*ids.shape, self.text_width)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(tiny_backbone(), name)
+
+
+def test_towers_of_the_published_widths_give_its_effective_size() -> None:
+    maple = get_method("maple")
+    method = maple(maple.Config(context_length=4), Task(WideTower(), CLASSES, template_descriptions(CLASSES)))
+    assert sum(p.numel() for p in method.parameters()) == 4 * 768 + 768 * 768 + 768 == 593_664
 
 
 def test_visual_vectors_are_a_linear_map_of_the_words() -> None:

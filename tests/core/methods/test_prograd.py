@@ -8,7 +8,7 @@ import torch
 from core.methods.prograd import NEGLIGIBLE, project
 from core.tuning.contract import Batch
 from core.tuning.loop import fit
-from tests.core.tuning.test_every_method import build, clustered_data
+from tests.core.tuning.test_every_method import build, clustered_data, unit_vectors
 
 
 def test_the_part_against_the_guide_is_taken_out() -> None:
@@ -17,6 +17,18 @@ def test_the_part_against_the_guide_is_taken_out() -> None:
     assert found.tolist() == [0.5, 0.5]
     assert float(found @ guide) == 0.0
     assert project(torch.tensor([1.0, 0.0]), guide, 0.5).tolist() == [0.75, 0.25]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_left_of_an_opposing_gradient_is_orthogonal_to_the_guide(seed: int) -> None:
+    gradient, guide = torch.randn(2, 4, 768, generator=torch.Generator().manual_seed(seed))
+    guide = -guide * (gradient * guide).sum().sign()
+    along = float((gradient * guide).sum())
+    found = project(gradient, guide, 1.0)
+    assert along < 0
+    assert float((found * guide).sum()) == pytest.approx(0, abs=1e-6 * float(gradient.norm() * guide.norm()))
+    # what was taken out lies along the guide
+    torch.testing.assert_close(gradient - found, along / guide.square().sum() * guide, atol=1e-6, rtol=1e-4)
 
 
 def test_a_gradient_that_goes_along_is_left_as_it_is() -> None:
@@ -33,6 +45,19 @@ def test_with_the_student_as_teacher_the_second_gradient_vanishes() -> None:
         for name in ("cross_entropy", "teacher")
     )
     assert float(guide) < NEGLIGIBLE * float(own)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("towers", ["timm-bert", "clip-causal"])
+def test_a_student_that_teaches_itself_gives_a_second_gradient_of_rounding_alone(towers: str, seed: int) -> None:
+    method = build("prograd", towers=towers, teacher="student", teacher_template="scan of {}")
+    images = unit_vectors(24, method.backbone.joint_width, seed)
+    terms = method.loss_terms(Batch(torch.arange(24) % 3, features=images))
+    own, guide = (
+        torch.autograd.grad(terms[name], method.context.vectors, retain_graph=True)[0].norm()
+        for name in ("cross_entropy", "teacher")
+    )
+    assert float(guide) < 1e-6 * float(own)
 
 
 def test_the_teacher_term_is_the_cross_entropy_of_the_softened_scores() -> None:

@@ -7,8 +7,10 @@ import math
 import pytest
 import torch
 
+from core.tuning.classifier import predict_logits
 from core.tuning.loop import fit
-from tests.core.tuning.test_every_method import build, clustered_data
+from tests.builders import tiny_backbone
+from tests.core.tuning.test_every_method import build, clustered_data, unit_vectors
 
 
 def test_each_training_image_votes_for_its_class() -> None:
@@ -22,6 +24,17 @@ def test_each_training_image_votes_for_its_class() -> None:
         for c in range(3)
     ]
     assert votes[0].tolist() == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_cache_without_weight_leaves_the_predictions_of_zero_shot() -> None:
+    method = build("tip_adapter", search=False)
+    fit(method, clustered_data(), seed=0)
+    images = unit_vectors(200, tiny_backbone().joint_width)
+    plain = predict_logits(build("zero_shot"), images)
+    voted = predict_logits(method, images)
+    method.blend = torch.tensor([0.0, 5.5], dtype=torch.float64)
+    assert torch.equal(predict_logits(method, images), plain)
+    assert not torch.equal(voted, plain)
 
 
 def test_weights_are_chosen_without_an_image_voting_for_itself() -> None:

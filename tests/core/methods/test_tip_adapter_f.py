@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from core.tuning.cache_model import Blend, affinity_scores, leave_own_out, one_hot, search_blend
+from core.tuning.contract import Method
 from core.tuning.data import TensorData
-from core.tuning.loop import fit
+from core.tuning.loop import fit, make_optimizer
 from tests.core.tuning.test_every_method import build, clustered_data
 
 
@@ -76,6 +77,36 @@ def test_the_training_weight_is_the_first_best_of_ten_fresh_trainings() -> None:
     method.prepare(data)
     assert len(set(hits)) > 1
     assert method.blend.tolist() == [hits.index(max(hits)), 1.0]
+
+
+def test_each_of_the_ten_trials_trains_a_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    # kept alive: a freed memory's place could be given to the next trial
+    trials: list[Method] = []
+
+    def fit_and_keep(trial: Method, data: TensorData, **more: int) -> None:
+        trials.append(trial)
+        fit(trial, data, **more)
+
+    monkeypatch.setattr("core.methods.tip_adapter_f.fit", fit_and_keep)
+    method, data = build("tip_adapter_f"), with_validation()
+    features = data.train_features().clone()
+    method.prepare(data)
+
+    memories = [trial.keys.untyped_storage().data_ptr() for trial in trials]
+    assert len(set(memories)) == len(memories) == 10
+    assert data.train_features().untyped_storage().data_ptr() not in memories
+    assert torch.equal(data.train_features(), features)
+    chosen = int(method.blend[0])
+    others = [trial for trial in trials if trial is not trials[chosen]]
+    assert method.keys.untyped_storage().data_ptr() not in [t.keys.untyped_storage().data_ptr() for t in others]
+    assert torch.equal(method.keys, trials[chosen].keys)
+
+    start, kept = method.keys.detach().clone(), [trial.keys.detach().clone() for trial in others]
+    optimizer = make_optimizer(method, method.config)
+    method.backward(method.loss_terms(next(data.batches(0, method.config))))
+    optimizer.step()
+    assert float((method.keys.detach() - start).abs().max()) > 1e-4
+    assert all(torch.equal(trial.keys, keys) for trial, keys in zip(others, kept, strict=True))
 
 
 def test_the_kept_copy_is_trained_on_and_its_weight_used() -> None:

@@ -9,9 +9,13 @@ from core.backbones.contract import PartlyEncoded
 from core.images.image_set import ImageSet
 from core.images.shots import draw_shots
 from core.tuning import data
+from core.tuning.contract import LoopConfig
 from core.tuning.data import ImageData
 from core.tuning.feature_store import FeatureStore
+from core.tuning.features import view_pixels
 from tests.builders import tiny_backbone
+
+FOUR = LoopConfig(batch_size=4)
 
 
 def trained_data(images: ImageSet, **more: object) -> ImageData:
@@ -22,9 +26,9 @@ def trained_data(images: ImageSet, **more: object) -> ImageData:
 
 
 def test_pictures_are_kept_part_way_and_equal_a_pass_from_their_pixels(disc_set: ImageSet, monkeypatch) -> None:
-    kept = list(trained_data(disc_set, steady_layers=2).batches(1, 4))
+    kept = list(trained_data(disc_set, steady_layers=2).batches(1, FOUR))
     monkeypatch.setattr(data, "KEPT_BYTES", 0)
-    drawn = list(trained_data(disc_set, steady_layers=2).batches(1, 4))
+    drawn = list(trained_data(disc_set, steady_layers=2).batches(1, FOUR))
     assert all(isinstance(batch.pixels, PartlyEncoded) and batch.pixels.layer == 2 for batch in kept)
     assert all(isinstance(batch.pixels, torch.Tensor) for batch in drawn)
     for one, other in zip(kept, drawn, strict=True):
@@ -42,7 +46,37 @@ def test_warming_reports_every_view_of_every_picture(disc_set: ImageSet) -> None
 @pytest.mark.parametrize("layer", [0, 2])
 def test_a_kept_picture_does_not_depend_on_the_batch_it_was_first_needed_in(disc_set: ImageSet, layer: int) -> None:
     first, second = (trained_data(disc_set, steady_layers=layer) for _ in range(2))
-    later = list(second.batches(2, 4))
-    again = [list(first.batches(epoch, 4)) for epoch in (0, 1, 2)][2]
+    later = list(second.batches(2, FOUR))
+    again = [list(first.batches(epoch, FOUR)) for epoch in (0, 1, 2)][2]
     for one, other in zip(later, again, strict=True):
         assert torch.equal(one.pixels.hidden, other.pixels.hidden)
+
+
+class Whole(LoopConfig):
+    """Options that leave no image out of an epoch."""
+
+    drop_last = False
+
+
+def test_images_that_fill_no_batch_are_left_out_or_come_last(disc_set: ImageSet) -> None:
+    drawn = trained_data(disc_set)
+    sizes = [[len(batch.index) for batch in drawn.batches(0, kind(batch_size=4))] for kind in (LoopConfig, Whole)]
+    assert sizes == [[4, 4], [4, 4, 1]]
+    assert [drawn.steps_per_epoch(kind(batch_size=4)) for kind in (LoopConfig, Whole)] == [2, 3]
+    assert [len(batch.index) for batch in drawn.batches(0, LoopConfig(batch_size=32))] == [9]
+
+
+def test_further_views_change_the_crop_that_the_step_sees(disc_set: ImageSet) -> None:
+    drawn = trained_data(disc_set, extra_views={"weak": "weak"})
+    (batch,) = drawn.batches(0, LoopConfig(batch_size=9))
+    same = [
+        torch.equal(weak, plain) or torch.equal(weak, plain.flip(-1))
+        for plain, weak in zip(*(pixels_of(disc_set, name, batch.index) for name in ("crop", "crop+weak")), strict=True)
+    ]
+    assert all(same)
+    assert len(batch.views["weak"]) == 9
+
+
+def pixels_of(images: ImageSet, augmentation: str, index: torch.Tensor) -> torch.Tensor:
+    files = draw_shots(images, 3, 1).train
+    return view_pixels(tiny_backbone(), [files[i] for i in index.tolist()], augmentation, 0, 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import torch
 from torch import Tensor
 
 from core import load_model, train
+from core.descriptions.description_set import DescriptionSet
 from core.descriptions.templates import template_descriptions
 from core.errors import InvalidOption
 from core.images.image_set import ImageSet
+from core.tuning.classifier import Classifier, frozen_features, predict_logits
 from core.tuning.contract import Method, Task
 from core.tuning.data import TensorData
 from core.tuning.feature_store import FeatureStore, address
@@ -40,10 +44,16 @@ def quick_train(image_set: ImageSet, name: str, home: Path, **more: Any) -> Trai
     return train(image_set, name, backbone=tiny_backbone(), shots=3, home=home, options=options, **more)
 
 
-def build(name: str, classes: tuple[str, ...] = CLASSES, **options: Any) -> Method:
+def build(name: str, classes: tuple[str, ...] = CLASSES, towers: str = "timm-bert", **options: Any) -> Method:
     method = get_method(name)
-    task = Task(tiny_backbone(), classes, template_descriptions(classes))
+    task = Task(tiny_backbone(towers), classes, template_descriptions(classes))
     return method(method.Config.from_values(quick_options(name) | options), task)
+
+
+def unit_vectors(count: int, width: int, seed: int = 0) -> Tensor:
+    """Random directions (count, width)."""
+    drawn = torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.normalize(drawn, dim=-1)
 
 
 def clustered_data(seed: int = 0) -> TensorData:
@@ -187,7 +197,33 @@ def test_a_prediction_does_not_depend_on_its_neighbours(name: str, disc_set: Ima
     paths = [image.path for image in disc_set.part("test")][:3]
     together = model.predict(paths)
     for path, row in zip(paths, together, strict=True):
-        assert model.predict([path])[0]["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+        # rounding of features, which sums of other lengths change, is multiplied by the logit scale
+        assert model.predict([path])[0]["probabilities"] == pytest.approx(row["probabilities"], abs=1e-4)
+
+
+def takes(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_scores_come_from_the_picture_alone_and_nothing_takes_labels(name: str) -> None:
+    kind = get_method(name)
+    assert takes(kind.encode_images) == ["self", "pixels"]
+    assert takes(kind.logits) == ["self", "features"]
+    assert takes(kind.visual_tokens) == takes(kind.class_features) == ["self"]
+    method = build(name)
+    fit(method, data_for(method), seed=0)
+    size = tiny_backbone().preprocessing.size
+    features = frozen_features(method, torch.zeros(2, 3, size, size))
+    assert predict_logits(method, features).shape == (2, 3)
+
+
+def test_the_ways_to_a_prediction_take_pictures_and_no_labels() -> None:
+    assert takes(predict_logits) == ["method", "features"]
+    assert takes(frozen_features) == ["method", "pixels"]
+    assert takes(Classifier.predict) == ["self", "paths"]
+    assert takes(Classifier.probabilities) == takes(Classifier.features) == ["self", "images"]
+    assert takes(Classifier.logits_from_pixels) == ["self", "pixels"]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -215,6 +251,50 @@ def test_an_interrupted_training_ends_like_an_unbroken_one(name: str, disc_set: 
     assert epochs == [1, 2, 3]
     for key, value in whole.model.method.learned_state().items():
         assert torch.equal(resumed.model.method.learned_state()[key], value), key
+
+
+def test_a_training_with_other_texts_does_not_go_on_from_a_checkpoint(disc_set: ImageSet, tmp_path: Path) -> None:
+    epochs: list[int | None] = []
+    for word in ("plain", "other"):
+        texts = DescriptionSet({name: (f"{word} {name}",) for name in disc_set.classes}, "test")
+        quick_train(
+            disc_set,
+            "biomedcoop",
+            tmp_path,
+            out=tmp_path / word,
+            descriptions=texts,
+            checkpoint_dir=tmp_path / "c",
+            progress=lambda p: epochs.append(p.epoch) if p.stage == "training" else None,
+        )
+    assert epochs == [1, 2, 3, 1, 2, 3]
+
+
+def test_a_run_says_that_its_views_were_used_more_than_once(disc_set: ImageSet, tmp_path: Path) -> None:
+    said = [
+        [note for note in quick_train(disc_set, "coop", tmp_path, options=options).record["notes"] if "views" in note]
+        for options in ({"epochs": 3, "views": 2}, {"epochs": 3, "views": 3}, {"epochs": 3, "augmentation": "center"})
+    ]
+    assert said == [
+        [
+            "Each image was seen in 2 augmented views, used in turn; the published protocol draws a new one in each of "
+            "the 3 epochs."
+        ],
+        [],
+        [],
+    ]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_sentence_among_the_options_is_checked(name: str) -> None:
+    kind: type[Options] = get_method(name).Config
+    sentences = [row["name"] for row in kind.schema() if row["name"].endswith("template")]
+    assert sentences
+    for option in sentences:
+        for wrong in ("{} and {}", "{name}", "a {"):
+            with pytest.raises(
+                InvalidOption, match=rf"'{option}' is a sentence with {{}} where the class name goes; f"
+            ):
+                kind.from_values({option: wrong})
 
 
 @pytest.mark.parametrize("name", METHODS)

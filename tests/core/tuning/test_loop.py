@@ -15,6 +15,7 @@ from core.images.image_set import ImageSet
 from core.tuning.contract import LoopConfig
 from core.tuning.loop import fit, learning_rate
 from core.tuning.presets import resolve_config
+from core.tuning.recipe import get_recipe
 from core.tuning.registry import get_method
 from tests.builders import tiny_backbone
 from tests.core.tuning.test_every_method import build, clustered_data
@@ -52,6 +53,16 @@ def test_later_sources_of_options_win() -> None:
     assert (paper.epochs, paper.context_length, paper.augmentation) == (200, 16, "crop_flip")
     mine, _ = resolve_config(coop, "x", variant="paper", options={"epochs": "7"}, views=3)
     assert (mine.epochs, mine.views) == (7, 3)
+
+
+def test_a_number_of_epochs_puts_an_earlier_rule_for_them_aside() -> None:
+    # the preset of this backbone has a budget of updates, the variant has epochs
+    maple, _ = resolve_config(get_method("maple"), "embedded", variant="paper")
+    assert (maple.updates, maple.epochs, maple.settled(64, 4).epochs) == (None, 5, 5)
+    # the variant has a rule by shots, the recipe has epochs
+    recipe = get_recipe("coop/biomedcoop-2025/btmri/few-shot")
+    coop, _ = resolve_config(get_method("coop"), "embedded", variant="paper", recipe=recipe)
+    assert (coop.epochs_by_shots, coop.settled(4, 4).epochs) == (False, 100)
 
 
 def test_epochs_for_a_method_without_steps_are_named_as_without_effect() -> None:

@@ -7,7 +7,8 @@ import torch
 
 from core.errors import InvalidOption
 from core.tuning.text_context import TextContext
-from tests.builders import tiny_backbone
+from tests.builders import TOWERS, tiny_backbone
+from tests.core.tuning.test_every_method import build, unit_vectors
 
 CLASSES = ("glioma tumor", "normal brain")
 
@@ -19,6 +20,22 @@ def test_before_the_first_step_prompts_equal_the_plain_sentences(towers: str) ->
     plain = backbone.encode_texts([f"a photo of a {name}." for name in CLASSES])
     expected = torch.nn.functional.normalize(plain, dim=-1)
     torch.testing.assert_close(context.features().detach(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("template", ["a photo of a {}.", "an X-ray of {}, seen from the front."])
+@pytest.mark.parametrize("towers", TOWERS)
+@pytest.mark.parametrize("name", ["coop", "kgcoop", "prograd", "biomedcoop"])
+def test_a_method_that_learns_words_alone_begins_at_zero_shot(name: str, towers: str, template: str) -> None:
+    images = unit_vectors(24, tiny_backbone(towers).joint_width)
+    method = build(name, towers=towers, template=template).eval()
+    with torch.no_grad():
+        plain = build("zero_shot", towers=towers, template=template).logits(images)
+        start = method.logits(images)
+        method.context.vectors.mul_(-1)
+        later = method.logits(images)
+    tolerance = 1e-5 * tiny_backbone(towers).logit_scale
+    torch.testing.assert_close(start, plain, atol=tolerance, rtol=0)
+    assert float((later - plain).abs().max()) > 100 * tolerance
 
 
 def test_the_class_name_can_stand_in_front_in_the_middle_or_torn() -> None:

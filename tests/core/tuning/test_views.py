@@ -7,16 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
-from core.tuning.views import AUGMENTATIONS, crop_box, draw_view, jitter_colours, view_generator
+from core.tuning.views import AUGMENTATIONS, crop_box, draw_view, jitter_colours
 from tests.builders import tiny_backbone
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 120, 3), dtype=np.uint8))
 
 
-@pytest.mark.parametrize("augmentation", sorted(AUGMENTATIONS))
+@pytest.mark.parametrize("augmentation", [*sorted(AUGMENTATIONS), "crop+strong", "center+strong"])
 def test_a_view_depends_on_seed_image_recipe_and_number_only(augmentation: str) -> None:
     def draw(seed: int, sha: str, number: int) -> torch.Tensor:
-        return draw_view(PICTURE, tiny_backbone(), augmentation, view_generator(seed, sha, augmentation, number))
+        return draw_view(PICTURE, tiny_backbone(), augmentation, seed, sha, number)
 
     first = draw(1, "a", 0)
     assert torch.equal(first, draw(1, "a", 0))
@@ -32,6 +32,14 @@ def test_crops_stay_inside_the_picture_and_the_recipes_ranges(augmentation: str)
         assert 0 <= top < bottom <= 80
         assert 0.9 * spec.area[0] <= (right - left) * (bottom - top) / 9600 <= 1.05 * spec.area[1]
         assert 0.9 * spec.aspect[0] <= (right - left) / (bottom - top) <= 1.1 * spec.aspect[1]
+
+
+def test_a_change_on_top_leaves_the_crop_as_it_is() -> None:
+    pairs = [[draw_view(PICTURE, tiny_backbone(), f"crop{end}", 1, "a", n) for end in ("", "+weak")] for n in range(20)]
+    mirrored = [torch.equal(plain.flip(-1), changed) for plain, changed in pairs]
+    # a weak view is the same crop, flipped or not
+    assert 3 <= sum(mirrored) <= 17
+    assert all(flip or torch.equal(plain, changed) for flip, (plain, changed) in zip(mirrored, pairs, strict=True))
 
 
 def test_a_picture_too_long_for_any_crop_gives_its_middle() -> None:
