@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 ROWS_AT_ONCE = 64
 """Tokens that packed matrices are laid out for; any other number works too."""
+NEEDED_OPERATIONS = ("_is_mkldnn_bf16_supported", "_reorder_linear_weight", "_linear_pointwise")
 
 
 def shorten(blocks: Sequence[nn.Module], dtype: torch.dtype, packed: bool = False) -> list[nn.Module]:
@@ -37,12 +38,13 @@ def shorten(blocks: Sequence[nn.Module], dtype: torch.dtype, packed: bool = Fals
 
 
 def can_pack(dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether this build of PyTorch packs matrices of that type: on processors, by the library oneDNN."""
+    """Whether matrices of that type are packed here: on processors with bf16 instructions, by the library oneDNN."""
     return (
         device.type == "cpu"
         and dtype == torch.bfloat16
         and torch.backends.mkldnn.is_available()
-        and all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
+        and all(hasattr(torch.ops.mkldnn, name) for name in NEEDED_OPERATIONS)
+        and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     )
 
 
