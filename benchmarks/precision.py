@@ -25,7 +25,7 @@ from core.images.image_set import ImageSet
 from core.images.phantoms import make_phantoms
 from core.tuning.train import TrainedRun, train
 
-METHODS = "coop,cocoop,biomedcoop,biomed_dpt,tip_adapter_f,vpt"
+METHODS = "coop,cocoop,biomedcoop,biomed_dpt,tip_adapter_f"
 
 
 def main() -> None:
