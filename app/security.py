@@ -1,4 +1,4 @@
-"""Who may come in: a one-time link, a signed session cookie, a bearer token, and the checks before them.
+"""Who may come in: a link with a secret code, a signed session cookie, a bearer token, and the checks before them.
 
 Everything is one ASGI layer in front of the API, the pages and the static files, so that nothing a mounted
 application adds is open by accident. Only `/healthz` and `/readyz` answer without a session.
@@ -60,8 +60,10 @@ SIGN_IN_PAGE = """<!doctype html>
 code{{background:#eef1f4;padding:.1em .35em;border-radius:4px}}</style></head>
 <body><main><h1>Sign in to Promptoscope</h1><p>{reason}</p>
 <p>The link was printed where the server was started (<code>promptoscope serve</code>, <code>make run</code> or the
-container's log). It looks like <code>{address}/?code=&hellip;</code> and is valid until the server stops. Open it
-once in this browser; the browser then stays signed in.</p>
+container's log). It looks like <code>{address}/?code=&hellip;</code>. Open it in this browser; the browser then
+stays signed in.</p>
+<p>The link opens any number of browsers until the server stops, for whoever has it. A new start prints a
+new one.</p>
 <p>Research use only. Not for use in diagnostic procedures.</p></main></body></html>
 """
 
@@ -246,7 +248,10 @@ def is_foreign(method: str, headers: Headers) -> bool:
     origin = headers.get("origin")
     if method in SAFE_METHODS or origin is None:
         return False
-    return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    try:
+        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    except ValueError:
+        return True  # not an address at all, so not ours
 
 
 def address_without_code(scope: Scope) -> str:
@@ -306,7 +311,10 @@ class PrivacyHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        policy = API_POLICY if scope["path"].startswith("/api/") else PAGE_POLICY
+        is_api = scope["path"].startswith("/api/")
+        policy = API_POLICY if is_api else PAGE_POLICY
+        # Answers of the API hold pictures and names of patients; a browser's disk would keep them past the session.
+        caching = "no-store" if is_api else "private, no-cache"
 
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -317,7 +325,7 @@ class PrivacyHeaders:
                 headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
                 headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
                 headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-                headers.setdefault("Cache-Control", "private, no-cache")
+                headers.setdefault("Cache-Control", caching)
             await send(message)
 
         await self.app(scope, receive, add)

@@ -74,11 +74,11 @@ InPages = Annotated[Paging, Depends(Paging)]
 def file_answer(
     path: Path, media_type: str, name: str, *, download: bool = False, results: bool = False
 ) -> FileResponse:
-    """A file under our own name, never sniffed, never kept by shared caches, run as nothing."""
+    """A file under our own name, never sniffed, run as nothing, kept by no cache: its disk outlives a session."""
     kind = "attachment" if download else "inline"
     headers = {
         "Content-Disposition": f"{kind}; filename*=UTF-8''{quote(name)}",
-        "Cache-Control": "private, max-age=3600",
+        "Cache-Control": "no-store",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     if results:

@@ -72,7 +72,8 @@ def announce(out: Output, address: str) -> None:
     """Print the link, once the server answers."""
     out.row(
         {"url": address},
-        f"Promptoscope is ready. Open this link (it is valid until the server stops):\n\n  {address}\n",
+        f"Promptoscope is ready. Open this link:\n\n  {address}\n\n"
+        "Whoever has it comes in, with any number of browsers, until the server stops. Treat it like a password.",
     )
     out.text("Research use only. Not for use in diagnostic procedures. Ctrl-C stops the server.")
 

@@ -55,6 +55,7 @@ def test_sign_in_page_says_where_the_link_is(stranger):
     assert answer.status_code == 401
     assert "The link was printed where the server was started" in answer.text
     assert f"{ADDRESS}/?code=" in answer.text
+    assert "The link opens any number of browsers until the server stops, for whoever has it." in answer.text
 
 
 def test_link_signs_in_and_leads_to_the_same_page_without_the_code(site, stranger):
@@ -170,6 +171,8 @@ def test_host_names_are_read_without_port_and_brackets():
         {"Origin": "https://evil.example"},
         {"Origin": "http://127.0.0.1:9000"},
         {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "http://[::1"},
     ],
 )
 def test_other_sites_cannot_write_with_our_cookie(site, headers, error_of):
@@ -216,6 +219,19 @@ def test_answers_carry_the_headers_that_keep_them_private(client):
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert "http" not in page.headers["content-security-policy"]
     assert api.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("address", ["/api/v1/image-sets", "/api/v1/jobs", "/api/v1/openapi.json", "/api/v1/nosuch"])
+def test_no_answer_of_the_api_stays_in_a_browsers_cache(client, address):
+    assert client.get(address).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "https://]"])
+def test_an_origin_that_is_no_address_is_refused_before_and_after_sign_in(client, stranger, error_of, origin):
+    for someone in (client, stranger):
+        if "sec-fetch-site" in someone.headers:
+            del someone.headers["sec-fetch-site"]
+        error_of(someone.post("/api/v1/image-sets/demo", headers={"Origin": origin}), 403)
 
 
 def test_pages_and_their_machinery_are_closed_too(tmp_path: Path):
