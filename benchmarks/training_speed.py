@@ -21,7 +21,6 @@ import dataclasses
 import itertools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -48,6 +47,7 @@ from core.descriptions.description_set import DescriptionSet
 from core.images.image_set import ImageSet
 from core.images.phantoms import make_phantoms
 from core.images.shots import draw_shots
+from core.peak_memory import peak_memory_mb
 from core.threads import wait_briefly
 from core.tuning.contract import LoopConfig, Method, Task
 from core.tuning.data import ImageData, TensorData, TrainingData
@@ -188,8 +188,7 @@ def _peak_mb() -> float:
     if PEAK_RESET.exists():
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
-    per_mb = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_mb
+    return peak_memory_mb()
 
 
 def _method(spec: dict[str, Any], backbone: OpenClipBackbone, classes: tuple[str, ...], **options: Any) -> Method:

@@ -26,11 +26,10 @@ from core.settings import Settings
 from core.tuning.model_folder import describe_model_folder
 from training_jobs import job_queue
 from training_jobs.job_log import CHECKPOINT, JobLog, job_folder, log_path
-from training_jobs.processes import started
+from training_jobs.processes import give_way, started
 from training_jobs.reporter import Reporter, StopRequested, Superseded
 
 DONE, CANCELLED, SUPERSEDED, GIVEN_BACK = 0, 3, 4, 5
-NICENESS = 5
 WRITE_TRIES = 6
 
 Train = Callable[..., Any]
@@ -85,7 +84,7 @@ def main(arguments: list[str] | None = None, train: Train | None = None) -> int:
     parser.add_argument("job_id", help="which job")
     parser.add_argument("--token", type=int, required=True, help="the fence it was claimed under")
     asked = parser.parse_args(arguments)
-    os.nice(NICENESS)
+    give_way()
     signal.signal(signal.SIGTERM, _terminate)
     return run_job(asked.job_id, asked.token, settings=Settings(), train=train)
 

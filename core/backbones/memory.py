@@ -19,10 +19,15 @@ def remember(file: Path, key: str, value: Any) -> None:
     """Keep a value beside those already there; where the folder cannot be written, it is found again next time."""
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".tmp")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            json.dump({**_read(file), key: value}, out, indent=1, sort_keys=True)
-        os.replace(temporary, file)
+        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".tmp")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+                json.dump({**_read(file), key: value}, out, indent=1, sort_keys=True)
+            # Windows refuses this while another process reads the file
+            os.replace(temporary, file)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import resource
 import secrets
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from core.evaluation.metrics import confusion, metrics, per_class
 from core.images.image_set import ImageSet, LabelledImage, digest
 from core.images.leakage import find_leaks
 from core.images.shots import ShotDraw, draw_shots
+from core.peak_memory import peak_memory_mb
 from core.settings import Settings
 from core.tuning.artifact import save_artifact
 from core.tuning.checkpoint import Checkpoint
@@ -308,7 +307,7 @@ def _card(
         "trainable_parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
         "device": str(tower.device),
         "precision": tower.precision,
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _per_mb(), 1),
+        "peak_mb": round(peak_memory_mb(), 1),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -365,8 +364,3 @@ def _predictions(
 def _folder_name(card: dict[str, Any]) -> str:
     when = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{card['method']}-{when}-{secrets.token_hex(3)}"
-
-
-def _per_mb() -> int:
-    # ru_maxrss counts KiB on Linux and bytes on macOS
-    return 1024 * 1024 if sys.platform == "darwin" else 1024

@@ -14,7 +14,7 @@ from core.settings import Settings
 from core.threads import wait_briefly
 from training_jobs.executors.contract import Sighting, Started
 from training_jobs.job_log import log_path
-from training_jobs.processes import group_members, signal_group, started, this_host
+from training_jobs.processes import group_members, session_options, started, stop_group, this_host
 
 COMMAND = (sys.executable, "-m", "training_jobs.run_job")
 PROJECT = Path(__file__).resolve().parents[2]
@@ -52,7 +52,7 @@ class LocalExecutor:
                 stderr=errors,
                 env=self._environment(claim.slot),
                 cwd=self._settings.home,
-                start_new_session=True,
+                **session_options(),
             )
         self._children[claim.job_id, claim.fence] = child
         return Started(pid=child.pid, pid_started=started(child.pid))
@@ -81,8 +81,7 @@ class LocalExecutor:
     def stop(self, attempt: RunningAttempt, *, by_force: bool) -> None:
         """SIGTERM or SIGKILL to the process group."""
         if attempt.host == self.host and attempt.pid is not None:
-            number = signal.SIGKILL if by_force else signal.SIGTERM
-            signal_group(attempt.pid, attempt.pid_started, number)
+            stop_group(attempt.pid, attempt.pid_started, by_force=by_force)
 
     def forget(self, attempts: set[tuple[str, int]]) -> None:
         """Reap children whose job has ended."""
