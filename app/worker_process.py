@@ -16,16 +16,18 @@ POLL_S = 1.0
 LONGEST_PAUSE_S = 60.0
 STEADY_S = 60.0
 STOP_WAIT_S = 10.0
+COMMAND = (sys.executable, "-m", "training_jobs", "--with-site")
 
 
 class WorkerProcess:
     """Runs `python -m training_jobs` and starts it again, with growing pauses, should it end by itself.
 
-    It lives in a session of its own, so that Ctrl-C reaches only the site; jobs are processes of their own again and
-    go on when the worker stops.
+    It lives in a session of its own, so that Ctrl-C reaches only the site. Its standard input is a pipe whose other end
+    this process holds: should the site be killed, the pipe closes and the worker ends, so that no number of crashes
+    leaves more than one. Jobs are processes of their own again and go on; the next worker finds them.
     """
 
-    def __init__(self, settings: Settings, command: tuple[str, ...] = (sys.executable, "-m", "training_jobs")) -> None:
+    def __init__(self, settings: Settings, command: tuple[str, ...] = COMMAND) -> None:
         self._command, self._environment = command, os.environ | worker_environment(settings)
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,6 +49,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._let_go()
 
     @property
     def pid(self) -> int | None:
@@ -54,7 +57,15 @@ class WorkerProcess:
         return self._process.pid if self._process else None
 
     def _launch(self) -> None:
-        self._process = subprocess.Popen(self._command, env=self._environment, start_new_session=True)
+        self._let_go()
+        self._process = subprocess.Popen(
+            self._command, env=self._environment, stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    def _let_go(self) -> None:
+        """Close our end of the last worker's standard input."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _watch(self) -> None:
         pause_s, launched_at = POLL_S, time.monotonic()
