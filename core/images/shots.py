@@ -35,7 +35,7 @@ def draw_shots(image_set: ImageSet, shots: int | None, seed: int) -> ShotDraw:
     train = image_set.part("train")
     val = image_set.part("val")
     if shots is None:
-        _check_enough(image_set, 1)
+        _check_each_trained(image_set)
         return ShotDraw(train, tuple(_of_other_groups(val, train)))
     if shots < 1:
         raise InvalidInput("At least 1 shot per class", f"found {shots}", "Choose 1, 2, 4, 8 or 16, or all images.")
@@ -65,6 +65,14 @@ def _of_other_groups(images: Sequence[LabelledImage], drawn: Sequence[LabelledIm
     groups = {image.group for image in drawn if image.group is not None}
     contents = {image.sha256 for image in drawn}
     return [i for i in images if i.group not in groups and i.sha256 not in contents]
+
+
+def _check_each_trained(image_set: ImageSet) -> None:
+    absent = [name for name, parts in image_set.counts().items() if not parts["train"]]
+    if absent:
+        raise TooFewImages(
+            "Every class needs training images", f"none for {', '.join(repr(n) for n in absent)}", "Add images."
+        )
 
 
 def _check_enough(image_set: ImageSet, shots: int) -> None:

@@ -22,7 +22,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-from core.tuning.contract import Method, Starter, Task
+from core.tuning.contract import Choice, Method, Starter, Task
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
 
@@ -70,6 +70,10 @@ class LinearProbe(Method):
         self.register_buffer("bias", torch.zeros(classes, device=device))
         # C as it was chosen, kept with the weights so that a model tells how strongly it was regularised
         self.register_buffer("strength", torch.tensor(config.inverse_regularisation, dtype=torch.float64))
+
+    @classmethod
+    def choices(cls, config: Config) -> list[Choice]:
+        return [Choice("how strongly weights are held small", inside_shots=True)] if config.search else []
 
     def logits(self, features: Tensor) -> Tensor:
         return features @ self.weight.T + self.bias

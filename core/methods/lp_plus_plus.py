@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.contract import Method, Task
+from core.tuning.contract import Choice, Method, Task
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
 
@@ -78,6 +78,10 @@ class LPPlusPlus(Method):
         self.register_buffer("weight", torch.zeros(classes, width, device=device))
         self.register_buffer("bias", start.to(device))
         self.register_buffer("alpha", torch.zeros(classes, device=device))
+
+    @classmethod
+    def choices(cls, config: Config) -> list[Choice]:
+        return [Choice("the step that is kept")]
 
     def logits(self, features: Tensor) -> Tensor:
         return blended(features, self._classes, self.weight, self.bias, self.alpha)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from core.tuning.cache_model import Blend, affinity_scores, choose_blend, one_hot
-from core.tuning.contract import Method, Task
+from core.tuning.cache_model import BLEND_CHOICE, Blend, affinity_scores, choose_blend, one_hot
+from core.tuning.contract import Choice, Method, Task
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
 
@@ -63,6 +63,10 @@ class TipAdapter(Method):
         self.register_buffer("keys", torch.empty(0, task.backbone.joint_width, device=device))
         self.register_buffer("values", torch.empty(0, len(task.classes), device=device))
         self.register_buffer("blend", torch.ones(2, dtype=torch.float64, device=device))
+
+    @classmethod
+    def choices(cls, config: Config) -> list[Choice]:
+        return [BLEND_CHOICE] if config.search else []
 
     def fit_directly(self, data: TrainingData) -> None:
         self.keys = support_features(data, self.config)

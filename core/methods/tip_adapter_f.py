@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.tuning.cache_model import Blend, affinity_scores, choose_blend, one_hot
-from core.tuning.contract import SCHEDULES, LoopConfig, Method, Task, augmentation_option
+from core.tuning.cache_model import BLEND_CHOICE, Blend, affinity_scores, choose_blend, one_hot
+from core.tuning.contract import SCHEDULES, Choice, LoopConfig, Method, Task, augmentation_option
 from core.tuning.loop import fit
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
@@ -96,6 +96,11 @@ class TipAdapterF(Method):
         self._trained: list[nn.Parameter] = []
         # what a trial of the search starts from; it is trained to its last epoch
         self._given: Tensor | None = None
+
+    @classmethod
+    def choices(cls, config: Config) -> list[Choice]:
+        trials = [Choice("the weight of the cache while it is trained")] if config.train_alpha_search != "off" else []
+        return [*trials, Choice("the epoch that is kept"), *([BLEND_CHOICE] if config.search else [])]
 
     def prepare(self, data: TrainingData) -> None:
         self._data = data

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.tuning.contract import Choice
+
 if TYPE_CHECKING:
     from core.tuning.data import TrainingData
 
@@ -17,6 +19,9 @@ GRID_STEPS = 200
 GRID_LOW = 0.1
 GRID_HIGH = 50.0
 """Point i of the search is low + i (high - low) / steps; the high end itself is not reached (Tip-Adapter's grid)."""
+
+
+BLEND_CHOICE = Choice("weight and sharpness of the cache", inside_shots=True)
 
 
 @dataclass(frozen=True)

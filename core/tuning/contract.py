@@ -7,6 +7,7 @@ import math
 import sys
 from abc import ABC
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -117,6 +118,18 @@ class Starter:
 
     place: int
     label: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something of a model that is chosen on validation images, in a few words.
+
+    inside_shots: without such images it is chosen by cross-fitting inside the shots, where each class has two; else it
+    stays at its default.
+    """
+
+    what: str
+    inside_shots: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,6 +246,11 @@ class Method(nn.Module, ABC):
         """Sentences that a person reads before a training with these options, and beside its result."""
         return []
 
+    @classmethod
+    def choices(cls, config: Any) -> list[Choice]:
+        """What is chosen on validation images with these options: those images flatter what is measured on them."""
+        return []
+
     # forward ----------------------------------------------------------------------------------------------------
 
     @property
@@ -285,6 +303,10 @@ class Method(nn.Module, ABC):
 
     def before_epoch(self, epoch: int) -> None:
         """Before epoch `epoch` (from 0): stages."""
+
+    def step_passes(self) -> AbstractContextManager[None]:
+        """Around the loss of a step: the fast precision. Overridden where a loss compares what rounding would hide."""
+        return self.backbone.fast_passes()
 
     def backward(self, terms: dict[str, Tensor]) -> None:
         """Write gradients. Overridden where they are not those of the plain sum (gradient projection)."""

@@ -52,8 +52,9 @@ def image_features(
         known.update(fresh)
         if progress:
             progress(len(set(addresses) & known.keys()), len(set(addresses)))
-    table = torch.stack([known[a] for a in addresses]) if addresses else torch.empty(0, backbone.joint_width)
-    return table.view(len(images), len(views), -1).to(backbone.device)
+    # every size is named: of an empty table none could be worked out
+    table = _stacked([known[a] for a in addresses], backbone)
+    return table.view(len(images), len(views), backbone.joint_width).to(backbone.device)
 
 
 def text_features(backbone: Backbone, texts: Sequence[str], store: FeatureStore | None = None) -> Tensor:
@@ -70,13 +71,20 @@ def text_features(backbone: Backbone, texts: Sequence[str], store: FeatureStore 
         fresh = dict(zip(chunk, found.cpu(), strict=True))
         store.put(fresh)
         known.update(fresh)
-    return torch.stack([known[a] for a in addresses]).to(backbone.device)
+    return _stacked([known[a] for a in addresses], backbone).to(backbone.device)
 
 
 def view_pixels(backbone: Backbone, images: Sequence[LabelledImage], augmentation: str, view: int, seed: int) -> Tensor:
     """Model input (images, 3, size, size) of one view of each picture."""
+    if not images:
+        return torch.empty(0, 3, backbone.preprocessing.size, backbone.preprocessing.size)
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
         return torch.stack(list(pool.map(lambda image: _draw(backbone, image, augmentation, view, seed), images)))
+
+
+def _stacked(rows: list[Tensor], backbone: Backbone) -> Tensor:
+    """Rows (n, joint_width), of none as well."""
+    return torch.stack(rows) if rows else torch.empty(0, backbone.joint_width)
 
 
 def _tower(backbone: Backbone) -> tuple[str, ...]:

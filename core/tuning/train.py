@@ -42,7 +42,7 @@ from core.tuning.presets import resolve_config
 from core.tuning.progress import Progress, Report, unheard
 from core.tuning.recipe import Recipe, deviations, get_recipe, recipe_record
 from core.tuning.registry import get_method, starter_method
-from core.tuning.text_context import TextContext
+from core.tuning.run_notes import run_notes
 from core.tuning.views import CENTER
 
 PACKAGES = ("promptoscope", "torch", "torchvision", "open-clip-torch", "timm", "transformers", "numpy", "pillow")
@@ -139,7 +139,7 @@ def train(
         "variant": variant,
         "recipe": _followed(followed, built, shots),
         "shots": shots,
-        "notes": [*image_set.notes, *notes, *said, *_notes(built, draw, shots, image_set)],
+        "notes": [*image_set.notes, *notes, *said, *run_notes(built, draw, image_set)],
         "seconds": round(time.monotonic() - started, 3),
     }
     folder = (out or home / "models" / _folder_name(card)).resolve()
@@ -311,28 +311,6 @@ def _card(
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _notes(method: Method, draw: ShotDraw, shots: int | None, image_set: ImageSet) -> list[str]:
-    notes = [part.split for part in method.modules() if isinstance(part, TextContext) and part.split]
-    views, epochs = getattr(method.config, "views", None), getattr(method.config, "epochs", 0)
-    if method.trains_by_steps and views and views < epochs and method.config.augmentation != CENTER:
-        notes.append(
-            f"Each image was seen in {views} augmented views, used in turn; the published protocol draws a new one in "
-            f"each of the {epochs} epochs."
-        )
-    if not draw.validation:
-        if shots == 1:
-            notes.append("With 1 image per class and no further ones, nothing could be tuned or calibrated.")
-        else:
-            notes.append("No further images for validation: tuned inside the shots, probabilities not calibrated.")
-    known = sorted(set(method.backbone.known_classes) & set(image_set.classes))
-    if known:
-        notes.append(
-            f"The text side of the backbone '{method.backbone.name}' has learned {', '.join(known)} from labelled "
-            "images: zero-shot and few-shot numbers on them are not honest ones."
-        )
-    return notes
 
 
 def _record(card: dict[str, Any], folder: Path) -> dict[str, Any]:

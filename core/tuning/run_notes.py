@@ -1,0 +1,80 @@
+"""What a run says of itself in sentences: what it saw, what was chosen where, what its encoder knew."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from core.images.image_set import ImageSet
+from core.images.shots import ShotDraw
+from core.tuning.contract import Choice, Method
+from core.tuning.text_context import TextContext
+from core.tuning.views import CENTER
+
+
+def run_notes(method: Method, draw: ShotDraw, image_set: ImageSet) -> list[str]:
+    """The notes of a trained method, in the order in which a person reads them."""
+    split = [part.split for part in method.modules() if isinstance(part, TextContext) and part.split]
+    choices = method.choices(method.config)
+    validation = _on_validation(choices, draw, image_set) if draw.validation else [_without_validation(choices, draw)]
+    return [*split, *_views(method), *validation, *_known(method, image_set)]
+
+
+def chosen_on_validation(method: Method, draw: ShotDraw) -> list[str]:
+    """What of the model was chosen on the images that also calibrated it, each in a few words."""
+    return [choice.what for choice in method.choices(method.config)] if draw.validation else []
+
+
+def _views(method: Method) -> list[str]:
+    views, epochs = getattr(method.config, "views", None), getattr(method.config, "epochs", 0)
+    if not (method.trains_by_steps and views and views < epochs and method.config.augmentation != CENTER):
+        return []
+    return [
+        f"Each image was seen in {views} augmented views, used in turn; the published protocol draws a new one in "
+        f"each of the {epochs} epochs."
+    ]
+
+
+def _without_validation(choices: list[Choice], draw: ShotDraw) -> str:
+    sizes = Counter(image.label for image in draw.train).values()
+    if max(sizes) == 1:
+        return "With 1 image per class and no further ones, nothing could be tuned or calibrated."
+    if not any(choice.inside_shots for choice in choices):
+        return "No further images for validation: probabilities not calibrated."
+    if min(sizes) == 1:
+        return (
+            "No further images for validation, and 1 image only of a class: nothing was tuned, probabilities not "
+            "calibrated."
+        )
+    return "No further images for validation: tuned inside the shots, probabilities not calibrated."
+
+
+def _on_validation(choices: list[Choice], draw: ShotDraw, image_set: ImageSet) -> list[str]:
+    notes = []
+    if choices:
+        count = len(draw.validation)
+        images = "1 validation image" if count == 1 else f"{count} validation images"
+        notes.append(
+            f"The {images} that calibrated the probabilities also chose {_listed([c.what for c in choices])}: new "
+            "images will look somewhat less well calibrated."
+        )
+    labels = {image.label for image in draw.validation}
+    absent = [repr(name) for label, name in enumerate(image_set.classes) if label not in labels]
+    if absent:
+        notes.append(
+            f"No validation image of {', '.join(absent)}: what was chosen and calibrated rests on the other classes."
+        )
+    return notes
+
+
+def _known(method: Method, image_set: ImageSet) -> list[str]:
+    known = sorted(set(method.backbone.known_classes) & set(image_set.classes))
+    if not known:
+        return []
+    return [
+        f"The text side of the backbone '{method.backbone.name}' has learned {', '.join(known)} from labelled "
+        "images: zero-shot and few-shot numbers on them are not honest ones."
+    ]
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
