@@ -5,8 +5,9 @@ Official code: htyao89/KgCoOp; the settings for BiomedCLIP are those of HealthX-
 
 Differences. The published trainer creates a bias vector, a second network and an adapter that it never uses; they are
 left out. Its weights differ by data set (1 to 10); the default is the paper's 8. Its start is "a photo of a" whatever
-is configured, here the template's words. Batches of 128 make one update an epoch whatever the number of shots, as
-published; "updates" trains as long as another method. The original recipe flips: variant "paper".
+is configured, here the template's words, and the sentence it is held near is the template unless one is given. Batches
+of 128 make one update an epoch whatever the number of shots, as published; "updates" trains as long as another method.
+The original recipe flips: variant "paper".
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from core.tuning.text_context import TextContext
 class Config(PromptConfig):
     """Options of KgCoOp."""
 
-    teacher_template: str = option(
-        "a photo of a {}.", "Sentence per class that the learned prompt is held near.", slots=(1, 1)
+    teacher_template: str | None = option(
+        None, "Sentence per class that the learned prompt is held near; empty takes the template.", slots=(1, 1)
     )
     knowledge_weight: float = option(8.0, "Weight of the distance to these sentences.", bounds=(0.0, 1000.0))
     batch_size: int = option(128, "Images per step.", unit="images", bounds=(1, 4096))
@@ -50,7 +51,9 @@ class KgCoOp(Method):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.context = TextContext(task.backbone, task.classes, config.template, n=config.context_length)
-        self.register_buffer("_teacher", task.template_features(config.teacher_template), persistent=False)
+        self.register_buffer(
+            "_teacher", task.template_features(config.teacher_template or config.template), persistent=False
+        )
 
     def class_features(self) -> Tensor:
         return self.context.features(dropout=self.training and self.config.text_dropout)

@@ -7,12 +7,14 @@ Official code: BeierZhu/Prompt-align; the settings for BiomedCLIP are those of H
 Differences. In full precision the published biomedical port takes the teacher's scores from the student itself: its
 second gradient is rounding noise and the method is CoOp (variant "reference"; the noise is not followed here). By
 default the teacher is the frozen zero-shot model, as in the paper. The temperature differs by data set there (0.25 to
-4); the default is 1. The start is the template's words. Batches of 128 make one update an epoch whatever the number of
-shots, as published; "updates" trains as long as another method. The original recipe flips: variant "paper".
+4); the default is 1. The start is the template's words, and the teacher's sentence is the template unless one is given.
+Student and teacher are scored in float32 whatever the precision. Batches of 128 make one update an epoch whatever the
+number of shots, as published; "updates" trains as long as another method. The original recipe flips: variant "paper".
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,7 +41,9 @@ class Config(PromptConfig):
         choices=("zero_shot", "student"),
         advanced=True,
     )
-    teacher_template: str = option("a photo of a {}.", "Sentence per class whose scores guide the steps.", slots=(1, 1))
+    teacher_template: str | None = option(
+        None, "Sentence per class whose scores guide the steps; empty takes the template.", slots=(1, 1)
+    )
     temperature: float = option(1.0, "Softening of both score distributions.", bounds=(0.01, 100.0))
     projection: float = option(
         1.0, "Share of the opposing part that is taken out of a step.", bounds=(0.0, 1.0), advanced=True
@@ -71,10 +75,16 @@ class ProGrad(Method):
             random=config.random_start,
             generator=task.generator(),
         )
-        self.register_buffer("_teacher", task.template_features(config.teacher_template), persistent=False)
+        self.register_buffer(
+            "_teacher", task.template_features(config.teacher_template or config.template), persistent=False
+        )
 
     def class_features(self) -> Tensor:
         return self.context.features(dropout=self.training and self.config.text_dropout)
+
+    def step_passes(self) -> AbstractContextManager[None]:
+        # the guide is a small difference of student and teacher: in bf16 it would be rounding
+        return nullcontext()
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         images, soft = self.image_features(batch), self.config.temperature

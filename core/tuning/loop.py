@@ -116,7 +116,7 @@ def _epoch(
         for step, batch in enumerate(data.batches(epoch, config)):
             _set_rate(optimizer, config, epoch, step, steps)
             optimizer.zero_grad(set_to_none=True)
-            with method.backbone.fast_passes():
+            with method.step_passes():
                 terms = method.loss_terms(batch)
             if on_step:
                 on_step(epoch * steps + step, {name: float(value.detach()) for name, value in terms.items()})

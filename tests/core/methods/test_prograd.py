@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
+from core.backbones import load_backbone
+from core.descriptions.templates import template_descriptions
 from core.methods.prograd import NEGLIGIBLE, project
-from core.tuning.contract import Batch
+from core.tuning.contract import Batch, Task
 from core.tuning.loop import fit
+from core.tuning.registry import get_method
+from tests.builders import session_folder, tiny_backbone_folder
 from tests.core.tuning.test_every_method import build, clustered_data, unit_vectors
 
 
@@ -87,6 +94,46 @@ def test_only_the_frozen_teacher_corrects_a_step(teacher: str, corrected: bool) 
         assert float((found * guide).sum()) == pytest.approx(0, abs=1e-4 * float(own.norm() * guide.norm()))
     else:
         torch.testing.assert_close(found, own, atol=0, rtol=0)
+
+
+def first_guide(precision: str, **options: Any) -> Tensor:
+    """The guide's gradient in the first step, as the loop computes it."""
+    folder, home = tiny_backbone_folder(), session_folder() / "home"
+    backbone = load_backbone(folder, device="cpu", precision=precision, home=home)
+    kind = get_method("prograd")
+    classes = ("bright disc", "dark disc", "no disc")
+    method = kind(kind.Config.from_values(options), Task(backbone, classes, template_descriptions(classes))).train()
+    data = clustered_data()
+    with method.step_passes():
+        terms = method.loss_terms(Batch(data.labels, features=data.train_features()))
+    (guide,) = torch.autograd.grad(terms["teacher"], method.context.vectors)
+    return guide.flatten()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"template": "a scan of a {}."},
+        {"template": "a scan of a {}.", "teacher_template": "a photo of a {}."},
+        {"random_start": True},
+    ],
+    ids=["one sentence", "another sentence", "random start"],
+)
+def test_in_bf16_the_guide_points_where_it_points_in_fp32(options: dict[str, Any]) -> None:
+    short, exact = first_guide("bf16", **options), first_guide("fp32", **options)
+    assert float(exact.norm()) > 0
+    assert float(torch.cosine_similarity(short, exact, dim=0)) > 0.99
+
+
+@pytest.mark.parametrize("name", ["prograd", "kgcoop"])
+def test_the_teachers_sentence_is_the_template_unless_one_is_given(name: str) -> None:
+    task = build(name).task
+    for options, sentence in (
+        ({"template": "a scan of a {}."}, "a scan of a {}."),
+        ({"template": "a scan of a {}.", "teacher_template": ""}, "a scan of a {}."),
+        ({"template": "a scan of a {}.", "teacher_template": "one {}"}, "one {}"),
+    ):
+        assert torch.equal(build(name, **options)._teacher, task.template_features(sentence))
 
 
 def test_the_published_teacher_makes_it_coop() -> None:
