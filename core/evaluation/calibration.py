@@ -11,7 +11,9 @@ from core.errors import InvalidInput
 
 PRIOR_SIGMA = 1.0
 """Standard deviation of log T before any image is seen: T lies in 1/7.1 .. 7.1 with 95 %. Weak beside 30 images."""
-LOG_BOUNDS = (-np.log(100.0), np.log(100.0))
+TEMPERATURES = (0.01, 100.0)
+"""The smallest and the largest temperature that is ever chosen."""
+LOG_BOUNDS = (np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]))
 FEW_IMAGES = 30
 
 
@@ -62,8 +64,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, prior_sigma: float =
 def apply_temperature(logits: np.ndarray, temperature: Temperature | float) -> np.ndarray:
     """Probabilities (n, classes) from logits divided by the temperature."""
     value = temperature.value if isinstance(temperature, Temperature) else float(temperature)
-    if not value > 0:
-        raise InvalidInput("A temperature is above 0", f"found {value:g}", "Use 1 for no calibration.")
+    if not 0 < value < np.inf:
+        raise InvalidInput("A temperature is a finite number above 0", f"found {value:g}", "Use 1 for no calibration.")
     return np.exp(_log_softmax(np.asarray(logits, dtype=np.float64) / value))
 
 

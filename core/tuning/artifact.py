@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import NotFound, UnreadableSource
+from core.evaluation.calibration import TEMPERATURES
 from core.tuning.model_folder import CARD, CONFIG, WEIGHTS, weights_checksum
 from core.tuning.recipe import recipe_sentence
 
@@ -23,6 +24,7 @@ NEEDED = (
     *("modality", "seed", "options", "temperature"),
 )
 """What a model is rebuilt from."""
+ROUNDING = 1e-6
 DISCLAIMER = "For research use only. Not for use in diagnostic procedures."
 
 
@@ -69,7 +71,26 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise damaged(folder, f"{CONFIG} lacks {', '.join(lacking)}")
     if card["weights_sha256"] != weights_checksum(folder):
         raise damaged(folder, f"{WEIGHTS} is not the file that {CONFIG} was written for")
+    _check_temperature(folder, card["temperature"])
+    _check_tensors(folder, tensors)
     return card, tensors
+
+
+def _check_temperature(folder: Path, value: Any) -> None:
+    """Raises UnreadableSource for a temperature that calibration cannot have given."""
+    lowest, highest = TEMPERATURES
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # written so that not-a-number is outside as well
+    if not (is_number and lowest * (1 - ROUNDING) <= value <= highest * (1 + ROUNDING)):
+        shown = f"{value:g}" if isinstance(value, float) else f"{value!r:.40}"
+        raise damaged(folder, f"its temperature is {shown}; one lies between {lowest:g} and {highest:g}")
+
+
+def _check_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raises UnreadableSource, naming them, for learned tensors with values that are not finite."""
+    wrong = [name for name, value in sorted(tensors.items()) if not bool(value.isfinite().all())]
+    if wrong:
+        raise damaged(folder, f"values that are not finite numbers in {', '.join(wrong)}")
 
 
 def damaged(folder: Path, why: str) -> UnreadableSource:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from core.backbones.contract import Backbone, LayerTokens
 from core.descriptions.description_set import DescriptionSet
-from core.errors import BackboneMismatch, ClassMismatch, UnreadableImage
+from core.errors import BackboneMismatch, ClassMismatch, InvalidInput, PromptoscopeError, UnreadableImage
 from core.images.decode import decode_image
 from core.tuning.artifact import damaged, read_artifact
 from core.tuning.contract import Method, Task
@@ -119,7 +119,9 @@ def load_model(
     try:
         method = rebuild(card, tower, tensors)
         method.load_learned_state({name: value.to(tower.device) for name, value in tensors.items()})
-    except (AttributeError, KeyError, RuntimeError, TypeError) as error:  # whatever a card lacks or tensors do not fit
+    except PromptoscopeError:
+        raise
+    except Exception as error:  # a card and tensors from anywhere: whatever they lack or do not fit is damage
         raise damaged(folder, f"{type(error).__name__}: {error}") from error
     return Classifier(method, card, folder)
 
@@ -152,11 +154,20 @@ def frozen_features(method: Method, pixels: Tensor) -> Tensor:
 def predict_logits(method: Method, features: Tensor) -> Tensor:
     """Scores (images, classes); in small chunks where every image needs texts of its own.
 
-    Texts are read in float32: in bf16 an image's score would depend a little on how many others come with it.
+    Texts are read in float32: in bf16 an image's score would depend a little on how many others come with it. Raises
+    InvalidInput for scores that are not finite: such an answer is never given.
     """
     size = max(1, PROMPTS_PER_PASS // len(method.task.classes)) if method.per_image_text else max(1, len(features))
     with torch.inference_mode():
-        return torch.cat([method.logits(chunk) for chunk in features.split(size)]).float().clone()
+        found = torch.cat([method.logits(chunk) for chunk in features.split(size)]).float().clone()
+    if not bool(found.isfinite().all()):
+        wrong = int((~found.isfinite().all(dim=-1)).sum())
+        raise InvalidInput(
+            "A model's scores are finite numbers",
+            f"those of {wrong} of {len(found)} images are not",
+            "Train it again with a smaller learning rate, or copy the model folder again.",
+        )
+    return found
 
 
 def _decode(path: Path) -> Image.Image:

@@ -97,7 +97,7 @@ def _convert(cls: type, spec: dataclasses.Field, value: Any) -> Any:
         if kind is int:
             return _as_int(value)
         return kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidOption(
             f"'{spec.name}' takes a value of type {kind.__name__}", f"found {value!r}", f"{spec.metadata['help']}"
         ) from None

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from core import load_model
-from core.errors import BackboneMismatch, ClassMismatch, NotFound, PromptoscopeError, UnreadableSource
+from core.errors import BackboneMismatch, ClassMismatch, InvalidInput, NotFound, PromptoscopeError, UnreadableSource
 from core.images.image_set import ImageSet
 from core.tuning.model_folder import CONFIG, WEIGHTS, weights_checksum
 from tests.builders import tiny_backbone
@@ -154,3 +154,94 @@ def test_a_card_that_is_none_or_lacks_a_part_is_refused(folder: Path) -> None:
     for part in ("backbone", "backbone_checksum", "classes", "descriptions", "options"):
         (folder / CONFIG).write_text(json.dumps({k: v for k, v in card.items() if k != part}), "utf-8")
         assert f"{CONFIG} lacks {part}" in refusal(UnreadableSource, folder)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("-1", "-1"),
+        ("-1.0", "-1"),
+        ("0", "0"),
+        ("0.0", "0"),
+        ("1e-320", "9.99989e-321"),
+        ("0.00999", "0.00999"),
+        ("100.1", "100.1"),
+        ("1e300", "1e+300"),
+        ("NaN", "nan"),
+        ("Infinity", "inf"),
+        ("-Infinity", "-inf"),
+        ("1e999", "inf"),
+        ("1" + "0" * 50, "1" + "0" * 39),
+        ("null", "None"),
+        ("true", "True"),
+        ('"1.0"', "'1.0'"),
+        ("[1.0]", "[1.0]"),
+    ],
+)
+def test_a_temperature_that_calibration_never_gives_is_refused(folder: Path, written: str, shown: str) -> None:
+    card = json.loads((folder / CONFIG).read_text("utf-8")) | {"temperature": "here"}
+    (folder / CONFIG).write_text(json.dumps(card).replace('"here"', written), "utf-8")
+    assert refusal(UnreadableSource, folder) == (
+        f"A readable model folder; 'model' is damaged (its temperature is {shown}; one lies between 0.01 and 100). "
+        "Train or copy it again."
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.01, 1, 100.00000000000004])
+def test_the_ends_of_what_calibration_gives_are_loaded(folder: Path, temperature: float) -> None:
+    rewrite_card(folder, temperature=temperature)
+    assert load_model(folder, backbone=tiny_backbone()).temperature == temperature
+
+
+def rewrite_weights(folder: Path, name: str, value: float) -> None:
+    """Fill a learned tensor with a value, with a card to match."""
+    tensors = load_file(folder / WEIGHTS)
+    tensors[name].fill_(value)
+    tensors[name].view(-1)[::2] *= -1
+    save_file(tensors, folder / WEIGHTS)
+    rewrite_card(folder, weights_sha256=weights_checksum(folder))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_finite_numbers_are_refused(folder: Path, value: float) -> None:
+    rewrite_weights(folder, "context.vectors", value)
+    assert refusal(UnreadableSource, folder) == (
+        "A readable model folder; 'model' is damaged (values that are not finite numbers in context.vectors). "
+        "Train or copy it again."
+    )
+
+
+def test_an_answer_that_is_no_finite_number_is_never_given(disc_set: ImageSet, tmp_path: Path) -> None:
+    folder = Path(quick_train(disc_set, "linear_probe", tmp_path).record["model"])
+    rewrite_weights(folder, "weight", 3.4e38)
+    model = load_model(folder, backbone=tiny_backbone())
+    with pytest.raises(InvalidInput) as refused:
+        model.predict([image.path for image in disc_set.part("test")[:2]])
+    assert refused.value.sentence == (
+        "A model's scores are finite numbers; those of 2 of 2 images are not. "
+        "Train it again with a smaller learning rate, or copy the model folder again."
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": "one"},
+        {"seed": 10**40},
+        {"classes": "abc"},
+        {"classes": []},
+        {"classes": [1, 2, 3]},
+        {"descriptions": []},
+        {"method": ["coop"]},
+        {"options": {"learning_rate": float("nan")}},
+        {"options": {"learning_rate": 1e400}},
+        {"options": {"epochs": float("inf")}},
+        {"options": []},
+    ],
+    ids=str,
+)
+def test_a_card_with_impossible_values_is_refused_in_a_sentence(folder: Path, wrong: dict[str, Any]) -> None:
+    rewrite_card(folder, **wrong)
+    with pytest.raises(PromptoscopeError) as caught:
+        load_model(folder, backbone=tiny_backbone())
+    assert caught.value.sentence.endswith(".")
