@@ -38,6 +38,8 @@ class Reporter:
         self._database, self._job_id, self._run_id, self._fence, self._log = database, job_id, run_id, fence, log
         self._lock = threading.RLock()
         self._latest: Progress | None = None
+        # evaluating and saving come after the last epoch: its number is kept, and written with theirs
+        self._last_epoch: dict[str, Any] = {}
         self._epochs: dict[int, runs.EpochMetric] = {}
         self._written_at = 0.0
         self._stop: Exception | None = None
@@ -70,7 +72,7 @@ class Reporter:
             pending, self._written_at = list(self._epochs.values()), time.monotonic()
             try:
                 with self._database.writing() as session:
-                    held = jobs.beat(session, self._job_id, self._fence, _columns(self._latest))
+                    held = jobs.beat(session, self._job_id, self._fence, self._columns())
                     if held.ours:
                         runs.write_epoch_metrics(session, self._run_id, pending)
             except Unavailable:
@@ -91,18 +93,26 @@ class Reporter:
     def latest(self) -> dict[str, Any] | None:
         """The last progress, as columns of the job."""
         with self._lock:
-            return _columns(self._latest)
+            return self._columns()
 
     def _note(self, progress: Progress) -> None:
         if self._latest is None or progress.stage != self._latest.stage:
             self._log.write(f"stage {progress.stage}")
         self._latest = progress
+        if progress.epoch is not None:
+            self._last_epoch = {"epoch": progress.epoch, "epochs": progress.epochs}
         if progress.epoch is None or progress.loss is None:
             return
         self._log.write(f"epoch {progress.epoch} of {progress.epochs}, loss {progress.loss:.6g}")
         self._epochs[progress.epoch] = runs.EpochMetric(
             progress.epoch, progress.loss, dict(progress.terms), progress.learning_rate, progress.train_accuracy
         )
+
+    def _columns(self) -> dict[str, Any] | None:
+        if self._latest is None:
+            return None
+        columns = {name: getattr(self._latest, name) for name in jobs.PROGRESS if name not in {"epoch", "epochs"}}
+        return columns | self._last_epoch
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT_EVERY_S):
@@ -111,13 +121,3 @@ class Reporter:
     def _raise_if_stopped(self) -> None:
         if self._stop is not None:
             raise self._stop
-
-
-def _columns(progress: Progress | None) -> dict[str, Any] | None:
-    if progress is None:
-        return None
-    columns = {name: getattr(progress, name) for name in jobs.PROGRESS}
-    if progress.epoch is None:
-        # Evaluating and saving come after the last epoch: its number stays on the screen.
-        columns = {name: value for name, value in columns.items() if name not in {"epoch", "epochs"}}
-    return columns

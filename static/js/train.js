@@ -32,7 +32,16 @@ import { recipeSelect } from "./recipe-words.js";
 const SHOTS = [1, 2, 4, 8, 16];
 const QUEUE_POLL_MS = 2000;
 const SHOWN_FINISHED = 1;
-const KEPT = ["queued", "running", "succeeded"];
+/** What is said of the zero-shot run that counts most: one that is there before one that is coming. */
+const BASELINE_WORDS = {
+  succeeded: "✓ The zero-shot baseline is already there for these images and shots.",
+  running: "The zero-shot baseline for these images and shots is running now: it is not there yet.",
+  queued: "The zero-shot baseline for these images and shots waits in the queue: it is not there yet.",
+};
+const LOST_WORDS = {
+  failed: " The last one failed.",
+  cancelled: " The last one was cancelled.",
+};
 
 class TrainPage extends PsElement {
   async start() {
@@ -469,26 +478,26 @@ class TrainPage extends PsElement {
   }
 
   baselineWanted() {
-    return this.untrained && !this.method.is_baseline && !this.baselineKnown() && this.baseline.checked;
+    return this.untrained && !this.method.is_baseline && !BASELINE_WORDS[this.baselineState()] && this.baseline.checked;
   }
 
-  baselineKnown() {
-    return (this.runs || []).some(
-      (run) =>
-        run.method === this.untrained?.name &&
-        KEPT.includes(run.state) &&
-        run.backbone === this.backbone &&
-        run.shots === this.chosenShots(),
-    );
+  /** The state of the zero-shot run for these images and shots; of several the best, of lost ones the newest. */
+  baselineState() {
+    const states = (this.runs || [])
+      .filter(
+        (run) =>
+          run.method === this.untrained?.name && run.backbone === this.backbone && run.shots === this.chosenShots(),
+      )
+      .map((run) => run.state);
+    return Object.keys(BASELINE_WORDS).find((state) => states.includes(state)) ?? states[0];
   }
 
   showBaseline() {
     const possible = this.untrained && !this.method?.is_baseline;
+    const state = this.baselineState();
     this.baselineBox.hidden = !possible;
-    if (this.baselineKnown()) {
-      this.baselineBox.replaceChildren(
-        h("p", { class: "ps-soft" }, "✓ The zero-shot baseline is already there for these images and shots."),
-      );
+    if (BASELINE_WORDS[state]) {
+      this.baselineBox.replaceChildren(h("p", { class: "ps-soft" }, BASELINE_WORDS[state]));
     } else {
       this.baselineBox.replaceChildren(
         h(
@@ -500,7 +509,7 @@ class TrainPage extends PsElement {
         h(
           "small",
           { class: "ps-hint" },
-          "What the encoder does without any training: the line every method must beat. Takes seconds.",
+          `What the encoder does without any training: the line every method must beat. Takes seconds.${LOST_WORDS[state] ?? ""}`,
         ),
       );
     }
@@ -575,6 +584,7 @@ class TrainPage extends PsElement {
     const chosen = jobs.find((job) => job.id === wanted);
     const recent = jobs.filter((job) => !isActive(job)).slice(0, SHOWN_FINISHED);
     this.activeCount = active.length;
+    this.followBaseline(jobs);
     const shown = [
       ...new Set([
         chosen,
@@ -589,6 +599,16 @@ class TrainPage extends PsElement {
       jobs.length,
     );
     return true;
+  }
+
+  /** When a job changes its state, the runs of the chosen images do as well: what is said of zero-shot follows. */
+  async followBaseline(jobs) {
+    const states = jobs.map((job) => `${job.id} ${job.state}`).join();
+    const before = this.jobStates;
+    this.jobStates = states;
+    if (before === undefined || before === states || !this.set || !this.method) return;
+    await this.loadRuns();
+    this.showBaseline();
   }
 
   showLive(shown, waiting, total) {

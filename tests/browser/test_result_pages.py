@@ -51,6 +51,7 @@ class Api:
         self.sent: list[tuple[str, str, Any]] = []
         self.jobs = [answers.job()]
         self.run = answers.run()
+        self.runs: list[dict[str, Any]] | None = None
         self.refusal: dict[str, Any] | None = None
         self.comparison = answers.comparison()
         self.recipes = [answers.RECIPE]
@@ -105,7 +106,7 @@ class Api:
             "/jobs": items(*self.jobs),
             "/jobs/job-1": self.jobs[0],
             "/jobs/job-1/log": {"id": "job-1", "log": "features of 24 images"},
-            "/runs": items(self.run),
+            "/runs": items(*([self.run] if self.runs is None else self.runs)),
             "/runs/run-1": self.run,
             "/runs/comparison": self.comparison,
             "/models": items(answers.MODEL),
@@ -214,6 +215,43 @@ def test_the_form_has_each_option_with_its_bounds_and_sends_only_what_was_change
     assert body["requests"][0]["options"] == {"learning_rate": 0.01, "text_dropout": True}
     assert body["requests"][0]["shots"] == 8
     assert "id=job-1" in page.url
+
+
+@pytest.mark.parametrize(
+    ("states", "sentence", "offered"),
+    [
+        ([], "Takes seconds.", True),
+        (["succeeded"], "✓ The zero-shot baseline is already there for these images and shots.", False),
+        (
+            ["queued"],
+            "The zero-shot baseline for these images and shots waits in the queue: it is not there yet.",
+            False,
+        ),
+        (["running"], "The zero-shot baseline for these images and shots is running now: it is not there yet.", False),
+        (["queued", "succeeded"], "✓ The zero-shot baseline is already there for these images and shots.", False),
+        (["failed"], "Takes seconds. The last one failed.", True),
+        (["cancelled", "failed"], "Takes seconds. The last one was cancelled.", True),
+        (["failed", "queued"], "waits in the queue: it is not there yet.", False),
+    ],
+)
+def test_the_baseline_is_there_only_when_it_is(
+    window: Visit, api: Api, states: list[str], sentence: str, offered: bool
+) -> None:
+    api.runs = [answers.run(state, id=f"run-{at}", method="zero_shot") for at, state in enumerate(states)]
+    page = window.open("/train?method=coop", FORM_READY)
+    page.get_by_text(sentence).wait_for()
+    assert page.get_by_label("Also run zero-shot as baseline").count() == int(offered)
+
+
+def test_what_is_said_of_the_baseline_follows_its_job(window: Visit, api: Api) -> None:
+    api.jobs, api.runs = [answers.job("queued")], [answers.run("queued", method="zero_shot")]
+    page = window.open("/train?method=coop", FORM_READY)
+    page.get_by_text("waits in the queue: it is not there yet.").wait_for()
+    page.wait_for_selector("ps-job-monitor article")
+    api.jobs, api.runs = [answers.job("running")], [answers.run("running", method="zero_shot")]
+    page.get_by_text("is running now: it is not there yet.").wait_for()
+    api.jobs, api.runs = [answers.job()], [answers.run(method="zero_shot")]
+    page.get_by_text("is already there for these images and shots.").wait_for()
 
 
 def test_a_variant_fills_the_form_with_its_values(window: Visit, api: Api) -> None:
