@@ -2,7 +2,7 @@
 
 Layouts, tried in this order at the root (or below one wrapping folder):
 
-1. one CSV manifest with the columns path and label, or one `split_*.json`;
+1. a table: one CSV manifest with the columns path and label, or one `split_*.json` (see `core.images.table`);
 2. `train/<class>/*` with `test/<class>/*` and `val/<class>/*` (also training, testing, valid, validation);
 3. `<class>/*`.
 
@@ -11,117 +11,34 @@ Class names are folder names with "_" read as a space, in natural order. `masks/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from core.errors import UnreadableSource
 from core.images.class_names import check_distinct, class_name, natural_key, natural_order
 from core.images.decode import SUFFIXES
 from core.images.image_set import PARTS, Part, Problem
-from core.images.manifest import Listing, is_manifest, parse_manifest, parse_split, part_of
-from core.images.masks import MASKS_FOLDER, is_below_masks, pair_masks
+from core.images.manifest import part_of
+from core.images.masks import is_below_masks, pair_masks
+from core.images.plan import Entry, Plan, wrapping_folder
 from core.images.source import Source
+from core.images.table import plan_by_table
 
 _LAYOUTS = "Folders train/<class> and test/<class>, folders <class>, a manifest.csv or a split_*.json"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One file to load. key: its name in the source. name: for people. masks: keys of its masks."""
+def plan_source(source: Source, table_name: str | None = None) -> Plan:
+    """Recognise the layout of a source and plan it: by its table if it has one, else by its folders.
 
-    key: str
-    name: str
-    label: int
-    part: Part | None
-    group: str | None = None
-    masks: tuple[str, ...] = ()
-
-
-@dataclass
-class Plan:
-    """What to load. Entries stand in file order; a part of None is to be held out from later."""
-
-    classes: list[str]
-    entries: list[Entry]
-    problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def plan_source(source: Source, listing_name: str | None = None) -> Plan:
-    """Recognise the layout of a source and plan it.
-
-    listing_name: a manifest or split file to use whatever else is there. Raises UnreadableSource for no known layout.
+    table_name: a manifest or split file to use whatever else is there. Raises UnreadableSource for no known layout.
     """
-    if listing_name is not None:
-        return _plan_listing(source, listing_name, "")
-    top = _wrapping_folder(source.names)
-    names = [name.removeprefix(top) for name in source.names]
-    listing = _find_listing(source, names, top)
-    if listing is not None:
-        return _plan_listing(source, listing, top)
-    return _plan_folders(dict(zip(names, source.names, strict=True)))
+    return plan_by_table(source, table_name) or plan_by_folders(source)
 
 
-def _wrapping_folder(names: Sequence[str]) -> str:
-    """ "top/" if every file but masks lies in one folder that is neither a part nor a class; else ""."""
-    tops = {PurePosixPath(n).parts[0] if "/" in n else "" for n in names if not is_below_masks(n)}
-    top = next(iter(tops)) if len(tops) == 1 else ""
-    if not top or part_of(top) is not None:
-        return ""
-    is_deep = any(len(PurePosixPath(n).parts) > 2 for n in names if not is_below_masks(n))
-    holds_listing = any(PurePosixPath(n).suffix.lower() in (".csv", ".json") for n in names)
-    return f"{top}/" if is_deep or holds_listing else ""
-
-
-def _find_listing(source: Source, names: Sequence[str], top: str) -> str | None:
-    """The one manifest or split file at the root, by its key. Raises UnreadableSource if there are several."""
-    at_root = [name for name in names if "/" not in name]
-    splits = [n for n in at_root if n.lower().startswith("split") and n.lower().endswith(".json")]
-    tables = [n for n in at_root if n.lower().endswith(".csv") and is_manifest(source.read(top + n))]
-    found = splits + tables
-    preferred = [name for name in found if name.lower() == "manifest.csv"]
-    if len(found) > 1 and len(preferred) != 1:
-        raise UnreadableSource(
-            "One manifest or split file", f"found {', '.join(found)}", "Keep one, or call it manifest.csv."
-        )
-    chosen = preferred or found
-    return top + chosen[0] if chosen else None
-
-
-def _plan_listing(source: Source, key: str, top: str) -> Plan:
-    """Plan the rows of a manifest or split file."""
-    name = key.removeprefix(top)
-    content = source.read(key)
-    listing = parse_split(content, name) if name.lower().endswith(".json") else parse_manifest(content, name)
-    base = _image_folder(source, listing, top)
-    refused = {problem.file for problem in source.problems}
-    has_masks = MASKS_FOLDER in source.folders()
-    plan = Plan(listing.classes, [], listing.problems, listing.notes)
-    for row in listing.rows:
-        at = base + row.path
-        if source.has(at):
-            masks = _listed_masks(source, base, row.path) if base or has_masks else ()
-            plan.entries.append(Entry(at, row.path, row.label, row.part, row.group, masks))
-        elif at not in refused:
-            plan.problems.append(Problem(row.path, "missing_file", "a file at this path", "found none"))
-    plan.notes.insert(0, f"Classes and parts come from '{name}'.")
-    return plan
-
-
-def _listed_masks(source: Source, base: str, path: str) -> tuple[str, ...]:
-    """The mask of a listed image in a `masks` folder beside the images."""
-    twins = (f"{base}{MASKS_FOLDER}/{PurePosixPath(path).with_suffix(suffix)}" for suffix in SUFFIXES)
-    return tuple(twin for twin in twins if source.has(twin))[:1]
-
-
-def _image_folder(source: Source, listing: Listing, top: str) -> str:
-    """The folder that listed paths start from: beside the file, or a folder beside it that holds more of them."""
-    sample = listing.rows[:: max(1, len(listing.rows) // 50)]
-    folders = [top] if top else ["", *(f"{folder}/" for folder in source.folders())]
-    if top:
-        folders += sorted({f"{top}{PurePosixPath(n).parts[1]}/" for n in source.names if n.count("/") > 1})
-    return max(folders, key=lambda folder: sum(source.has(folder + row.path) for row in sample))
+def plan_by_folders(source: Source) -> Plan:
+    """The plan that folder names give. Raises UnreadableSource if no folder can be a class."""
+    top = wrapping_folder(source.names)
+    return _plan_folders({name.removeprefix(top): name for name in source.names})
 
 
 def _plan_folders(keys: dict[str, str]) -> Plan:

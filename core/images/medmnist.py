@@ -18,8 +18,8 @@ from core.errors import InvalidInput, UnreadableSource
 from core.images.archive import ZipSource
 from core.images.class_names import check_distinct, class_name
 from core.images.image_set import PARTS, Part, Problem
-from core.images.layout import Entry, Plan
 from core.images.limits import Limits, megabytes
+from core.images.plan import Entry, Plan
 
 _SHAPE = (
     "A MedMNIST .npz: <part>_images of 8 bits, (n, height, width) or (n, height, width, 3), and <part>_labels (n, 1)"

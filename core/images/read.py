@@ -23,10 +23,11 @@ from core.images import split
 from core.images.archive import RefusedFile, ZipSource, check_nested
 from core.images.decode import FORMAT_NAMES, STORED_SUFFIX, SUFFIXES, sniff_format
 from core.images.image_set import ImageSet, LabelledImage, Problem
-from core.images.layout import Entry, Plan, plan_source
+from core.images.layout import plan_source
 from core.images.limits import Limits, megabytes
 from core.images.masks import join_masks
 from core.images.medmnist import MedMnistSource, plan_medmnist
+from core.images.plan import Entry, Plan
 from core.images.signature import map_in_threads, sign
 from core.images.source import FolderSource, OverlaySource, Source, UploadSource
 from core.images.store import FileStore

@@ -1,0 +1,44 @@
+"""What to load from a source: each file with class, part, group and masks. Tables and folders both end in a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from core.images.image_set import Part, Problem
+from core.images.manifest import part_of
+from core.images.masks import is_below_masks
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file to load. key: its name in the source. name: for people. masks: keys of its masks."""
+
+    key: str
+    name: str
+    label: int
+    part: Part | None
+    group: str | None = None
+    masks: tuple[str, ...] = ()
+
+
+@dataclass
+class Plan:
+    """What to load. Entries stand in file order; a part of None is to be held out from later."""
+
+    classes: list[str]
+    entries: list[Entry]
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def wrapping_folder(names: Sequence[str]) -> str:
+    """ "top/" if every file but masks lies in one folder that is neither a part nor a class; else ""."""
+    tops = {PurePosixPath(n).parts[0] if "/" in n else "" for n in names if not is_below_masks(n)}
+    top = next(iter(tops)) if len(tops) == 1 else ""
+    if not top or part_of(top) is not None:
+        return ""
+    is_deep = any(len(PurePosixPath(n).parts) > 2 for n in names if not is_below_masks(n))
+    holds_listing = any(PurePosixPath(n).suffix.lower() in (".csv", ".json") for n in names)
+    return f"{top}/" if is_deep or holds_listing else ""
