@@ -12,6 +12,7 @@ from app.api import schemas
 from app.api.common import InContext, InPages, binary, errors, file_answer, form_body
 from app.api.upload import received_form
 from app.services import image_sets
+from core.images.columns import ColumnChoice
 
 router = APIRouter(tags=["image sets"])
 PICTURES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp")
@@ -30,7 +31,13 @@ def list_image_sets(ctx: InContext, pages: InPages) -> Any:
     response_model=schemas.ImageSet,
     responses=errors(409, 413, 422),
     openapi_extra=form_body(
-        {"name": "Name of the new set.", "modality": "What the pictures are, such as 'breast ultrasound'."}, ["name"]
+        {
+            "name": "Name of the new set.",
+            "modality": "What the pictures are, such as 'breast ultrasound'.",
+            "group": "Column of the table that tells patients apart, or none; recognised by its name if left out.",
+            "label": "Column of the table that names the classes; recognised by its name if left out.",
+        },
+        ["name"],
     ),
 )
 async def add_image_set(request: Request, ctx: InContext) -> Any:
@@ -38,11 +45,14 @@ async def add_image_set(request: Request, ctx: InContext) -> Any:
 
     Single files carry their place in their name, as browsers send folders: `train/<class>/x.png` with
     `test/<class>/y.png`, or `<class>/x.png` (then a test part is held out). Files that cannot be used are listed in
-    `problems`, the others are kept; if none is usable the answer is 422.
+    `problems`, the others are kept; if none is usable the answer is 422. A table beside the images (`.csv`, `.tsv`,
+    `.txt`) gives classes, parts and groups; `notes` say which column was taken for which, and
+    `POST /image-sets/columns` says it before anything is sent.
     """
     async with received_form(request, ctx.uploads_dir) as form:
         name, modality = form.required("name", "'breast ultrasound, spring'"), form.fields.get("modality")
-        return await run_in_threadpool(image_sets.add_upload, ctx, form.streams(), name, modality or None)
+        choice = ColumnChoice(form.fields.get("group") or None, form.fields.get("label") or None)
+        return await run_in_threadpool(image_sets.add_upload, ctx, form.streams(), name, modality or None, choice)
 
 
 @router.post(

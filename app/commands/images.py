@@ -10,6 +10,18 @@ import typer
 from app.commands.home import opened
 from app.commands.output import FAILED, JsonFlag, Output, command, output
 
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="COLUMN|none",
+        help="Column of the table that tells patients apart, or none; recognised by its name if not given.",
+    ),
+]
+LabelOption = Annotated[
+    str | None, typer.Option("--label", metavar="COLUMN", help="Column of the table that names the classes.")
+]
+
 app = typer.Typer(help="Image sets: added, listed, checked and exported.", no_args_is_help=True)
 
 
@@ -19,14 +31,17 @@ def add(
     path: Annotated[Path, typer.Argument(help="Folder, zip, CSV manifest, split_*.json or .npz.")],
     name: Annotated[str, typer.Option(help="Name of the new set.")],
     modality: Annotated[str | None, typer.Option(help="What the pictures are, such as 'breast ultrasound'.")] = None,
+    group: GroupOption = None,
+    label: LabelOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Copy images into the home folder as a named set."""
     from app.services.image_sets import add_from_path
+    from core.images.columns import ColumnChoice
 
     with output(json) as out, opened() as ctx:
         _require(path)
-        found = add_from_path(ctx, path, name, modality)
+        found = add_from_path(ctx, path, name, modality, ColumnChoice(group, label))
         out.row(found, f"Added '{found['name']}': {found['n_images']} images in {len(found['classes'])} classes.")
         _show_counts(out, found["classes"])
         for note in found["notes"]:
@@ -51,19 +66,26 @@ def list_(json: JsonFlag = False) -> None:
 @app.command()
 @command
 def check(
-    path_or_name: Annotated[str, typer.Argument(help="A path, or the name of a stored set.")], json: JsonFlag = False
+    path_or_name: Annotated[str, typer.Argument(help="A path, or the name of a stored set.")],
+    group: GroupOption = None,
+    label: LabelOption = None,
+    json: JsonFlag = False,
 ) -> None:
     """List every problem, then a summary. Exit code 1 if nothing usable remains or parts leak into each other."""
     from app.services.image_sets import check_image_set
+    from core.images.columns import ColumnChoice
 
+    choice = ColumnChoice(group, label)
     with output(json) as out:
         if Path(path_or_name).exists():
-            found = check_image_set(None, path_or_name)
+            found = check_image_set(None, path_or_name, choice)
         else:
             with opened() as ctx:
-                found = check_image_set(ctx, path_or_name)
+                found = check_image_set(ctx, path_or_name, choice)
         for problem in found["problems"]:
             out.row(problem, f"{problem['file']}: {problem['problem']}. {problem['expected']}; {problem['found']}.")
+        for note in found["summary"]["notes"]:
+            out.text(note)
         out.row(found["summary"], _sentence(found["summary"]))
         if not found["summary"]["ok"]:
             raise typer.Exit(FAILED)

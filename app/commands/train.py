@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.home import opened, settings
+from app.commands.images import GroupOption, LabelOption
 from app.commands.output import DISCLAIMER, JsonFlag, Output, command, output
 
 METRICS = {
@@ -65,6 +66,8 @@ def train(
     modality: Annotated[str | None, typer.Option(help="What the pictures are, such as 'chest X-ray'.")] = None,
     template: Annotated[str | None, typer.Option(help="A sentence with {} for the class name.")] = None,
     allow_leakage: Annotated[bool, typer.Option("--allow-leakage", help="Train although parts share images.")] = False,
+    group: GroupOption = None,
+    label: LabelOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the model; a new one in the home by default.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -90,6 +93,8 @@ def train(
         modality=modality,
         template=template,
         allow_leakage=allow_leakage,
+        group=group,
+        label=label,
         out=out,
     )
     with output(json) as stream:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from app.services.context import Context
 from app.services.descriptions import find_description_set
-from app.services.image_sets import ACTOR, get_image_set, load_image_set
+from app.services.image_sets import ACTOR, get_image_set, load_image_set, refuse_choice
 from app.services.training import check_numbers, checked_config
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions
+from core.images.columns import ColumnChoice
 from core.images.image_set import ImageSet
 from core.records import audit, models, runs
 from core.records.runs import EpochMetric, RunRequest
@@ -29,7 +30,10 @@ Opened = Callable[[], AbstractContextManager[Context]]
 
 @dataclass(frozen=True)
 class ForegroundTraining:
-    """What was asked on the command line. images: a path or a stored set's name; descriptions: a file or a name."""
+    """What was asked on the command line.
+
+    images: a path or a stored set's name. descriptions: a file or a name. group, label: columns of the table at a path.
+    """
 
     images: str
     method: str
@@ -45,6 +49,8 @@ class ForegroundTraining:
     modality: str | None = None
     template: str | None = None
     allow_leakage: bool = False
+    group: str | None = None
+    label: str | None = None
     out: Path | None = None
 
     @property
@@ -150,7 +156,9 @@ def prepare(settings: Settings, asked: ForegroundTraining, opened: Opened) -> Pr
 
 
 def _images(asked: ForegroundTraining, opened: Opened) -> ImageSet:
+    choice = ColumnChoice(asked.group, asked.label)
     if not asked.is_stored:
-        return ImageSet.read(asked.images, modality=asked.modality)
+        return ImageSet.read(asked.images, modality=asked.modality, choice=choice)
+    refuse_choice(choice)
     with opened() as ctx:
         return load_image_set(ctx, get_image_set(ctx, asked.images)["id"])

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.services.context import Context
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput, InvalidOption, NotFound
 from core.images import check as checks
 from core.images.check import check_images
+from core.images.columns import ColumnChoice
 from core.images.decode import MEDIA_TYPES
 from core.images.image_set import ImageSet
 from core.images.masks import mask_path
@@ -32,15 +33,24 @@ ALL = 1_000_000
 THUMBNAIL_SIZES_PX = (64, 160, 320, 640, 1024)
 
 
-def add_from_path(ctx: Context, path: str | Path, name: str, modality: str | None = None) -> dict[str, Any]:
-    """Add a folder, zip, manifest, split file or .npz of this machine; its files are copied into the store."""
+def add_from_path(
+    ctx: Context, path: str | Path, name: str, modality: str | None = None, choice: ColumnChoice | None = None
+) -> dict[str, Any]:
+    """Add a folder, zip, manifest, split file or .npz of this machine; its files are copied into the store.
+
+    choice: columns of a table that a person chose instead of the recognised ones.
+    """
     name = checked_name(name)
-    found = read_image_set(Path(path), name, store_dir=ctx.settings.images_dir, modality=modality)
+    found = read_image_set(Path(path), name, store_dir=ctx.settings.images_dir, modality=modality, choice=choice)
     return _record(ctx, found, "folder")
 
 
 def add_upload(
-    ctx: Context, files: Iterable[tuple[str, BinaryIO]], name: str, modality: str | None = None
+    ctx: Context,
+    files: Iterable[tuple[str, BinaryIO]],
+    name: str,
+    modality: str | None = None,
+    choice: ColumnChoice | None = None,
 ) -> dict[str, Any]:
     """Add what a browser sent: one zip, or files whose names say part and class.
 
@@ -48,7 +58,7 @@ def add_upload(
     UnreadableSource if none is left.
     """
     name = checked_name(name)
-    found = read_uploaded_files(list(files), name, store_dir=ctx.settings.images_dir, modality=modality)
+    found = read_uploaded_files(list(files), name, store_dir=ctx.settings.images_dir, modality=modality, choice=choice)
     return _record(ctx, found, "upload")
 
 
@@ -161,19 +171,32 @@ def remove_files(ctx: Context, files: Iterable[str]) -> None:
             small.unlink(missing_ok=True)
 
 
-def check_image_set(ctx: Context | None, path_or_name: str | Path) -> dict[str, Any]:
+def check_image_set(
+    ctx: Context | None, path_or_name: str | Path, choice: ColumnChoice | None = None
+) -> dict[str, Any]:
     """Every problem of a path or a stored set, and a summary whose "ok" says whether it can be used.
 
     Returns {name, problems: [{file, problem, expected, found}], summary}; leaks between training and test part are
     problems. Without a context only paths are known. Raises NotFound.
     """
     if Path(path_or_name).exists():
-        problems, summary = check_images(Path(path_or_name))
+        problems, summary = check_images(Path(path_or_name), choice=choice)
     elif ctx is not None:
+        refuse_choice(choice)
         problems, summary = checks.check_image_set(load_image_set(ctx, str(path_or_name)))
     else:
         raise NotFound("A file or folder of images", f"there is none at '{path_or_name}'", "Check the path.")
     return {"name": str(path_or_name), "problems": [p.as_dict() for p in problems], "summary": summary}
+
+
+def refuse_choice(choice: ColumnChoice | None) -> None:
+    """Raises InvalidOption where a column is chosen for a stored set: its table was read when it was added."""
+    if choice is not None and choice != ColumnChoice():
+        raise InvalidOption(
+            "A column is chosen while a folder, zip or table is read",
+            "a stored set was named, whose table was read when it was added",
+            "Leave the column out, or add the images again with it.",
+        )
 
 
 def checked_name(name: str) -> str:

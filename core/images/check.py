@@ -5,22 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, InvalidOption
+from core.images.columns import ColumnChoice
 from core.images.image_set import PARTS, ImageSet, Problem
 from core.images.leakage import find_leaks, find_near_duplicates
 from core.images.limits import Limits
 from core.images.read import read_image_set
 
 
-def check_images(path: str | Path, limits: Limits | None = None) -> tuple[list[Problem], dict[str, Any]]:
+def check_images(
+    path: str | Path, limits: Limits | None = None, choice: ColumnChoice | None = None
+) -> tuple[list[Problem], dict[str, Any]]:
     """All problems of a source, then a summary.
 
     The summary has usable, classes, train, val, test (numbers of images), problems, leaks, near_duplicates (counts),
     notes, and ok: whether something usable remains and no test image leaks. A source that cannot be read at all is a
-    problem too, so nothing is raised for it.
+    problem too, so nothing is raised for it. choice: columns of a table that a person chose; raises InvalidOption for
+    one that no table has.
     """
     try:
-        return check_image_set(read_image_set(path, limits=limits))
+        return check_image_set(read_image_set(path, limits=limits, choice=choice))
+    except InvalidOption:
+        raise
     except InvalidInput as error:
         refused: list[Problem] = list(getattr(error, "problems", ()))
         whole = Problem(Path(path).name, error.code, error.expected, error.found)

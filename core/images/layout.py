@@ -16,23 +16,33 @@ from pathlib import PurePosixPath
 
 from core.errors import UnreadableSource
 from core.images.class_names import check_distinct, class_name, natural_key, natural_order
+from core.images.columns import ColumnChoice
 from core.images.decode import SUFFIXES
 from core.images.image_set import PARTS, Part, Problem
-from core.images.manifest import part_of
 from core.images.masks import is_below_masks, pair_masks
+from core.images.parts import part_of
 from core.images.plan import Entry, Plan, wrapping_folder
 from core.images.source import Source
-from core.images.table import plan_by_table
+from core.images.table import Tables
 
 _LAYOUTS = "Folders train/<class> and test/<class>, folders <class>, a manifest.csv or a split_*.json"
 
 
-def plan_source(source: Source, table_name: str | None = None) -> Plan:
+def plan_source(source: Source, table_name: str | None = None, choice: ColumnChoice | None = None) -> Plan:
     """Recognise the layout of a source and plan it: by its table if it has one, else by its folders.
 
-    table_name: a manifest or split file to use whatever else is there. Raises UnreadableSource for no known layout.
+    table_name: a manifest or split file to use whatever else is there. choice: columns of tables that a person chose.
+    Raises UnreadableSource for no known layout and InvalidOption for a chosen column that no table has.
     """
-    return plan_by_table(source, table_name) or plan_by_folders(source)
+    tables = Tables(source, table_name, choice)
+    plan = tables.plan()
+    if plan is not None:
+        return plan
+    try:
+        plan = plan_by_folders(source)
+    except UnreadableSource as error:
+        raise tables.refusal(error) from error
+    return tables.group(plan)
 
 
 def plan_by_folders(source: Source) -> Plan:

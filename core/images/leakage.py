@@ -86,10 +86,22 @@ def _shared_pixels(seen: Sequence[LabelledImage], test: Sequence[LabelledImage])
 
 def _shared_groups(seen: Sequence[LabelledImage], test: Sequence[LabelledImage]) -> Iterator[Problem]:
     """One problem for each group in both parts, told at its first test image."""
-    first_test: dict[str | None, LabelledImage] = {}
-    for image in test:
-        first_test.setdefault(image.group, image)
-    yield from _shared(seen, list(first_test.values()), lambda i: i.group, "same_group", "of the same group")
+    members: dict[str, list[LabelledImage]] = defaultdict(list)
+    for image in [*seen, *test]:
+        if image.group is not None:
+            members[image.group].append(image)
+    for group, images in members.items():
+        tested = [image for image in images if image.part == "test"]
+        learned = [image for image in images if image.part != "test"]
+        if tested and learned:
+            parts = " and ".join(sorted({image.part for image in learned}))
+            yield Problem(
+                tested[0].name,
+                "same_group",
+                "each group (patient) in one part",
+                f"{len(tested)} {'images' if len(tested) > 1 else 'image'} of group '{group}' in test and "
+                f"{len(learned)} in {parts}, such as '{learned[0].name}'",
+            )
 
 
 def _two_classes(image_set: ImageSet) -> Iterator[Problem]:

@@ -1,47 +1,34 @@
-"""Two files that say which image is what: a CSV manifest and CoOp's `split_*.json`."""
+"""From the rows of a table to labelled rows: each with path, class, part and group, each bad one named."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import ast
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import cast
 
 from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, printable, safe_name
 from core.images.class_names import check_distinct, class_name
+from core.images.columns import Columns, flag
 from core.images.image_set import PARTS, Part, Problem
+from core.images.parts import part_of
+from core.images.sheet import Sheet
 
-_COLUMNS = {
-    "path": ("path", "file", "filename", "file_name", "image"),
-    "label": ("label", "class", "class_name"),
-    "split": ("split", "part"),
-    "group": ("group", "patient", "patient_id"),
-}
-_PARTS: dict[str, Part] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 # A spreadsheet runs cells that start so; "+ve" or "-1" are labels, "-1+cmd|..." and "+SUM(" are not.
 _FORMULA = re.compile(r"[=@\t\r]|[+\-].*[(|!]")
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_LEAST_SINGLE = 0.2
 
 
 @dataclass(frozen=True)
 class Row:
-    """One listed image: path beside the manifest, index into the classes, part (None: to be held out) and group."""
+    """One listed image: path as written, index into the classes and part (None: not said)."""
 
     path: str
     label: int
     part: Part | None = None
-    group: str | None = None
 
 
 @dataclass
@@ -54,208 +41,201 @@ class Listing:
     notes: list[str] = field(default_factory=list)
 
 
-def part_of(word: str) -> Part | None:
-    """The part a folder name or a split cell means, or None."""
-    return _PARTS.get(word.strip().casefold())
+@dataclass(frozen=True)
+class _Cells:
+    """One good row: its label as written."""
+
+    path: str
+    label: str
+    part: Part | None
 
 
-def is_manifest(content: bytes) -> bool:
-    """Whether a CSV file's first line has the columns of a manifest."""
-    try:
-        header = next(_records(_text(content[:65536], cut=True)), [])
-        return {"path", "label"} <= set(_find_columns(header))
-    except UnreadableSource:
-        return False
+def list_rows(sheet: Sheet, columns: Columns) -> Listing:
+    """The labelled rows of a table whose columns are recognised; each row that cannot be used becomes a problem.
 
-
-def parse_manifest(content: bytes, name: str = "manifest.csv") -> Listing:
-    """Read `path,label[,split][,group]`; extra columns are left alone.
-
-    Labels name the classes, in order of first appearance; if all are whole numbers, the numbers give the order and
-    the classes are called "class 0" and so on. Each bad row becomes a problem. Raises UnreadableSource if the text or
-    its header cannot be used.
+    Labels name the classes, in order of first appearance; if all are whole numbers, the numbers give the order, and
+    the classes take their names from the column of names or are called "class 0" and so on. Classes that have a column
+    each stand in the order of the columns. Raises UnreadableSource if class names collide.
     """
-    records = _records(_text(content))
-    columns = _find_columns(next(records, []))
-    missing = [column for column in ("path", "label") if column not in columns]
-    if missing:
-        raise UnreadableSource(
-            "A manifest with the columns path,label[,split][,group]",
-            f"'{printable(name)}' has no column {' and no column '.join(missing)}",
-            "Name the columns in its first line.",
-        )
     listing = Listing([], [])
-    cells: list[tuple[str, str, Part | None, str | None]] = []
-    for number, record in enumerate(records, start=2):
-        if not any(cell.strip() for cell in record):
-            continue
+    label_of = _one_hot_label(sheet, columns) if columns.label is None else _plain_label(columns)
+    cells: list[_Cells] = []
+    for number, record in sheet.rows:
         try:
-            cells.append(_check_record(record, columns))
+            cells.append(_check_record(sheet, columns, record, label_of))
         except RefusedFile as refusal:
-            listing.problems.append(refusal.about(f"{printable(name)}, row {number}"))
-    return _number(cells, listing)
+            listing.problems.append(refusal.about(f"{printable(sheet.name)}, row {number}"))
+    if columns.label is None:
+        _check_single(sheet, columns, cells)
+    return _number(cells, listing, sheet, columns)
 
 
-def parse_split(content: bytes, name: str = "split.json") -> Listing:
-    """Read CoOp's {"train": [[path, label, class name], ...], "val": [...], "test": [...]}.
-
-    The label numbers give the order of classes; gaps close up. Each bad row becomes a problem. Raises
-    UnreadableSource for another shape and for one label with two names.
-    """
-    table = _json_table(content, name)
-    listing = Listing([], [])
-    names: dict[int, str] = {}
-    rows: list[tuple[str, int, Part]] = []
-    for key, part in _PARTS.items():
-        for number, row in enumerate(table.get(key, [])):
-            try:
-                path, label, written = _check_split_row(row)
-            except RefusedFile as refusal:
-                listing.problems.append(refusal.about(f"{printable(name)}, {key} row {number + 1}"))
-                continue
-            if names.setdefault(label, written) != written:
-                raise UnreadableSource(
-                    "One class name for each label", f"label {label} is '{names[label]}' and '{written}'"
-                )
-            rows.append((path, label, part))
-    order = sorted(names)
-    check_distinct([names[label] for label in order])
-    _check_unique(list(names.values()))
-    listing.classes = [class_name(names[label]) for label in order]
-    rank = {label: index for index, label in enumerate(order)}
-    listing.rows = _without_repeats([Row(path, rank[label], part) for path, label, part in rows], listing)
-    if order != list(range(len(order))):
-        listing.notes.append(f"The labels {', '.join(map(str, order))} became 0 to {len(order) - 1}.")
-    return listing
+def group_value(written: str) -> str | None:
+    """A group as it is compared: without spaces around, and numbers without a decimal zero."""
+    text = re.sub(r"(?<=^)([0-9]+)[.,]0+$", r"\1", written.strip())
+    return text or None
 
 
-def _text(content: bytes, cut: bool = False) -> str:
-    """Decoded text, byte-order mark removed. cut: the last character may be incomplete."""
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = content.decode(encoding, errors="ignore" if cut else "strict")
-    except UnicodeDecodeError as error:
-        raise UnreadableSource(
-            "A manifest in UTF-8", "found another encoding", "Save it as 'CSV UTF-8' in the spreadsheet."
-        ) from error
-    if "\x00" in text:
-        raise UnreadableSource("A manifest of plain text", "found binary content")
-    return text
+def listed_path(written: str) -> str:
+    """A listed path in our form; backslashes are how Windows writes it. Raises RefusedFile."""
+    return safe_name(written.replace("\\", "/"))
 
 
-def _records(text: str) -> Iterator[list[str]]:
-    """Records of a CSV with any line ends and with comma, semicolon or tab between cells."""
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=lambda mark: (first.count(mark), mark == ","))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise UnreadableSource("A well-formed CSV file", f"line {reader.line_num}: {error}") from error
-
-
-def _find_columns(header: list[str]) -> dict[str, int]:
-    """Column index by our name; the first alias found counts."""
-    written = [cell.strip().casefold().replace(" ", "_") for cell in header]
-    found = {}
-    for column, aliases in _COLUMNS.items():
-        known = [written.index(alias) for alias in aliases if alias in written]
-        if known:
-            found[column] = known[0]
-    return found
-
-
-def _check_record(record: list[str], columns: dict[str, int]) -> tuple[str, str, Part | None, str | None]:
-    """(path, label, part, group) of one row. Raises RefusedFile."""
-    cells = {c: (record[i].strip(" ") if i < len(record) else "") for c, i in columns.items()}
-    for column, cell in cells.items():
-        if _FORMULA.match(cell):
-            raise RefusedFile("formula", "Plain text in every cell", f"found a formula in column '{column}'")
-    if not cells["path"] or not cells["label"]:
-        empty = "path" if not cells["path"] else "label"
-        raise RefusedFile("missing_cell", "A path and a label in every row", f"found no {empty}")
-    part = part_of(cells["split"]) if "split" in cells else None
-    if "split" in cells and part is None:
-        raise RefusedFile(
-            "unknown_split", f"One of {', '.join(PARTS)} in column 'split'", f"found '{printable(cells['split'])}'"
-        )
-    _check_label(cells["label"])
-    return _listed_path(cells["path"]), cells["label"], part, cells.get("group") or None
-
-
-def _check_label(written: str) -> None:
-    """Make an impossible class name a problem of its row, not of the whole manifest."""
+def check_label(written: str) -> None:
+    """Make an impossible class name a problem of its row, not of the whole manifest. Raises RefusedFile."""
     try:
         class_name(written)
     except UnreadableSource as error:
         raise RefusedFile("bad_label", error.expected, error.found, error.remedy) from error
 
 
-def _listed_path(written: str) -> str:
-    """A listed path in our form; backslashes are how Windows writes it."""
-    return safe_name(written.replace("\\", "/"))
-
-
-def _number(cells: list[tuple[str, str, Part | None, str | None]], listing: Listing) -> Listing:
-    """Turn label texts into label numbers."""
-    written = list(dict.fromkeys(label for _, label, _, _ in cells))
-    if written and all(re.fullmatch(r"[0-9]{1,9}", label) for label in written):
-        written.sort(key=int)
-        _check_unique([str(int(label)) for label in written])
-        listing.classes = [f"class {int(label)}" for label in written]
-        listing.notes.append("The labels are numbers, so the classes are called 'class 0' and so on.")
-    else:
-        check_distinct(written)
-        listing.classes = [class_name(label) for label in written]
-    rank = {label: index for index, label in enumerate(written)}
-    rows = [Row(path, rank[label], part, group) for path, label, part, group in cells]
-    listing.rows = _without_repeats(rows, listing)
-    return listing
-
-
-def _check_unique(names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
+def check_unique(names: list[str]) -> None:
+    """Raises UnreadableSource if two labels have one name."""
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise UnreadableSource("One label for each class name", f"'{twice[0]}' has two")
 
 
-def _without_repeats(rows: list[Row], listing: Listing) -> list[Row]:
-    """Rows with each path once; later ones become problems that say whether they contradict the first."""
-    first: dict[str, Row] = {}
-    for row in rows:
-        earlier = first.setdefault(row.path, row)
-        if earlier is not row:
-            same = (earlier.label, earlier.part) == (row.label, row.part)
-            found = "listed again" if same else "listed again with another label or part; the first was kept"
-            listing.problems.append(Problem(row.path, "duplicate_name", "each image listed once", found))
-    return list(first.values())
+def _check_record(sheet: Sheet, columns: Columns, record: list[str], label_of: Callable[[list[str]], str]) -> _Cells:
+    """One row. Raises RefusedFile."""
 
+    def cell(column: int | None) -> str:
+        return record[column] if column is not None and column < len(record) else ""
 
-def _json_table(content: bytes, name: str) -> dict[str, list[object]]:
-    try:
-        table = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableSource("A JSON split file", f"'{printable(name)}' is not JSON") from error
-    lists = isinstance(table, dict) and all(isinstance(table.get(key, []), list) for key in _PARTS)
-    if not lists or not any(table.get(key) for key in _PARTS):
-        raise UnreadableSource(
-            'A split file {"train": [[path, label, class name], ...], "val": [...], "test": [...]}',
-            f"'{printable(name)}' has another shape",
+    for column in (columns.path, columns.label, columns.names, columns.split, columns.group):
+        if _FORMULA.match(cell(column)):
+            name = sheet.columns[column or 0].casefold()
+            raise RefusedFile("formula", "Plain text in every cell", f"found a formula in column '{printable(name)}'")
+    label = label_of(record)
+    if not cell(columns.path) or not label:
+        empty = "path" if not cell(columns.path) else "label"
+        raise RefusedFile("missing_cell", "A path and a label in every row", f"found no {empty}")
+    part = part_of(cell(columns.split))
+    if columns.split is not None and part is None:
+        raise RefusedFile(
+            "unknown_split",
+            f"One of {', '.join(PARTS)} in column 'split'",
+            f"found '{printable(cell(columns.split))}'",
         )
-    return table
+    for name in (label, cell(columns.names)):
+        if name:
+            check_label(name)
+    return _Cells(listed_path(cell(columns.path)), label, part)
 
 
-def _check_split_row(row: object) -> tuple[str, int, str]:
-    shape_ok = (
-        isinstance(row, list)
-        and len(row) == 3
-        and isinstance(row[0], str)
-        and isinstance(row[1], int)
-        and not isinstance(row[1], bool)
-        and isinstance(row[2], str)
+# ------------------------------------------------------------------------------------------------------------- labels
+
+
+def _plain_label(columns: Columns) -> Callable[[list[str]], str]:
+    """The label of a row from the one column of classes."""
+
+    def label_of(record: list[str]) -> str:
+        written = record[columns.label] if columns.label is not None and columns.label < len(record) else ""
+        several = _listed_labels(written)
+        if len(several) > 1:
+            raise RefusedFile(
+                "several_labels", "One class for each image", f"found {len(several)}: {printable(written)}"
+            )
+        return several[0] if several else written
+
+    return label_of
+
+
+def _listed_labels(written: str) -> list[str]:
+    """Labels that stand in one cell, as in "Effusion|Mass" or "['N', 'D']"; empty for a plain one."""
+    if "|" in written:
+        return [part.strip() for part in written.split("|") if part.strip()]
+    if not re.fullmatch(r"\[.*\]", written):
+        return []
+    try:
+        found = ast.literal_eval(written)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return []
+    return [str(item).strip() for item in found] if isinstance(found, list) else []
+
+
+def _one_hot_label(sheet: Sheet, columns: Columns) -> Callable[[list[str]], str]:
+    """The label of a row from columns of 0 and 1: the name of the one column that says 1."""
+    span = one_hot_span(sheet, columns)
+
+    def label_of(record: list[str]) -> str:
+        flags = {c: flag(record[c]) if c < len(record) else False for c in columns.one_hot}
+        chosen = [sheet.columns[c] for c, value in flags.items() if value]
+        unsure = [sheet.columns[c] for c, value in flags.items() if value is None]
+        if len(chosen) == 1 and not unsure:
+            return chosen[0]
+        if not chosen:
+            found = f"found only unsure ones: {', '.join(unsure)}" if unsure else "found none"
+            raise RefusedFile("no_label", f"One 1 among the columns {span}", found)
+        named = ", ".join([*chosen, *(f"{name} (unsure)" for name in unsure)])
+        raise RefusedFile("several_labels", f"One 1 among the columns {span}", f"found {printable(named)}")
+
+    return label_of
+
+
+def one_hot_span(sheet: Sheet, columns: Columns) -> str:
+    """The columns of classes in words: "MEL..UNK"."""
+    names = [printable(sheet.columns[c]) for c in columns.one_hot]
+    return f"{names[0]}..{names[-1]}" if len(names) > 2 else " and ".join(names)
+
+
+def _check_single(sheet: Sheet, columns: Columns, cells: list[_Cells]) -> None:
+    """Refuse columns of 0 and 1 that are no classes: hardly any row has exactly one 1."""
+    if len(cells) < max(1, _LEAST_SINGLE * len(sheet.rows)):
+        raise UnreadableSource(
+            f"One 1 in each row among the columns {one_hot_span(sheet, columns)}, where labels stand one-hot",
+            f"{len(cells)} of {len(sheet.rows)} rows of '{printable(sheet.name)}' have it",
+            "Write the class of each image into a column 'label'.",
+        )
+
+
+def _number(cells: list[_Cells], listing: Listing, sheet: Sheet, columns: Columns) -> Listing:
+    """Turn label texts into label numbers."""
+    cells = [_Cells(c.path, re.sub(r"^([0-9]+)[.,]0+$", r"\1", c.label), c.part) for c in cells]
+    written = list(dict.fromkeys(cell.label for cell in cells))
+    if columns.label is None:
+        written = _by_column(written, listing, sheet, columns)
+    if written and columns.label is not None and all(_WHOLE.fullmatch(label) for label in written):
+        written.sort(key=int)
+        check_unique([str(int(label)) for label in written])
+        listing.classes = _numbered_classes(written, listing, sheet, columns)
+    else:
+        check_distinct(written)
+        listing.classes = [class_name(label) for label in written]
+    rank = {label: index for index, label in enumerate(written)}
+    listing.rows = [Row(cell.path, rank[cell.label], cell.part) for cell in cells]
+    return listing
+
+
+def _by_column(written: list[str], listing: Listing, sheet: Sheet, columns: Columns) -> list[str]:
+    """Classes in the order of their columns; columns without any 1 are left out and told."""
+    named = [sheet.columns[c] for c in columns.one_hot]
+    empty = [printable(name) for name in named if name not in written]
+    listing.notes.append(f"Classes stand one-hot in the columns {one_hot_span(sheet, columns)}.")
+    if empty:
+        listing.notes.append(f"Left out, because no usable row has a 1 there: {', '.join(empty)}.")
+    return [name for name in named if name in written]
+
+
+def _numbered_classes(written: list[str], listing: Listing, sheet: Sheet, columns: Columns) -> list[str]:
+    """Names of classes whose labels are numbers: from the column of names, else "class 0" and so on."""
+    if columns.names is None:
+        listing.notes.append("The labels are numbers, so the classes are called 'class 0' and so on.")
+        return [f"class {int(label)}" for label in written]
+    names = dict(_number_names(sheet, columns))
+    found = [names.get(str(int(label)), f"class {int(label)}") for label in written]
+    check_distinct(found)
+    listing.notes.append(
+        f"The numbers in '{printable(sheet.columns[columns.label or 0])}' take their names from "
+        f"'{printable(sheet.columns[columns.names])}'."
     )
-    if not shape_ok:
-        raise RefusedFile("bad_row", "[path, label number, class name]", "found another shape")
-    path, label, written = cast(tuple[str, int, str], row)
-    _check_label(written)
-    return _listed_path(path), label, written
+    return [class_name(name) for name in found]
+
+
+def _number_names(sheet: Sheet, columns: Columns) -> Iterator[tuple[str, str]]:
+    assert columns.label is not None
+    assert columns.names is not None
+    for number, name in zip(sheet.cells(columns.label), sheet.cells(columns.names), strict=True):
+        text = re.sub(r"[.,]0+$", "", number)
+        if _WHOLE.fullmatch(text) and name:
+            yield str(int(text)), name

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from core.images.image_set import Part, Problem
-from core.images.manifest import part_of
 from core.images.masks import is_below_masks
+from core.images.parts import part_of
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,16 @@ class Entry:
 
 @dataclass
 class Plan:
-    """What to load. Entries stand in file order; a part of None is to be held out from later."""
+    """What to load. Entries stand in file order; a part of None is to be held out from later.
+
+    grouped_by: the column that the groups come from.
+    """
 
     classes: list[str]
     entries: list[Entry]
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    grouped_by: str | None = None
 
 
 def wrapping_folder(names: Sequence[str]) -> str:

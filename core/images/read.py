@@ -21,6 +21,7 @@ from typing import BinaryIO
 from core.errors import UnreadableImage, UnreadableSource
 from core.images import split
 from core.images.archive import RefusedFile, ZipSource, check_nested
+from core.images.columns import ColumnChoice
 from core.images.decode import FORMAT_NAMES, STORED_SUFFIX, SUFFIXES, sniff_format
 from core.images.image_set import ImageSet, LabelledImage, Problem
 from core.images.layout import plan_source
@@ -28,6 +29,7 @@ from core.images.limits import Limits, megabytes
 from core.images.masks import join_masks
 from core.images.medmnist import MedMnistSource, plan_medmnist
 from core.images.plan import Entry, Plan
+from core.images.sheet import SHEET_SUFFIXES, other_table
 from core.images.signature import map_in_threads, sign
 from core.images.source import FolderSource, OverlaySource, Source, UploadSource
 from core.images.store import FileStore
@@ -54,13 +56,15 @@ def read_image_set(
     limits: Limits | None = None,
     modality: str | None = None,
     hold_out: float = HOLD_OUT,
+    choice: ColumnChoice | None = None,
 ) -> ImageSet:
     """Read a folder, zip, CSV manifest, CoOp `split_*.json` or MedMNIST `.npz` as an image set.
 
     name: of the set, by default the file's. store_dir: where to keep image files by content (by default folders stay
     in place and others are unpacked to a folder that lives as long as this process). seed and hold_out: of the test
-    part, where none is given. Raises UnreadableSource (UnusableImageSet with all problems, if no two classes with
-    readable training images remain).
+    part, where none is given. choice: columns of a table that a person chose. Raises UnreadableSource (UnusableImageSet
+    with all problems, if no two classes with readable training images remain), InvalidOption for a column that is not
+    there.
     """
     path, limits = Path(path), limits or Limits()
     store = FileStore(store_dir) if store_dir is not None else None
@@ -68,18 +72,18 @@ def read_image_set(
         _read, name=name or path.stem, store=store, seed=seed, limits=limits, modality=modality, fraction=hold_out
     )
     if path.is_dir():
-        return finish(FolderSource(path, limits), plan_source)
+        return finish(FolderSource(path, limits), lambda source: plan_source(source, None, choice))
     if not path.is_file():
         raise UnreadableSource("An existing folder or file", f"found nothing at '{path}'", "Check the path.")
     kind = path.suffix.lower()
-    if kind in (".csv", ".json"):
+    if kind in (*SHEET_SUFFIXES, ".json") or other_table(path.name):
         _check_listing_size(path.stat().st_size, limits)
-        return finish(FolderSource(path.parent, limits), lambda source: plan_source(source, path.name))
+        return finish(FolderSource(path.parent, limits), lambda source: plan_source(source, path.name, choice))
     with path.open("rb") as stream:
         if kind == ".npz":
             arrays = MedMnistSource(stream, limits)
             return finish(arrays, lambda _: plan_medmnist(arrays, path.with_suffix(".json")))
-        return finish(ZipSource(stream, limits), plan_source)
+        return finish(ZipSource(stream, limits), lambda source: plan_source(source, None, choice))
 
 
 def read_uploaded_files(
@@ -91,6 +95,7 @@ def read_uploaded_files(
     limits: Limits | None = None,
     modality: str | None = None,
     hold_out: float = HOLD_OUT,
+    choice: ColumnChoice | None = None,
 ) -> ImageSet:
     """Read an upload: a zip, one zip and its manifest (CSV or split JSON), one `.npz`, or many files by relative names.
 
@@ -99,7 +104,7 @@ def read_uploaded_files(
     limits = limits or Limits()
     if not files:
         raise UnreadableSource("A zip, or images in class folders", "found no file", "Choose files and send again.")
-    source, plan_it = _upload_source(files, limits)
+    source, plan_it = _upload_source(files, limits, choice)
     return _read(
         source,
         plan_it,
@@ -112,27 +117,30 @@ def read_uploaded_files(
     )
 
 
-def _upload_source(files: Sequence[tuple[str, BinaryIO]], limits: Limits) -> tuple[Source, Callable[[Source], Plan]]:
+def _upload_source(
+    files: Sequence[tuple[str, BinaryIO]], limits: Limits, choice: ColumnChoice | None
+) -> tuple[Source, Callable[[Source], Plan]]:
     """The source an upload amounts to, and what plans it."""
     suffixes = [PurePosixPath(name or "").suffix.lower() for name, _ in files]
     zips = [stream for (_, stream), suffix in zip(files, suffixes, strict=True) if suffix == ".zip"]
     if suffixes == [".npz"]:
         arrays = MedMnistSource(files[0][1], limits)
         return arrays, lambda _: plan_medmnist(arrays, None)
+    recognised = functools.partial(plan_source, table_name=None, choice=choice)
     if len(zips) != 1 or len(files) > 2:
-        return UploadSource(files, limits), plan_source
+        return UploadSource(files, limits), recognised
     archive = ZipSource(zips[0], limits)
     if len(files) == 1:
-        return archive, plan_source
+        return archive, recognised
     (_, stream), suffix = next(pair for pair in zip(files, suffixes, strict=True) if pair[1] != ".zip")
-    if suffix not in (".csv", ".json"):
+    if suffix not in (*SHEET_SUFFIXES, ".json"):
         raise UnreadableSource(
             "One zip, alone or with its manifest (.csv or .json)", f"found a file of kind '{suffix}'"
         )
     content = stream.read(limits.max_text_bytes + 1)
     _check_listing_size(len(content), limits)
     listing = f"manifest{suffix}"
-    return OverlaySource(archive, listing, content), lambda given: plan_source(given, listing)
+    return OverlaySource(archive, listing, content), lambda given: plan_source(given, listing, choice)
 
 
 def _upload_name(files: Sequence[tuple[str, BinaryIO]]) -> str:
@@ -167,7 +175,8 @@ def _read(
         images = _with_test_part(images, plan.classes, fraction, seed, notes, problems)
     images, classes = _trainable(images, plan.classes, notes, problems)
     notes += _repeats(images)
-    return ImageSet(name, tuple(classes), tuple(images), tuple(problems), tuple(notes), modality)
+    extra = {"grouped_by": plan.grouped_by} if plan.grouped_by else {}
+    return ImageSet(name, tuple(classes), tuple(images), tuple(problems), tuple(notes), modality, extra)
 
 
 def _load(
@@ -288,16 +297,20 @@ def _with_test_part(
     notes: list[str],
     problems: list[Problem],
 ) -> list[LabelledImage]:
-    """Hold a test part out of the training images, in place."""
-    train = [image for image in images if image.part == "train"]
-    counts = Counter(image.label for image in train)
-    lonely = [label for label, count in counts.items() if count < 2]
+    """Hold a test part out of all other images, in place.
+
+    Validation images are drawn from as well: a patient with images in train and val goes over with all of them.
+    """
+    train = Counter(image.label for image in images if image.part == "train")
+    counts = Counter(image.label for image in images)
+    # Classes without training images are told and left out later; one image cannot stand on two sides.
+    lonely = [label for label, count in counts.items() if train[label] and count < 2]
     problems += [
         Problem(i.name, "too_few_images", "at least 2 images in a class to hold a test part out", "the only one")
-        for i in train
+        for i in images
         if i.label in lonely
     ]
-    rest = [image for image in train if image.label not in lonely]
+    rest = [image for image in images if image.label not in lonely and train[image.label]]
     held = split.hold_out(rest, classes, fraction, seed)
     how = "by group" if any(image.group for image in rest) else "by image (no groups are known)"
     notes.append(
@@ -306,8 +319,7 @@ def _with_test_part(
     )
     notes += held.notes
     test = {image.name: image for image in held.held}
-    dropped = {image.name for image in train if image.label in lonely}
-    return [test.get(i.name, i) if i.part == "train" else i for i in images if i.name not in dropped]
+    return [test.get(image.name, image) for image in images if image.label not in lonely]
 
 
 def _trainable(

@@ -1,77 +1,180 @@
-"""Planning a source by the table in it: a manifest or split file says which file is which class, part and group."""
+"""Planning a source by the tables in it: which file is which class, part and group.
+
+One table names the classes; or several do, one for each part (`train.csv`, `test.csv`). A further table of the same
+images may add the column that groups them, as lesions stand beside the truth of ISIC 2019. Where no table names
+classes, folders do, and a table can still group them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from core.errors import UnreadableSource
+from core.images.archive import printable
+from core.images.columns import ColumnChoice, plain
 from core.images.decode import SUFFIXES
-from core.images.image_set import Problem
-from core.images.manifest import Listing, is_manifest, parse_manifest, parse_split
-from core.images.masks import MASKS_FOLDER
-from core.images.plan import Entry, Plan, wrapping_folder
-from core.images.source import Source
+from core.images.file_index import Match
+from core.images.grouping import add_groups
+from core.images.image_set import Part, Problem
+from core.images.manifest import Listing, Row, list_rows
+from core.images.parts import part_of
+from core.images.plan import Entry, Plan
+from core.images.source import FolderSource, Source
+from core.images.split_file import parse_split
+from core.images.table_search import Examined, TableSearch, part_in
 
 
-def plan_by_table(source: Source, table_name: str | None = None) -> Plan | None:
-    """The plan a table in the source gives, or None if it holds none that names classes.
+class Tables:
+    """What the tables of a source plan, how they group images, and why they cannot be used.
 
-    table_name: the table to use, whatever else is there. Raises UnreadableSource if it cannot be used, or if several
-    could be meant.
+    table_name: the table to use, whatever else is there. choice: columns a person chose.
     """
-    if table_name is not None:
-        return _plan_listing(source, table_name, "")
-    top = wrapping_folder(source.names)
-    found = _find_listing(source, [name.removeprefix(top) for name in source.names], top)
-    return _plan_listing(source, found, top) if found is not None else None
 
+    def __init__(self, source: Source, table_name: str | None = None, choice: ColumnChoice | None = None) -> None:
+        self.search = TableSearch(source, table_name, choice or ColumnChoice())
 
-def _find_listing(source: Source, names: Sequence[str], top: str) -> str | None:
-    """The one manifest or split file at the root, by its key. Raises UnreadableSource if there are several."""
-    at_root = [name for name in names if "/" not in name]
-    splits = [n for n in at_root if n.lower().startswith("split") and n.lower().endswith(".json")]
-    tables = [n for n in at_root if n.lower().endswith(".csv") and is_manifest(source.read(top + n))]
-    found = splits + tables
-    preferred = [name for name in found if name.lower() == "manifest.csv"]
-    if len(found) > 1 and len(preferred) != 1:
+    def plan(self) -> Plan | None:
+        """The plan of the table that names the classes, or None if there is none.
+
+        Raises UnreadableSource if it cannot be used, or if several could be meant, and InvalidOption for a chosen
+        column that no table has.
+        """
+        split_file = self.search.split_file()
+        if split_file is not None:
+            return self._plan_split(split_file)
+        chosen = self.search.chosen()
+        if not chosen:
+            return None
+        self.search.check_choice()
+        return self._plan(chosen)
+
+    def group(self, plan: Plan) -> Plan:
+        """A plan made from folders with the groups that a table of the same images gives. Raises InvalidOption."""
+        self.search.check_choice()
+        unused = [e for e in self.search.unused() if e.n_found and not e.columns.groups]
+        plan.notes += [f"'{printable(e.sheet.name)}' was not used: {e.cause}." for e in unused]
+        add_groups(plan, self.search)
+        return plan
+
+    def refusal(self, error: UnreadableSource) -> UnreadableSource:
+        """The cause that tables add to a layout that was not recognised; the error itself where they add none."""
+        return self.search.refusal(error)
+
+    def _plan_split(self, key: str) -> Plan:
+        name = key.removeprefix(self.search.top)
+        listing = parse_split(self.search.source.read(key), name)
+        plan = Plan(listing.classes, [], listing.problems, listing.notes)
+        self._add_rows(plan, listing, self.search.base([row.path for row in listing.rows]))
+        plan.notes.insert(0, f"Classes and parts come from '{name}'.")
+        add_groups(plan, self.search)
+        return plan
+
+    def _plan(self, chosen: list[Examined]) -> Plan:
+        """Entries of all chosen tables, classes put together."""
+        listings = [list_rows(e.sheet, e.columns) for e in chosen]
+        classes = list(dict.fromkeys(name for listing in listings for name in listing.classes))
+        plan = Plan(classes, [])
+        for examined, listing in zip(chosen, listings, strict=True):
+            part = part_in(examined.sheet.name) if len(chosen) > 1 else None
+            rank = [classes.index(name) for name in listing.classes]
+            listing.rows = [replace(row, label=rank[row.label], part=row.part or part) for row in listing.rows]
+            plan.problems += listing.problems
+            plan.notes += [*examined.sheet.notes, *listing.notes]
+            self._add_rows(plan, listing, examined.base)
+        self._check_found(plan, chosen)
+        self._add_parts_of_folders(plan)
+        self._name_unlisted(plan, chosen)
+        names = " and ".join(f"'{printable(e.sheet.name)}'" for e in chosen)
+        plan.notes[:0] = [f"Classes and parts come from {names}.", *_columns_said(chosen[0])]
+        add_groups(plan, self.search)
+        return plan
+
+    def _add_rows(self, plan: Plan, listing: Listing, base: str) -> None:
+        """Find the file of each row; rows without one, with several or with one that was taken are problems."""
+        refused = {problem.file for problem in self.search.source.problems}
+        claimed = {entry.key: entry for entry in plan.entries}
+        matches = [(row, self.search.index.find(row.path, base)) for row in listing.rows]
+        sure = {key for _, match in matches if not match.is_loose for key in match.keys}
+        for row, match in matches:
+            match = Match() if match.is_loose and sure.intersection(match.keys) else match
+            if match.rivals:
+                plan.problems.append(_ambiguous(row, match))
+            elif not match.keys and base + row.path not in refused:
+                plan.problems.append(Problem(row.path, "missing_file", "a file at this path", "found none"))
+            for key in match.keys:
+                entry = self._entry(row, key, match)
+                earlier = claimed.setdefault(key, entry)
+                if earlier is entry:
+                    plan.entries.append(entry)
+                else:
+                    plan.problems.append(_repeated(row, earlier))
+
+    def _entry(self, row: Row, key: str, match: Match) -> Entry:
+        """An entry; images of one listed folder (a study) belong together whatever else is known."""
+        name = row.path if key.endswith(row.path) else key.removeprefix(self.search.top)
+        group = row.path if match.is_folder else None
+        return Entry(key, name, row.label, row.part, group, tuple(self.search.masks.get(key, ())))
+
+    def _check_found(self, plan: Plan, chosen: list[Examined]) -> None:
+        """Refuse a table of which no row names a file."""
+        if plan.entries or not any(problem.problem == "missing_file" for problem in plan.problems):
+            return
+        examined = chosen[0]
+        column = printable(examined.sheet.columns[examined.columns.path or 0])
+        first = next(problem.file for problem in plan.problems if problem.problem == "missing_file")
         raise UnreadableSource(
-            "One manifest or split file", f"found {', '.join(found)}", "Keep one, or call it manifest.csv."
+            "Images that the table lists",
+            f"none of the {len(examined.sheet.rows)} rows of '{printable(examined.sheet.name)}' names a file that is "
+            f"here, first '{printable(first)}' in the column {column}",
+            "Put the images beside the table, in folders if you like.",
         )
-    chosen = preferred or found
-    return top + chosen[0] if chosen else None
+
+    def _add_parts_of_folders(self, plan: Plan) -> None:
+        """Where the table says no part and every image lies below train, val or test: the part of its folder."""
+        if not plan.entries or any(entry.part for entry in plan.entries):
+            return
+        parts = [_folder_part(entry.key) for entry in plan.entries]
+        if None not in parts:
+            plan.entries = [replace(e, part=part) for e, part in zip(plan.entries, parts, strict=True)]
+
+    def _name_unlisted(self, plan: Plan, chosen: list[Examined]) -> None:
+        """Name the images that no row mentions. Who points at a table on this machine may mean only a part of them."""
+        if self.search.given is not None and isinstance(self.search.source, FolderSource):
+            return
+        mentioned = {entry.key for entry in plan.entries}
+        for examined in chosen:
+            for cell in examined.sheet.cells(examined.columns.path or 0):
+                match = self.search.find(cell, examined.base)
+                mentioned.update(match.keys, match.rivals)
+        names = " or ".join(f"'{printable(e.sheet.name)}'" for e in chosen)
+        plan.problems += [
+            Problem(name.removeprefix(self.search.top), "unlisted", f"a row in {names}", "none names this image")
+            for name in self.search.images
+            if name not in mentioned and PurePosixPath(name).suffix.lower() in SUFFIXES
+        ]
 
 
-def _plan_listing(source: Source, key: str, top: str) -> Plan:
-    """Plan the rows of a manifest or split file."""
-    name = key.removeprefix(top)
-    content = source.read(key)
-    listing = parse_split(content, name) if name.lower().endswith(".json") else parse_manifest(content, name)
-    base = _image_folder(source, listing, top)
-    refused = {problem.file for problem in source.problems}
-    has_masks = MASKS_FOLDER in source.folders()
-    plan = Plan(listing.classes, [], listing.problems, listing.notes)
-    for row in listing.rows:
-        at = base + row.path
-        if source.has(at):
-            masks = _listed_masks(source, base, row.path) if base or has_masks else ()
-            plan.entries.append(Entry(at, row.path, row.label, row.part, row.group, masks))
-        elif at not in refused:
-            plan.problems.append(Problem(row.path, "missing_file", "a file at this path", "found none"))
-    plan.notes.insert(0, f"Classes and parts come from '{name}'.")
-    return plan
+def _folder_part(key: str) -> Part | None:
+    """The part of the first folder above a file that is one."""
+    return next((part for folder in PurePosixPath(key).parts[:-1] if (part := part_of(folder))), None)
 
 
-def _listed_masks(source: Source, base: str, path: str) -> tuple[str, ...]:
-    """The mask of a listed image in a `masks` folder beside the images."""
-    twins = (f"{base}{MASKS_FOLDER}/{PurePosixPath(path).with_suffix(suffix)}" for suffix in SUFFIXES)
-    return tuple(twin for twin in twins if source.has(twin))[:1]
+def _columns_said(examined: Examined) -> list[str]:
+    """A sentence about the columns, where they are not called path and label."""
+    columns, names = examined.columns, examined.sheet.columns
+    path = names[columns.path or 0]
+    if columns.label is None or (plain(path) == "path" and plain(names[columns.label]) == "label"):
+        return [] if columns.label is not None else [f"Its column {printable(path)} names the files."]
+    return [f"Its column {printable(path)} names the files, {printable(names[columns.label])} the classes."]
 
 
-def _image_folder(source: Source, listing: Listing, top: str) -> str:
-    """The folder that listed paths start from: beside the file, or a folder beside it that holds more of them."""
-    sample = listing.rows[:: max(1, len(listing.rows) // 50)]
-    folders = [top] if top else ["", *(f"{folder}/" for folder in source.folders())]
-    if top:
-        folders += sorted({f"{top}{PurePosixPath(n).parts[1]}/" for n in source.names if n.count("/") > 1})
-    return max(folders, key=lambda folder: sum(source.has(folder + row.path) for row in sample))
+def _ambiguous(row: Row, match: Match) -> Problem:
+    shown = ", ".join(match.rivals[:3])
+    return Problem(row.path, "ambiguous_file", "one file of this name", f"found {len(match.rivals)}: {shown}")
+
+
+def _repeated(row: Row, earlier: Entry) -> Problem:
+    same = (earlier.label, earlier.part) == (row.label, row.part)
+    found = "listed again" if same else "listed again with another label or part; the first was kept"
+    return Problem(row.path, "duplicate_name", "each image listed once", found)

@@ -143,6 +143,22 @@ def test_error_is_json_on_standard_error(run):
     assert json.loads(result.stderr)["error"]["code"] == "not_found"
 
 
+def test_the_grouping_column_is_shown_and_can_be_chosen(run, quick_train, tmp_path):
+    files = {f"part_{1 + n % 2}/I{n}.png": png(n) for n in range(24)}
+    lines = ["lesion_id,image_id,dx", *(f"L{n // 3},I{n},{'nv' if n < 12 else 'mel'}" for n in range(24))]
+    (tmp_path / "s.zip").write_bytes(zipped(files | {"metadata.csv": "\n".join(lines).encode()}))
+    assert "Images are grouped by lesion_id: 8 groups." in run("images", "check", tmp_path / "s.zip").stdout
+    summary = rows(run("images", "check", tmp_path / "s.zip", "--group", "none", "--json"))[-1]
+    assert "Images are not grouped, as was asked; lesion_id would make 8 groups." in summary["notes"]
+    refused = run("images", "check", tmp_path / "s.zip", "--group", "ward")
+    assert (refused.exit_code, "'ward' is none" in refused.stderr) == (2, True)
+    added = rows(run("images", "add", tmp_path / "s.zip", "--name", "Skin", "--group", "lesion_id", "--json"))[0]
+    assert "Images are grouped by lesion_id: 8 groups." in added["notes"]
+    assert run("images", "check", "Skin", "--group", "lesion_id").exit_code == 2
+    run("train", "--method", "coop", "--images", tmp_path / "s.zip", "--group", "none", "--out", tmp_path / "m")
+    assert {image.group for image in quick_train["image_set"].images} == {None}
+
+
 def test_images_are_added_listed_checked_and_exported(run, zip_path, tmp_path):
     added = run("images", "add", zip_path, "--name", "Shades", "--json")
     assert added.exit_code == 0, added.stderr

@@ -155,3 +155,35 @@ def test_names_in_other_alphabets_are_kept(client):
 def test_service_takes_streams_from_anywhere(context):
     found = service.add_upload(context, [("s.zip", io.BytesIO(zipped(labelled_pictures())))], "From code")
     assert found["n_images"] == 18
+
+
+def lesions() -> dict[str, bytes]:
+    """Two folders of images and a table of three images a lesion, ids without suffix."""
+    files = {f"part_{1 + n % 2}/I{n}.png": png(n) for n in range(24)}
+    rows = [f"L{n // 3},I{n},{'nv' if n < 12 else 'mel'}" for n in range(24)]
+    return files | {"metadata.csv": "\n".join(["lesion_id,image_id,dx", *rows]).encode()}
+
+
+def groups_of(client, answer, part):
+    items = client.get(f"{URL}/{answer['id']}/images", params={"part": part, "limit": 100}).json()["items"]
+    return {row["group"] for row in items}
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_images_of_a_table_are_grouped_unless_the_sender_says_otherwise(client, wrapped):
+    files = [(name, content, "image/png") for name, content in lesions().items()]
+    sent = [("set.zip", zipped(lesions()), "application/zip")] if wrapped else files
+    grouped = send(client, sent).json()
+    assert [row["name"] for row in grouped["classes"]] == ["nv", "mel"]
+    assert "Images are grouped by lesion_id: 8 groups." in grouped["notes"]
+    train, test = groups_of(client, grouped, "train"), groups_of(client, grouped, "test")
+    assert (len(train | test), train & test) == (8, set())
+    loose = send(client, sent, name="Loose", group="none").json()
+    assert groups_of(client, loose, "train") == {None}
+
+
+def test_a_chosen_column_that_is_not_there_is_refused_with_the_columns(client, error_of):
+    sent = [("set.zip", zipped(lesions()), "application/zip")]
+    error = error_of(send(client, sent, group="ward"), 422)
+    assert error["code"] == "invalid_option"
+    assert error["found"] == "'ward' is none ('metadata.csv': columns found: lesion_id, image_id, dx)"

@@ -57,7 +57,7 @@ def test_patient_on_both_sides_is_found_once(tmp_path: Path) -> None:
     files = {f"{n}.png": b.encoded(n) for n in range(8)} | {"m.csv": "\n".join(rows).encode()}
     found = find_leaks(read(tmp_path, files))
     assert [(p.file, p.problem, p.found) for p in found] == [
-        ("1.png", "same_group", "of the same group as '0.png' in train")
+        ("1.png", "same_group", "4 images of group 'p1' in test and 2 in train, such as '0.png'")
     ]
 
 

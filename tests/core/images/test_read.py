@@ -161,9 +161,9 @@ def test_bad_manifest_row_is_named_and_the_others_stay(case: str, tmp_path: Path
 
 
 BAD_MANIFESTS: dict[str, tuple[bytes, str]] = {
-    "no label column": (b"path,diagnosis\na/0.png,x\n", "'m.csv' has no column label"),
+    "no label column": (b"path,remark\na/0.png,x\n", "'m.csv' has no column label (columns found: path, remark)"),
     "no columns": (b"", "has no column path and no column label"),
-    "other encoding": ("path,label\na/0.png,n\u00e9vus\n".encode("latin-1"), "Save it as 'CSV UTF-8'"),
+    "other encoding": ("path,label\na/0.png,\u6b63\u5e38\n".encode("gbk"), "Save it as 'CSV UTF-8'"),
     "binary": (b"path,label\x00\n", "found binary content"),
     "colliding labels": (b"path,label\na/0.png,Benign\na/1.png,benign\n", "found 'Benign' and 'benign'"),
     "endless cell": (b"path,label\na/0.png," + b"x" * 200_000, "A well-formed CSV file; line 2"),

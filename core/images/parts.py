@@ -1,0 +1,20 @@
+"""The words by which folders, columns and file names mean a part of a set."""
+
+from __future__ import annotations
+
+from core.images.image_set import Part
+
+PART_WORDS: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def part_of(word: str) -> Part | None:
+    """The part a folder name or a split cell means, or None."""
+    return PART_WORDS.get(word.strip().casefold())
