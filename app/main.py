@@ -17,6 +17,7 @@ from app.api.routes import add_api
 from app.api.schemas import DISCLAIMER
 from app.http_errors import HideFailures, install_error_answers
 from app.security import Access, Guard, PrivacyHeaders
+from app.services.contents import fill_reserve, sweep_home
 from app.services.context import Context, open_context
 from app.worker_process import WorkerProcess
 from core.records import migrate
@@ -82,10 +83,13 @@ def _lifespan(context: Context, with_worker: bool) -> Callable[[FastAPI], Abstra
 
 
 def prepare_home(context: Context) -> None:
-    """Migrate the database, after a backup if it is older and holds data."""
+    """Migrate the database, after a backup if it is older and holds data, and remove what a crash left behind."""
     done = migrate.upgrade(context.settings.database, backups_dir=context.home / "backups")
     if done.backup:
         log.warning("the database was brought from %s to %s; a copy is at %s", done.before, done.after, done.backup)
+    if swept := sweep_home(context):
+        log.warning("%d unfinished uploads or removals of an earlier process were cleared away", swept)
+    fill_reserve(context)
 
 
 def _warm_up() -> None:

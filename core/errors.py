@@ -110,3 +110,14 @@ class Unavailable(PromptoscopeError):
 
     code = "unavailable"
     status = 503
+
+
+class DatabaseAway(Unavailable):
+    """The database does not answer now, or somebody else keeps it locked: waiting mends it."""
+
+
+class DiskFull(Unavailable):
+    """There is no room left to write."""
+
+    code = "disk_full"
+    status = 507

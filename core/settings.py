@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         return self.home / "cache"
 
     @property
+    def unpacked_dir(self) -> Path:
+        """Images of archives while a command works on them; emptied after it, or at the next start."""
+        return self.cache_dir / "unpacked"
+
+    @property
     def jobs_dir(self) -> Path:
         """Checkpoints and logs of jobs."""
         return self.home / "jobs"

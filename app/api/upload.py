@@ -6,14 +6,13 @@ would exhaust either. Here each part is one file in a private folder, closed bef
 
 from __future__ import annotations
 
+import asyncio
 import io
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -21,8 +20,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from core.errors import InvalidInput, PromptoscopeError
+from core.scratch import scratch_folder
 
 MEGABYTE = 1024 * 1024
+T = TypeVar("T")
 
 
 class TooLarge(PromptoscopeError):
@@ -107,12 +108,21 @@ async def received_form(
     Raises InvalidInput for another kind of body or a malformed one, TooLarge beyond the limits.
     """
     boundary = multipart_boundary(request)
-    await run_in_threadpool(folder.mkdir, parents=True, exist_ok=True)
-    place = Path(await run_in_threadpool(tempfile.mkdtemp, dir=folder, prefix="upload-"))
-    try:
+    async with in_thread(scratch_folder(folder, "upload-")) as place:
         yield await _read(request, _FormWriter(place, limits or UploadLimits()), boundary)
-    finally:
-        await run_in_threadpool(shutil.rmtree, place, ignore_errors=True)
+
+
+@asynccontextmanager
+async def in_thread(context: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """A context manager that waits for the disk, entered and left without holding up other requests."""
+    entered = await run_in_threadpool(context.__enter__)
+    try:
+        yield entered
+    except BaseException as error:
+        # Shielded: the folder of a sender who has gone is removed all the same.
+        await asyncio.shield(run_in_threadpool(context.__exit__, type(error), error, error.__traceback__))
+        raise
+    await asyncio.shield(run_in_threadpool(context.__exit__, None, None, None))
 
 
 def multipart_boundary(request: Request) -> bytes:

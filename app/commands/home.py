@@ -26,6 +26,7 @@ def opened() -> Iterator[Context]:
 
     Raises Conflict for an older database with data: `db upgrade` or `serve` migrates it, after a backup.
     """
+    from app.services.contents import sweep_home
     from app.services.context import open_context
     from core.records import migrate
 
@@ -33,6 +34,7 @@ def opened() -> Iterator[Context]:
     migrate.prepare(found.database)
     context = open_context(found)
     try:
+        sweep_home(context)
         yield context
     finally:
         context.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +23,9 @@ def predict(
     from core import load_model
     from core.errors import NotFound
     from core.images.store import FileStore
+    from core.scratch import scratch_folder
 
-    with output(json) as out, tempfile.TemporaryDirectory(prefix="predict-") as folder:
+    with output(json) as out, scratch_folder(settings().unpacked_dir) as folder:
         if not images.exists():
             raise NotFound("An image, a zip or a folder of images", f"there is none at '{images}'", "Check the path.")
         place = find_folder(model)

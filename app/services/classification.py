@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from sqlalchemy.orm import Session
+
+from app.services import contents
 from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL
 from app.services.models import get_model, model_folder
@@ -16,7 +19,7 @@ from core.images.decode import STORED_SUFFIX, decode_with_format
 from core.images.image_set import Problem
 from core.images.limits import Limits
 from core.images.source import FolderSource, Source, UploadSource
-from core.images.store import FileStore
+from core.images.store import FileStore, Staging
 from core.records import audit, image_sets
 from core.records import classifications as records
 
@@ -44,27 +47,42 @@ def classify(ctx: Context, model_id: str, files: Iterable[tuple[str, BinaryIO]])
     no file is a readable image; otherwise unreadable ones stand in "problems".
     """
     model = get_model(ctx, model_id)
-    images, problems = read_images(list(files), ctx.store)
-    if not images:
-        raise nothing_readable(problems)
-    with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
-        answers = predictions(classifier, [image.path for image in images])
-    with ctx.db.writing() as session:
-        rows = [
-            {
-                "name": image.name,
-                "sha256": image.sha256,
-                "file": image_sets.path_in(ctx.settings.images_dir, image.path),
-                "width": image.width,
-                "height": image.height,
-            }
-            for image in images
-        ]
+    with ctx.store.staging() as staged:
+        images, problems = read_images(list(files), staged)
+        if not images:
+            raise nothing_readable(problems)
+        with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
+            answers = predictions(classifier, [image.path for image in images])
+        return get_classification(ctx, _record(ctx, model["id"], images, answers, problems, staged))
+
+
+def _record(
+    ctx: Context,
+    model_id: str,
+    images: Sequence[NewImage],
+    answers: Sequence[dict[str, Any]],
+    problems: Sequence[Problem],
+    staged: Staging,
+) -> str:
+    rows = [
+        {
+            "name": image.name,
+            "sha256": image.sha256,
+            "file": image_sets.path_in(ctx.settings.images_dir, staged.targets[image.path]),
+            "width": image.width,
+            "height": image.height,
+        }
+        for image in images
+    ]
+
+    def work(session: Session) -> str:
         ids = image_sets.add_loose_images(session, rows)
         answered = [{"image_id": id, **answer} for id, answer in zip(ids, answers, strict=True)]
-        made = records.add_classification(session, model["id"], answered, [p.as_dict() for p in problems])
-        audit.add_audit_entry(session, ACTOR, "classify", "model", model["id"], {"n_images": len(images)})
-    return get_classification(ctx, made)
+        made = records.add_classification(session, model_id, answered, [p.as_dict() for p in problems])
+        audit.add_audit_entry(session, ACTOR, "classify", "model", model_id, {"n_images": len(images)})
+        return made
+
+    return contents.record(ctx, staged, work)
 
 
 def get_classification(ctx: Context, id: str) -> dict[str, Any]:

@@ -73,9 +73,23 @@ class Context:
         return self.settings.cache_dir / "uploads"
 
     @property
+    def drafts_dir(self) -> Path:
+        """Where maps lie until their explanation is recorded."""
+        return self.settings.cache_dir / "drafts"
+
+    @property
+    def doubts_dir(self) -> Path:
+        """Notes on files whose recording or removal is under way; see `app.services.contents`."""
+        return self.home / "in-doubt"
+
+    @property
     def thumbnails_dir(self) -> Path:
         """Small pictures, made when first asked for."""
         return self.settings.cache_dir / "thumbnails"
+
+    def thumbnail_file(self, sha256: str, size_px: int) -> Path:
+        """Where the small picture of a content lies."""
+        return self.thumbnails_dir / sha256[:2] / f"{sha256}-{size_px}.png"
 
     @property
     def explanations_dir(self) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from sqlalchemy.orm import Session
 
+from app.services import contents
 from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL, image_file, mask_file
 from app.services.models import get_model, model_folder
@@ -17,6 +16,7 @@ from core.errors import NotFound
 from core.images.decode import decode_image
 from core.records import audit, image_sets
 from core.records import explanations as records
+from core.scratch import scratch_folder
 
 ARRAYS = "arrays"
 ARRAYS_FILE = "arrays.npz"
@@ -34,17 +34,12 @@ def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None =
         image = image_sets.image_dict(session, str(image_id))
     path, _ = image_file(ctx, image["id"])
     mask = _mask(ctx, image)
-    folder = ctx.explanations_dir / secrets.token_hex(12)
-    folder.mkdir(parents=True, mode=0o700)
-    try:
+    with scratch_folder(ctx.drafts_dir) as draft:
         with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
             found = explain_image(
-                classifier, decode_image(path), class_name, folder, mask=mask, image_name=image["name"]
+                classifier, decode_image(path), class_name, draft, mask=mask, image_name=image["name"]
             )
-        made = _record(ctx, model["id"], image["id"], folder, found.as_dict())
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)  # no folder without a row that names it
-        raise
+        made = _record(ctx, model["id"], image["id"], draft, found.as_dict())
     return get_explanation(ctx, made)
 
 
@@ -72,19 +67,23 @@ def map_file(ctx: Context, explanation_id: str, kind: str) -> Path:
     return path
 
 
-def _record(ctx: Context, model_id: str, image_id: str, folder: Path, result: dict[str, Any]) -> str:
-    with ctx.db.writing() as session:
+def _record(ctx: Context, model_id: str, image_id: str, draft: Path, result: dict[str, Any]) -> str:
+    folder = ctx.explanations_dir / draft.name
+
+    def work(session: Session) -> str:
         made = records.add_explanation(
             session,
             model_id=model_id,
             image_id=image_id,
             class_name=result["class"],
             seconds=result["seconds"],
-            folder=Path(os.path.relpath(folder, ctx.home)).as_posix(),
+            folder=folder.relative_to(ctx.home).as_posix(),
             result=result,
         )
         audit.add_audit_entry(session, ACTOR, "explain", "model", model_id, {"image_id": image_id})
-    return made
+        return made
+
+    return contents.record_folder(ctx, draft, folder, work)
 
 
 def _mask(ctx: Context, image: dict[str, Any]) -> Image.Image | None:

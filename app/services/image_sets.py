@@ -8,11 +8,17 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sqlalchemy.orm import Session
+
+from app.services import contents
+from app.services.contents import THUMBNAIL_SIZES_PX
 from app.services.context import Context
-from core.errors import InvalidInput, InvalidOption, NotFound
+from core.disk import told_when_full
+from core.errors import Conflict, InvalidInput, InvalidOption, NotFound
 from core.images import check as checks
 from core.images.check import check_images
 from core.images.columns import ColumnChoice
@@ -21,16 +27,17 @@ from core.images.image_set import ImageSet
 from core.images.masks import mask_path
 from core.images.phantoms import make_phantoms
 from core.images.read import read_image_set, read_uploaded_files
+from core.images.store import Staging
 from core.images.thumbnail import thumbnail as small_copy
 from core.records import audit
 from core.records import image_sets as records
+from core.scratch import scratch_folder
 
 DEMO_NAME = "Demo: drawn phantoms"
 DEMO_SEED = 1
 ACTOR = "owner"
 NAME_LENGTH = 200
 ALL = 1_000_000
-THUMBNAIL_SIZES_PX = (64, 160, 320, 640, 1024)
 
 
 def add_from_path(
@@ -41,8 +48,9 @@ def add_from_path(
     choice: columns of a table that a person chose instead of the recognised ones.
     """
     name = checked_name(name)
-    found = read_image_set(Path(path), name, store_dir=ctx.settings.images_dir, modality=modality, choice=choice)
-    return _record(ctx, found, "folder")
+    with ctx.store.staging() as staged:
+        found = read_image_set(Path(path), name, store_dir=staged.folder, modality=modality, choice=choice)
+        return _record(ctx, found, staged, "folder")
 
 
 def add_upload(
@@ -58,21 +66,29 @@ def add_upload(
     UnreadableSource if none is left.
     """
     name = checked_name(name)
-    found = read_uploaded_files(list(files), name, store_dir=ctx.settings.images_dir, modality=modality, choice=choice)
-    return _record(ctx, found, "upload")
+    with ctx.store.staging() as staged:
+        found = read_uploaded_files(list(files), name, store_dir=staged.folder, modality=modality, choice=choice)
+        return _record(ctx, found, staged, "upload")
 
 
 def add_demo(ctx: Context) -> dict[str, Any]:
     """Draw the demo set of phantoms with their lesion masks; the same one if it is there already."""
+    if known := _demo(ctx):
+        return known
+    with scratch_folder(ctx.settings.unpacked_dir, "phantoms-") as folder, ctx.store.staging() as staged:
+        make_phantoms(folder, seed=DEMO_SEED)
+        found = read_image_set(folder, DEMO_NAME, store_dir=staged.folder)
+        try:
+            return _record(ctx, found, staged, "demo")
+        except Conflict:  # somebody else asked for it in the same moment
+            if known := _demo(ctx):
+                return known
+            raise
+
+
+def _demo(ctx: Context) -> dict[str, Any] | None:
     with ctx.db.reading() as session:
-        known = [row for row in records.list_image_sets(session, ALL) if row["source"] == "demo"]
-    if known:
-        return known[0]
-    ctx.settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=ctx.settings.cache_dir, prefix="phantoms-") as folder:
-        make_phantoms(Path(folder), seed=DEMO_SEED)
-        found = read_image_set(Path(folder), DEMO_NAME, store_dir=ctx.settings.images_dir)
-        return _record(ctx, found, "demo")
+        return next((row for row in records.list_image_sets(session, ALL) if row["source"] == "demo"), None)
 
 
 def list_image_sets(ctx: Context) -> list[dict[str, Any]]:
@@ -144,31 +160,39 @@ def thumbnail(ctx: Context, image_id: str, size_px: int = 160) -> tuple[Path, st
     size = next((known for known in THUMBNAIL_SIZES_PX if known >= size_px), THUMBNAIL_SIZES_PX[-1])
     with ctx.db.reading() as session:
         stored = records.stored_file(session, str(image_id))
-    target = ctx.thumbnails_dir / stored.sha256[:2] / f"{stored.sha256}-{size}.png"
+    target = ctx.thumbnail_file(stored.sha256, size)
     if not target.exists():
         source, _ = _existing(ctx, stored.file)
         _write_thumbnail(source, target, size)
+        _forget_if_deleted(ctx, stored.image_id, target)
     return target, "image/png"
+
+
+def _forget_if_deleted(ctx: Context, image_id: str, target: Path) -> None:
+    """Remove a small picture whose image was deleted while it was drawn. Raises NotFound then.
+
+    A deletion that comes after this look finds the picture on the disk and removes it.
+    """
+    try:
+        with ctx.db.reading() as session:
+            records.stored_file(session, image_id)
+    except NotFound:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def delete_image_set(ctx: Context, id: str) -> dict[str, Any]:
     """Delete a set and the files only it had. Raises NotFound, Conflict while a job uses it."""
-    with ctx.db.writing() as session:
-        row = records.find_image_set(session, str(id))
-        set_id = row.id
-        unused = records.delete_image_set(session, set_id)
-        audit.add_audit_entry(session, ACTOR, "delete", "image_set", set_id)
-    remove_files(ctx, unused)
-    return {"deleted": set_id}
+    deleted: list[str] = []
 
+    def work(session: Session) -> list[str]:
+        deleted[:] = [records.find_image_set(session, str(id)).id]
+        paths = records.delete_image_set(session, deleted[0])
+        audit.add_audit_entry(session, ACTOR, "delete", "image_set", deleted[0])
+        return paths
 
-def remove_files(ctx: Context, files: Iterable[str]) -> None:
-    """Remove files of the store (and their thumbnails) that no row refers to any more."""
-    for file in files:
-        path = ctx.settings.images_dir / file
-        path.unlink(missing_ok=True)
-        for small in (ctx.thumbnails_dir / path.name[:2]).glob(f"{path.name[:64]}-*.png"):
-            small.unlink(missing_ok=True)
+    contents.remove(ctx, work)
+    return {"deleted": deleted[0]}
 
 
 def check_image_set(
@@ -209,36 +233,55 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _record(ctx: Context, found: ImageSet, source: records.Source) -> dict[str, Any]:
-    masks = _masks(found)
-    with ctx.db.writing() as session:
+def _record(ctx: Context, found: ImageSet, staged: Staging, source: records.Source) -> dict[str, Any]:
+    masks = _masks(found, staged)
+    settled = replace(found, images=tuple(replace(each, path=staged.targets[each.path]) for each in found.images))
+
+    def work(session: Session) -> str:
         set_id = records.add_image_set(
-            session, found, source=source, store=ctx.settings.images_dir, drawn=source == "demo", masks=masks
+            session, settled, source=source, store=ctx.settings.images_dir, drawn=source == "demo", masks=masks
         )
         audit.add_audit_entry(session, ACTOR, "add", "image_set", set_id, {"n_images": len(found.images)})
-    return get_image_set(ctx, set_id)
+        return set_id
+
+    return get_image_set(ctx, contents.record(ctx, staged, work))
 
 
-def _masks(found: ImageSet) -> dict[str, tuple[str, Path]]:
+def _masks(found: ImageSet, staged: Staging) -> dict[str, tuple[str, Path]]:
     """Image name -> (SHA-256, path in the store) of the lesion masks that were read with the images."""
     paths = {image.name: path for image in found.images if (path := mask_path(image))}
-    return {name: (hashlib.sha256(path.read_bytes()).hexdigest(), path) for name, path in paths.items()}
+    return {name: (_sha256(path), staged.targets[path]) for name, path in paths.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _existing(ctx: Context, file: str) -> tuple[Path, str]:
     path = ctx.settings.images_dir / file
     if not path.is_file():
-        raise NotFound("A stored file", "it is missing from the image store", "Restore the home folder from a backup.")
+        raise _missing()
     return path, MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
 
 
+def _missing() -> NotFound:
+    return NotFound("A stored file", "it is missing from the image store", "Restore the home folder from a backup.")
+
+
 def _write_thumbnail(source: Path, target: Path, size_px: int) -> None:
-    picture = small_copy(source, size_px)
+    try:
+        picture = small_copy(source, size_px)
+    except FileNotFoundError:
+        raise _missing() from None
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=target.parent, suffix=".part")
-    with os.fdopen(handle, "wb") as file:
-        file.write(picture)
-    os.replace(draft, target)
+    try:
+        with told_when_full(), os.fdopen(handle, "wb") as file:
+            file.write(picture)
+        os.replace(draft, target)
+    finally:
+        Path(draft).unlink(missing_ok=True)
 
 
 def export_image_set(ctx: Context, id_or_name: str, out: Path) -> dict[str, Any]:

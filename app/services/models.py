@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from app.services import contents
 from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL
 from app.services.methods import is_baseline, method_title
 from core.errors import NotFound
-from core.records import audit, explanations
+from core.records import audit
 from core.records import models as records
 from core.tuning.model_folder import CARD, CONFIG, WEIGHTS
 
@@ -63,17 +65,17 @@ def archive_model(ctx: Context, id: str) -> Path:
 
 def delete_model(ctx: Context, id: str) -> dict[str, Any]:
     """Delete a model, its files and its explanations; its run and numbers stay. Raises NotFound."""
-    with ctx.db.writing() as session:
-        model_id = records.find_model(session, str(id)).id
-        maps = [row["id"] for row in explanations.list_explanations(session, model_id, ALL)]
-        maps = [explanations.find_explanation(session, found).folder for found in maps]
-        folder = records.delete_model(session, model_id)
-        audit.add_audit_entry(session, ACTOR, "delete", "model", model_id)
-    ctx.classifiers.forget(model_id)
-    shutil.rmtree(ctx.settings.models_dir / folder, ignore_errors=True)
-    for map_folder in maps:
-        shutil.rmtree(ctx.home / map_folder, ignore_errors=True)
-    return {"deleted": model_id}
+    deleted: list[str] = []
+
+    def work(session: Session) -> list[str]:
+        deleted[:] = [records.find_model(session, str(id)).id]
+        paths = records.delete_model(session, deleted[0])
+        audit.add_audit_entry(session, ACTOR, "delete", "model", deleted[0])
+        return paths
+
+    contents.remove(ctx, work)
+    ctx.classifiers.forget(deleted[0])
+    return {"deleted": deleted[0]}
 
 
 def _titled(row: dict[str, Any]) -> dict[str, Any]:

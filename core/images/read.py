@@ -7,10 +7,8 @@ MedMNIST archives are written to the store under their hash.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import hashlib
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +31,8 @@ from core.images.sheet import SHEET_SUFFIXES, other_table
 from core.images.signature import map_in_threads, sign
 from core.images.source import FolderSource, OverlaySource, Source, UploadSource
 from core.images.store import FileStore
+from core.scratch import process_folder
+from core.settings import Settings
 
 HOLD_OUT = 0.3
 _Loaded = tuple[LabelledImage | None, list[Problem]]
@@ -378,7 +378,5 @@ def _repeats(images: Sequence[LabelledImage]) -> list[str]:
 
 @functools.cache
 def process_store() -> FileStore:
-    """A private store below the system's temporary folder that is removed when this process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="promptoscope-")
-    atexit.register(folder.cleanup)
-    return FileStore(folder.name)
+    """A private store in the home folder's cache that is removed when this process ends, or at the next start."""
+    return FileStore(process_folder(Settings().unpacked_dir))

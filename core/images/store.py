@@ -1,4 +1,4 @@
-"""A folder of files named by the SHA-256 of their bytes."""
+"""A folder of files named by the SHA-256 of their bytes, and the staging in which new ones wait to be recorded."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput, NotFound, Unavailable
+from core.scratch import scratch_folder
 
 CHUNK_BYTES = 1024**2
+STAGING = ".staging"
+MASK = ".mask.png"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,8}){0,2}")
+# Windows cannot be asked to write everything out, so there each file waits for itself.
+_SYNCS_ALL = hasattr(os, "sync")
 
 
 class FileStore:
@@ -44,7 +51,7 @@ class FileStore:
         try:
             with os.fdopen(handle, "wb") as target:
                 sha256 = _copy(content, target)
-                if durable:
+                if durable or not _SYNCS_ALL:
                     _sync(target)
             return sha256, self._settle(Path(name), sha256, suffix)
         finally:
@@ -52,7 +59,14 @@ class FileStore:
 
     def flush(self) -> None:
         """Wait until everything stored so far is on the disk."""
-        os.sync()
+        if _SYNCS_ALL:
+            os.sync()
+
+    @contextmanager
+    def staging(self) -> Iterator[Staging]:
+        """A store beside this one for contents that nothing refers to yet; what is not settled goes with the block."""
+        with scratch_folder(self.folder / STAGING) as folder:
+            yield Staging(self, folder)
 
     def path_of(self, sha256: str) -> Path:
         """Where the file with this hash lies. Raises NotFound if the store has none."""
@@ -72,6 +86,67 @@ class FileStore:
             incoming.chmod(0o600)
             os.replace(incoming, target)
         return target
+
+
+class Staging(FileStore):
+    """Contents on their way into a store: read, decoded and refused here, and moved only with what refers to them."""
+
+    def __init__(self, store: FileStore, folder: Path) -> None:
+        super().__init__(folder)
+        self.store = store
+
+    @cached_property
+    def targets(self) -> dict[Path, Path]:
+        """Where each file here goes to in the store. Asked for once everything is here.
+
+        A mask bears its own hash there beside its image's: sets that share an image may have different masks of it.
+        """
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        return {file: self.store.folder / file.relative_to(self.folder).with_name(_stored_name(file)) for file in files}
+
+    def settle(self) -> None:
+        """Move into the store what it does not have. The caller sees to it that nobody deletes from it meanwhile.
+
+        Raises Unavailable if a file is in neither place, so that nothing is recorded without its file.
+        """
+        for file, target in self.targets.items():
+            _place(file, target)
+        for folder in {target.parent for target in self.targets.values()}:
+            _sync_folder(folder)
+
+
+def _stored_name(file: Path) -> str:
+    if not file.name.endswith(MASK):
+        return file.name
+    with file.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    return f"{file.name.removesuffix(MASK)}.{sha256[:16]}{MASK}"
+
+
+def _place(file: Path, target: Path) -> None:
+    if target.exists():
+        file.unlink(missing_ok=True)
+    elif file.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.chmod(0o600)
+        os.replace(file, target)
+    else:
+        raise Unavailable(
+            "New files wait until they are recorded",
+            "one of them was removed by somebody else meanwhile",
+            "Send the files again.",
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    """A move is on the disk when the folder is; Windows opens no folders and writes moves out by itself."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _copy(content: bytes | BinaryIO, target: BinaryIO) -> str:

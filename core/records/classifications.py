@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.records.ids import new_id
-from core.records.image_sets import loose_images_of, unused_files
+from core.records.image_sets import loose_images_of, paths_of_images
 from core.records.models import find_model
 from core.records.tables import ClassificationImageRow, ClassificationRow, ImageRow
 from core.records.types import iso
@@ -69,15 +69,17 @@ def list_classifications(
 
 
 def delete_classification(session: Session, classification_id: str) -> list[str]:
-    """Forget a classification and its own images; returns the store's files nothing refers to any more."""
+    """Forget a classification and its own images; returns what they referred to, as paths in the home folder.
+
+    Called through `app.services.contents.remove`, which removes the files. Raises NotFound.
+    """
     row = _find(session, classification_id)
-    ids = loose_images_of(session, row.id)
-    pairs = session.execute(select(ImageRow.file, ImageRow.mask_file).where(ImageRow.id.in_(ids)))
-    files = [file for pair in pairs for file in pair if file]
+    mine = ImageRow.id.in_(loose_images_of(session, row.id))
+    paths = paths_of_images(session, mine)
     session.delete(row)
     session.flush()
-    session.execute(delete(ImageRow).where(ImageRow.id.in_(ids)))
-    return unused_files(session, files)
+    session.execute(delete(ImageRow).where(mine))
+    return paths
 
 
 def _find(session: Session, classification_id: str) -> ClassificationRow:

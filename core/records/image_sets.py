@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Row, Select, delete, func, insert, or_, select
+from sqlalchemy import Row, Select, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.images.image_set import PARTS, ImageSet, LabelledImage, Problem
+from core.records.contents import image_path
 from core.records.ids import new_id
 from core.records.tables import (
     ClassificationImageRow,
+    ExplanationRow,
     ImageClassRow,
     ImageProblemRow,
     ImageRow,
@@ -25,7 +27,6 @@ from core.records.tables import (
 from core.records.types import iso
 
 Source = Literal["upload", "folder", "demo"]
-FILES_PER_QUERY = 500
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
@@ -175,12 +176,24 @@ def load_image_set(session: Session, id_or_name: str, store: Path) -> ImageSet:
     )
 
 
-def delete_image_set(session: Session, id_or_name: str) -> list[str]:
-    """Delete an image set and return the store's files that nothing refers to any more, for the caller to remove.
+def hold_image_set(session: Session, id_or_name: str, *, to_delete: bool = False) -> ImageSetRow:
+    """The row of an image set, kept from being deleted (or, to delete it, from being used) until the session ends.
 
-    Its sealed runs stay, with its name and fingerprint. Raises NotFound, or Conflict while a job uses the set.
+    Raises NotFound, also where the set was deleted while this waited.
     """
-    row = find_image_set(session, id_or_name)
+    set_id = find_image_set(session, id_or_name).id
+    query = select(ImageSetRow).where(ImageSetRow.id == set_id).execution_options(populate_existing=True)
+    held = query.with_for_update() if to_delete else query.with_for_update(read=True, key_share=True)
+    return session.scalar(held) or find_image_set(session, id_or_name)
+
+
+def delete_image_set(session: Session, id_or_name: str) -> list[str]:
+    """Delete an image set and return what only it referred to, as paths in the home folder.
+
+    Its sealed runs stay, with its name and fingerprint. Called through `app.services.contents.remove`, which removes
+    the files. Raises NotFound, or Conflict while a job uses the set.
+    """
+    row = hold_image_set(session, id_or_name, to_delete=True)
     busy = session.scalar(
         select(func.count(JobRow.id))
         .join(RunRow, JobRow.run_id == RunRow.id)
@@ -192,12 +205,12 @@ def delete_image_set(session: Session, id_or_name: str) -> list[str]:
             f"{busy} queued or running {'job does' if busy == 1 else 'jobs do'}",
             "Cancel them or wait until they are done.",
         )
-    files = _files(session, ImageRow.image_set_id == row.id)
+    paths = paths_of_images(session, ImageRow.image_set_id == row.id)
     # Classes go with the set, and what refers to both may only go once.
     session.execute(delete(ImageRow).where(ImageRow.image_set_id == row.id))
     session.delete(row)
     session.flush()
-    return unused_files(session, files)
+    return paths
 
 
 def add_loose_images(session: Session, images: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -208,18 +221,6 @@ def add_loose_images(session: Session, images: Sequence[Mapping[str, Any]]) -> l
     rows = [{"id": new_id(), **image} for image in images]
     _insert(session, ImageRow, rows)
     return [row["id"] for row in rows]
-
-
-def unused_files(session: Session, files: Iterable[str]) -> list[str]:
-    """Of these files of the store, those that no image and no mask refers to."""
-    left = sorted(set(files))
-    used: set[str | None] = set()
-    for start in range(0, len(left), FILES_PER_QUERY):
-        some = left[start : start + FILES_PER_QUERY]
-        query = select(ImageRow.file, ImageRow.mask_file)
-        for file, mask in session.execute(query.where(or_(ImageRow.file.in_(some), ImageRow.mask_file.in_(some)))):
-            used |= {file, mask}
-    return [file for file in left if file not in used]
 
 
 def loose_images_of(session: Session, classification_id: str) -> list[str]:
@@ -365,6 +366,9 @@ def _set_dict(row: ImageSetRow, classes: list[dict[str, Any]], problems: list[di
     }
 
 
-def _files(session: Session, condition: Any) -> list[str]:
+def paths_of_images(session: Session, condition: Any) -> list[str]:
+    """Files, masks and explanations of the images for which a condition holds, as paths in the home folder."""
     rows = session.execute(select(ImageRow.file, ImageRow.mask_file).where(condition))
-    return [file for pair in rows for file in pair if file]
+    files = [image_path(file) for pair in rows for file in pair if file]
+    explained = select(ExplanationRow.folder).join(ImageRow, ExplanationRow.image_id == ImageRow.id).where(condition)
+    return [*files, *session.scalars(explained)]

@@ -20,7 +20,8 @@ from sqlalchemy import Connection, inspect, select, table, text
 from sqlalchemy.engine import URL
 
 from core.errors import Conflict, InvalidInput, Unavailable
-from core.records.session import Database, is_in_memory, make_engine, read_url, told_in_sentences
+from core.records.failures import told_in_sentences
+from core.records.session import Database, is_in_memory, make_engine, read_url
 from core.records.types import now
 
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"

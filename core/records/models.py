@@ -9,8 +9,9 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
+from core.records.contents import model_path
 from core.records.ids import new_id
-from core.records.tables import ModelRow, RunRow
+from core.records.tables import ExplanationRow, ModelRow, RunRow
 from core.records.types import iso
 
 
@@ -70,12 +71,16 @@ def model_dict(session: Session, model_id: str) -> dict[str, Any]:
     return _dict(row) | {"card": row[0].card}
 
 
-def delete_model(session: Session, model_id: str) -> str:
-    """Forget a model and its explanations; its run stays. Returns its folder, for the caller to remove."""
+def delete_model(session: Session, model_id: str) -> list[str]:
+    """Forget a model and its explanations; its run stays. Returns their folders, as paths in the home folder.
+
+    Called through `app.services.contents.remove`, which removes the folders. Raises NotFound.
+    """
     row = find_model(session, model_id)
+    explained = session.scalars(select(ExplanationRow.folder).where(ExplanationRow.model_id == row.id)).all()
     session.delete(row)
     session.flush()
-    return row.folder
+    return [model_path(row.folder), *explained]
 
 
 def _models() -> Select[ModelRow, RunRow]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
 from core.records.ids import new_id
-from core.records.image_sets import find_image_set
+from core.records.image_sets import hold_image_set
 from core.records.tables import EpochMetricRow, ImageRow, JobRow, ModelRow, PredictionRow, RunRow
 from core.records.types import finite, iso, now
 
@@ -74,7 +74,7 @@ class EpochMetric:
 
 def add_run(session: Session, request: RunRequest) -> str:
     """Record what was asked and return the run's id. Raises NotFound if the image set does not exist."""
-    image_set = find_image_set(session, request.image_set)
+    image_set = hold_image_set(session, request.image_set)
     run = RunRow(
         id=new_id(),
         name=request.label,

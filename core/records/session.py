@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from core.errors import InvalidInput, Unavailable
+from core.errors import InvalidInput
+from core.records.failures import Contended, told_in_sentences
 from core.records.tables import Base
 from core.records.types import json_text
 
 BUSY_TIMEOUT_S = 30
 WRITES = "promptoscope_writes"
+WRITE_TRIES = 5
+PAUSE_S = 0.05
+T = TypeVar("T")
 
 
 class Database:
     """SQLite (a file, or in memory for tests) or PostgreSQL by URL.
 
     `with db.reading() as session` gives one consistent view and refuses writes. `with db.writing() as session`
-    commits at its end, or nothing on an error. Rows stay readable after their session has ended. Raises Unavailable
-    where the database cannot be reached, stays locked or has no room.
+    commits at its end, or nothing on an error; `db.write(work)` does the same and tries again where two writers got
+    into each other's way. Rows stay readable after their session has ended. What the driver raises comes as in
+    `core.records.failures`.
     """
 
     def __init__(self, url: str | URL) -> None:
@@ -74,6 +81,20 @@ class Database:
                     yield session
             finally:
                 self._local.session = None
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """What `work` gives, done in one writing session; done again, a few times, if the database undid it.
+
+        PostgreSQL undoes one of two transactions that wait for each other. `work` may therefore run more than once.
+        """
+        for attempt in range(1, WRITE_TRIES):
+            try:
+                with self.writing() as session:
+                    return work(session)
+            except Contended:
+                time.sleep(attempt * PAUSE_S * (1 + random.random()))
+        with self.writing() as session:
+            return work(session)
 
     def create_tables(self) -> None:
         """All tables at once, without migrations: for databases in memory."""
@@ -122,7 +143,8 @@ def make_engine(url: URL, foreign_keys: bool = True) -> Engine:
     # Parameters may be file names of patients' images; errors that end in a log must not show them.
     if url.get_backend_name() == "postgresql":
         return create_engine(url, pool_pre_ping=True, json_serializer=json_text, hide_parameters=True)
-    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
+    # Threads wait for the file's lock, which tells them so; a pool that is short would only add another queue.
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S}, "max_overflow": -1}
     if is_in_memory(url):
         options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     elif url.database:
@@ -153,21 +175,6 @@ def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, True)
     connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def told_in_sentences() -> Iterator[None]:
-    """Turns what the driver raises when the database is gone, locked or full into Unavailable."""
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        # Only the driver's own first line: the statement's values may be data about patients.
-        found = str(error.orig).splitlines()[0] if error.orig is not None else type(error).__name__
-        raise Unavailable(
-            "The database answers and has room",
-            f"it said: {found}",
-            "Check that it runs, that PROMPTOSCOPE_DATABASE_URL is right and that the disk is not full.",
-        ) from error
 
 
 def _unknown_url(found: str) -> InvalidInput:

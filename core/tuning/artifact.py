@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from torch import Tensor
 
 from core.errors import NotFound, UnreadableSource
 from core.evaluation.calibration import TEMPERATURES
-from core.tuning.model_folder import CARD, CONFIG, WEIGHTS, weights_checksum
+from core.scratch import scratch_folder
+from core.tuning.model_folder import CARD, CONFIG, DRAFT, WEIGHTS, weights_checksum
 from core.tuning.recipe import recipe_sentence
 
 FORMAT = 1
@@ -30,10 +30,8 @@ DISCLAIMER = "For research use only. Not for use in diagnostic procedures."
 
 def save_artifact(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write a model folder in one move; an existing one of the same name is replaced."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
-    try:
-        # a mkdtemp folder is private; a model folder follows the umask like any other
+    with scratch_folder(folder.parent, DRAFT) as draft:
+        # a scratch folder is private; a model folder follows the umask like any other
         draft.chmod(0o755 & ~_umask())
         save_file({name: value.clone() for name, value in tensors.items()}, draft / WEIGHTS)
         config = {"format": FORMAT, "weights_sha256": weights_checksum(draft), **card}
@@ -42,8 +40,6 @@ def save_artifact(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, T
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

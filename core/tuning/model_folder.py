@@ -9,6 +9,8 @@ from typing import Any
 
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
 """Everything needed to rebuild the model; its learned tensors; a card for people."""
+DRAFT = ".draft-"
+"""How the names of folders begin that are still being written."""
 
 
 def weights_checksum(folder: Path) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.records import classifications, explanations, image_sets, jobs, runs
+from core.records.contents import unreferenced
 from core.records.session import Database
 from core.records.tables import ImageRow
 from tests.core.records.samples import add_sample_set, add_sealed_run, image_set
@@ -139,7 +140,7 @@ def test_a_deleted_set_leaves_its_sealed_runs(database: Database, tmp_path: Path
     with database.writing() as session:
         files = image_sets.delete_image_set(session, "phantoms")
     assert len(files) == 13
-    assert "mask.png" in files
+    assert "images/mask.png" in files
     with database.reading() as session:
         run = runs.run_dict(session, run_id)
         assert run["image_set"] == {"id": None, "name": "phantoms"}
@@ -152,8 +153,10 @@ def test_files_that_another_set_uses_stay(database: Database, tmp_path: Path) ->
     with database.writing() as session:
         add_sample_set(session, tmp_path, "one")
         add_sample_set(session, tmp_path, "two")
-        assert image_sets.delete_image_set(session, "one") == []
-        assert len(image_sets.delete_image_set(session, "two")) == 13
+        paths = image_sets.delete_image_set(session, "one")
+        assert (len(paths), unreferenced(session, paths)) == (13, [])
+        assert image_sets.delete_image_set(session, "two") == paths
+        assert unreferenced(session, paths) == sorted(paths)
 
 
 def test_a_set_in_use_is_not_deleted(database: Database, tmp_path: Path) -> None:
@@ -182,7 +185,7 @@ def test_a_classification_keeps_order_and_goes_with_its_images(database: Databas
             image_id=ids[0],
             class_name="calm",
             seconds=0.5,
-            folder="cache/x",
+            folder="explanations/x",
             result={"maps": [{"kind": "grad_cam"}], "probabilities": {"lesion": 0.1, "calm": 0.9}},
         )
     with database.reading() as session:
@@ -198,5 +201,7 @@ def test_a_classification_keeps_order_and_goes_with_its_images(database: Databas
         assert same is not None
         assert same.id == explanation
     with database.writing() as session:
-        assert classifications.delete_classification(session, made) == ["1.png", "2.png", "3.png"]
+        paths = classifications.delete_classification(session, made)
+        assert sorted(paths) == ["explanations/x", "images/1.png", "images/2.png", "images/3.png"]
+        assert unreferenced(session, paths) == sorted(paths)
         assert explanations.list_explanations(session) == []

@@ -88,7 +88,7 @@ def test_a_model_is_found_by_id_run_and_name_and_forgotten_without_its_run(datab
     assert listed == {name: value for name, value in told.items() if name != "card"}
     assert (told["calibrated"], told["size_bytes"], told["image_set"]["id"]) == (True, 1234, set_id)
     with database.writing() as session:
-        assert models.delete_model(session, model_id) == run_id
+        assert models.delete_model(session, model_id) == [f"models/{run_id}"]
         assert runs.run_dict(session, run_id)["model_id"] is None
         with pytest.raises(NotFound, match="A model with this id"):
             models.model_dict(session, model_id)

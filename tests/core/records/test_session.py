@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from core.errors import InvalidInput, Unavailable
+from core.errors import InvalidInput, NotFound, Unavailable
 from core.records.ids import new_id
 from core.records.session import Database, memory_database, read_url
 from core.records.tables import AuditEntryRow, ImageClassRow, ImageSetRow
@@ -41,7 +41,7 @@ def test_writing_commits_at_its_end_and_rows_stay_readable(database: Database) -
 
 def test_an_error_undoes_the_whole_writing(database: Database) -> None:
     orphan = ImageClassRow(image_set_id="nowhere", label=0, name="x")
-    with pytest.raises(IntegrityError), database.writing() as session:  # noqa: PT012
+    with pytest.raises(NotFound, match="deleted in the same moment"), database.writing() as session:  # noqa: PT012
         session.add(a_set("one"))
         session.flush()
         session.add(orphan)
@@ -80,9 +80,11 @@ def test_moments_come_back_in_utc(database: Database) -> None:
 
 
 def test_a_hidden_parameter_stays_out_of_error_texts(database: Database) -> None:
-    with pytest.raises(IntegrityError) as caught, database.writing() as session:
+    with pytest.raises(NotFound) as caught, database.writing() as session:
         session.add(ImageClassRow(image_set_id="nowhere", label=0, name="name of a patient"))
-    assert "name of a patient" not in str(caught.value).split("DETAIL")[0]
+    assert isinstance(caught.value.__cause__, IntegrityError)
+    assert "name of a patient" not in str(caught.value.__cause__).split("DETAIL")[0]
+    assert "name of a patient" not in caught.value.sentence
 
 
 def test_many_writers_that_read_first_all_get_through(database: Database) -> None:
