@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.errors import PromptoscopeError
+from core.errors import PromptoscopeError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,17 @@ def error_response(status: int, body: Mapping[str, Any], headers: Mapping[str, s
 def respond_to_known(request: Request, error: Exception) -> JSONResponse:
     """The answer to a mistake a person can mend."""
     assert isinstance(error, PromptoscopeError), "registered for this family only"
+    return known_error_response(error)
+
+
+def known_error_response(error: PromptoscopeError) -> JSONResponse:
+    """A known error with its problems; one that passes by itself says when to ask again (Retry-After)."""
     problems = [problem.as_dict() for problem in getattr(error, "problems", ())]
-    return error_response(error.status, {"error": {**error.as_dict(), **({"problems": problems} if problems else {})}})
+    body = {"error": {**error.as_dict(), **({"problems": problems} if problems else {})}}
+    headers = (
+        {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) and error.status == 503 else None
+    )
+    return error_response(error.status, body, headers)
 
 
 def respond_to_invalid(request: Request, error: Exception) -> JSONResponse:

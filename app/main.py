@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -16,6 +17,7 @@ from app.api.once import OnceOnly
 from app.api.routes import add_api
 from app.api.schemas import DISCLAIMER
 from app.http_errors import HideFailures, install_error_answers
+from app.lanes import THREADS, Lanes
 from app.security import Access, Guard, PrivacyHeaders
 from app.services.contents import fill_reserve, sweep_home
 from app.services.context import Context, open_context
@@ -25,6 +27,8 @@ from core.settings import Settings
 
 log = logging.getLogger(__name__)
 VERSION = "0.1.0"
+# A person or a program waits for the answer, so a locked database is told sooner than a command or a job tells it.
+DATABASE_WAIT_S = 10
 
 
 def create_app(
@@ -40,7 +44,7 @@ def create_app(
     access: secrets and host names; without it, those of a server bound to loopback. with_worker: start a training
     worker beside the site. with_pages: mount the pages (the API alone starts faster).
     """
-    context = context or open_context(settings or Settings())
+    context = context or open_context(settings or Settings(), wait_s=DATABASE_WAIT_S)
     app = FastAPI(
         title="Promptoscope",
         version=VERSION,
@@ -58,6 +62,7 @@ def create_app(
     if with_pages:
         _add_pages(app, context)
     app.add_middleware(OnceOnly, context=context)
+    app.add_middleware(Lanes)
     app.add_middleware(Guard, access=app.state.access)
     app.add_middleware(HideFailures)
     app.add_middleware(PrivacyHeaders)  # the one added last is outermost
@@ -67,11 +72,12 @@ def create_app(
 def _lifespan(context: Context, with_worker: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         await run_in_threadpool(prepare_home, context)
         worker = WorkerProcess(context.settings) if with_worker else None
         if worker:
             worker.start()
-        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+        await run_in_threadpool(load_engine)
         try:
             yield
         finally:
@@ -92,12 +98,15 @@ def prepare_home(context: Context) -> None:
     fill_reserve(context)
 
 
-def _warm_up() -> None:
-    """Load what the first page would otherwise wait for."""
-    from app.services.methods import list_methods
+def load_engine() -> None:
+    """Load what pages and models need, before the first request.
 
+    Loading it beside requests would stop them all for seconds: libraries are loaded under the interpreter's one lock.
+    """
     try:
-        list_methods()
+        for module in ("core.explain.explain", "core.tuning.classifier"):
+            importlib.import_module(module)
+        importlib.import_module("app.services.methods").list_methods()
     except Exception:  # the page that needs it will say what is wrong; the site must start all the same
         log.exception("loading the methods failed")
 

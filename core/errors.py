@@ -106,10 +106,14 @@ class Conflict(PromptoscopeError):
 
 
 class Unavailable(PromptoscopeError):
-    """A part that is needed (weights, database, another service) is not there now."""
+    """A part that is needed (weights, database, another service) is not there now.
+
+    retry_after_s: when asking again may help.
+    """
 
     code = "unavailable"
     status = 503
+    retry_after_s = 5
 
 
 class DatabaseAway(Unavailable):

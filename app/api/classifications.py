@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse
-from starlette.concurrency import run_in_threadpool
 
 from app.api import schemas
 from app.api.common import InContext, InPages, binary, errors, file_answer, form_body, research_use
@@ -41,11 +40,12 @@ async def classify(request: Request, ctx: InContext) -> Any:
     """Classify new images with a trained model.
 
     Files are images or zips of images without class folders. Unreadable ones are listed in `problems`, the others
-    are classified; if none is readable the answer is 422.
+    are classified; if none is readable the answer is 422. Requests are worked on one after the other; 503 with
+    `Retry-After` says that too many wait already.
     """
     async with received_form(request, ctx.uploads_dir) as form:
         model_id = form.required("model_id", "the id of a trained model")
-        return await run_in_threadpool(classification.classify, ctx, model_id, form.streams())
+        return await ctx.lines.models.do(request.receive, classification.classify, ctx, model_id, form.streams())
 
 
 @router.get(
@@ -84,9 +84,14 @@ def list_explanations(
     response_model=schemas.Explanation,
     responses=errors(404, 422),
 )
-def explain(body: schemas.NewExplanation, ctx: InContext) -> Any:
-    """Compute where a model looks in a stored image, for one class or the predicted one."""
-    return explanation.explain(ctx, str(body.model_id), str(body.image_id), body.class_name)
+async def explain(body: schemas.NewExplanation, request: Request, ctx: InContext) -> Any:
+    """Compute where a model looks in a stored image, for one class or the predicted one.
+
+    Explanations are computed one after the other. Equal requests at the same time share one; 503 with `Retry-After`
+    says that too many wait already. One whose asker goes away is dropped.
+    """
+    asked = (str(body.model_id), str(body.image_id), body.class_name)
+    return await ctx.lines.models.do(request.receive, explanation.explain, ctx, *asked, key=("explain", *asked))
 
 
 @router.get(

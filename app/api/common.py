@@ -39,15 +39,15 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in listed}
 
 
-def context(request: Request) -> Context:
-    """The context the application was made with."""
+async def context(request: Request) -> Context:
+    """The context the application was made with. A coroutine, since a plain function would wait for a thread."""
     return request.app.state.context
 
 
 InContext = Annotated[Context, Depends(context)]
 
 
-def research_use(response: Response) -> None:
+async def research_use(response: Response) -> None:
     """Say on the answer itself what results are for."""
     response.headers[RESEARCH_HEADER] = DISCLAIMER
 

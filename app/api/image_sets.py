@@ -52,7 +52,9 @@ async def add_image_set(request: Request, ctx: InContext) -> Any:
     async with received_form(request, ctx.uploads_dir) as form:
         name, modality = form.required("name", "'breast ultrasound, spring'"), form.fields.get("modality")
         choice = ColumnChoice(form.fields.get("group") or None, form.fields.get("label") or None)
-        return await run_in_threadpool(image_sets.add_upload, ctx, form.streams(), name, modality or None, choice)
+        return await ctx.lines.uploads.do(
+            request.receive, image_sets.add_upload, ctx, form.streams(), name, modality or None, choice
+        )
 
 
 @router.post(
@@ -62,9 +64,9 @@ async def add_image_set(request: Request, ctx: InContext) -> Any:
     response_model=schemas.ImageSet,
     responses=errors(),
 )
-def add_demo(ctx: InContext) -> Any:
+async def add_demo(request: Request, ctx: InContext) -> Any:
     """Draw a set of phantoms (not patient images), or return the one there is."""
-    return image_sets.add_demo(ctx)
+    return await ctx.lines.uploads.do(request.receive, image_sets.add_demo, ctx, key="demo")
 
 
 @router.get(
@@ -143,13 +145,18 @@ def get_file(image_id: str, ctx: InContext) -> Any:
     response_class=FileResponse,
     responses={**errors(404, 422), **binary("A small picture", "image/png", "image/jpeg", "image/webp")},
 )
-def get_thumbnail(
+async def get_thumbnail(
     image_id: str,
+    request: Request,
     ctx: InContext,
     size_px: Annotated[int, Query(ge=16, le=1024, description="Longer side in pixels.")] = 160,
 ) -> Any:
     """The image scaled down so that a browser can show it, whatever its format."""
-    path, media_type = image_sets.thumbnail(ctx, image_id, size_px)
+    asked = (ctx, image_id, size_px)
+    found = await run_in_threadpool(image_sets.kept_thumbnail, *asked)
+    path, media_type = found or await ctx.lines.pictures.do(
+        request.receive, image_sets.thumbnail, *asked, key=(image_id, size_px)
+    )
     return file_answer(path, media_type, f"image-{image_id}-{size_px}px{path.suffix}")
 
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.common import PREFIX
 from app.api.upload import MEGABYTE, TooLarge
-from app.http_errors import error_response
+from app.http_errors import known_error_response
 from app.services.context import Context
 from core.errors import InvalidInput, PromptoscopeError
 from core.records import idempotency
@@ -63,7 +63,7 @@ class OnceOnly:
             asked = Asked(scope["path"], key, body_sha256)
             known = await run_in_threadpool(self._begin, asked)
         except PromptoscopeError as error:
-            await error_response(error.status, {"error": error.as_dict()})(scope, receive, send)
+            await known_error_response(error)(scope, receive, send)
             return
         if known is not None:
             answer = JSONResponse(known.response, known.status, {REPLAYED_HEADER: "true"})

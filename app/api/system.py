@@ -14,8 +14,8 @@ router = APIRouter(tags=["system"])
 
 
 @router.get("/healthz", summary="Is the server alive", response_model=schemas.Health, responses=errors())
-def healthz(ctx: InContext) -> Any:
-    """Answers as soon as the server runs."""
+async def healthz(ctx: InContext) -> Any:
+    """Answers as soon as the server runs, without waiting for a thread or the database."""
     return system.health(ctx)
 
 

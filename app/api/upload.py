@@ -19,6 +19,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from app.services.line import go_on
 from core.errors import InvalidInput, PromptoscopeError
 from core.scratch import scratch_folder
 
@@ -73,6 +74,7 @@ class OnDemandFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
+        go_on()  # who reads an upload for a client that has left stops at the next file
         with self._path.open("rb", buffering=0) as file:
             file.seek(self._position)
             count = file.readinto(buffer)

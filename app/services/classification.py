@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.services import contents
 from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL
+from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.errors import UnreadableImage, UnreadableSource
 from core.images.archive import RefusedFile, ZipSource, printable
@@ -103,6 +104,7 @@ def predictions(classifier: Classifier, paths: Sequence[Path]) -> list[dict[str,
 
     rows: list[dict[str, Any]] = []
     for start in range(0, len(paths), IMAGES_PER_PASS):
+        go_on()
         pictures = [decode_image(path) for path in paths[start : start + IMAGES_PER_PASS]]
         for values in classifier.probabilities(pictures).tolist():
             table = dict(zip(classifier.classes, values, strict=True))

@@ -6,12 +6,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.services.line import Lines
 from core.images.store import FileStore
-from core.records.session import Database
+from core.records.session import BUSY_TIMEOUT_S, Database
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Context:
     db: Database
     store: FileStore
     classifiers: LoadedClassifiers
+    lines: Lines = field(default_factory=Lines)
 
     @property
     def home(self) -> Path:
@@ -97,12 +99,16 @@ class Context:
         return self.settings.home / "explanations"
 
     def close(self) -> None:
-        """Give up database connections."""
+        """Stop heavy work and give up database connections."""
+        self.lines.close()
         self.db.close()
 
 
-def open_context(settings: Settings, db: Database | None = None) -> Context:
-    """The context of a home folder, which is made (for its owner alone) if there is none. Migrates nothing."""
+def open_context(settings: Settings, db: Database | None = None, wait_s: float = BUSY_TIMEOUT_S) -> Context:
+    """The context of a home folder, which is made (for its owner alone) if there is none. Migrates nothing.
+
+    wait_s: how long to wait for a database that another writer holds.
+    """
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def load(folder: Path) -> Classifier:
@@ -110,4 +116,5 @@ def open_context(settings: Settings, db: Database | None = None) -> Context:
 
         return load_model(folder, home=settings.home)
 
-    return Context(settings, db or Database(settings.database), FileStore(settings.images_dir), LoadedClassifiers(load))
+    db = db or Database(settings.database, wait_s)
+    return Context(settings, db, FileStore(settings.images_dir), LoadedClassifiers(load))

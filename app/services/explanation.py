@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.services import contents
 from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL, image_file, mask_file
+from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.errors import NotFound
 from core.images.decode import decode_image
@@ -25,7 +26,8 @@ ARRAYS_FILE = "arrays.npz"
 def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None = None) -> dict[str, Any]:
     """Compute the maps of one image for one class (the predicted one unless said), and keep them.
 
-    Returns what `core.explain` gives, each map with its "url". Raises NotFound for model, image or class.
+    Returns what `core.explain` gives, each map with its "url". Raises NotFound for model, image or class, and
+    Abandoned between two steps where nobody waits for it any more.
     """
     from core.explain.explain import explain_image
 
@@ -37,7 +39,7 @@ def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None =
     with scratch_folder(ctx.drafts_dir) as draft:
         with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
             found = explain_image(
-                classifier, decode_image(path), class_name, draft, mask=mask, image_name=image["name"]
+                classifier, decode_image(path), class_name, draft, mask=mask, image_name=image["name"], step=go_on
             )
         made = _record(ctx, model["id"], image["id"], draft, found.as_dict())
     return get_explanation(ctx, made)

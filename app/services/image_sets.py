@@ -157,15 +157,18 @@ def thumbnail(ctx: Context, image_id: str, size_px: int = 160) -> tuple[Path, st
 
     Sizes are rounded up to one of THUMBNAIL_SIZES_PX, so that the cache stays small. Raises NotFound.
     """
-    size = next((known for known in THUMBNAIL_SIZES_PX if known >= size_px), THUMBNAIL_SIZES_PX[-1])
-    with ctx.db.reading() as session:
-        stored = records.stored_file(session, str(image_id))
-    target = ctx.thumbnail_file(stored.sha256, size)
+    stored, target, size = _thumbnail_place(ctx, image_id, size_px)
     if not target.exists():
         source, _ = _existing(ctx, stored.file)
         _write_thumbnail(source, target, size)
         _forget_if_deleted(ctx, stored.image_id, target)
     return target, "image/png"
+
+
+def kept_thumbnail(ctx: Context, image_id: str, size_px: int = 160) -> tuple[Path, str] | None:
+    """The same if it was made before, else None: nothing is decoded here. Raises NotFound."""
+    _, target, _ = _thumbnail_place(ctx, image_id, size_px)
+    return (target, "image/png") if target.exists() else None
 
 
 def _forget_if_deleted(ctx: Context, image_id: str, target: Path) -> None:
@@ -256,6 +259,13 @@ def _masks(found: ImageSet, staged: Staging) -> dict[str, tuple[str, Path]]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _thumbnail_place(ctx: Context, image_id: str, size_px: int) -> tuple[records.StoredFile, Path, int]:
+    size = next((known for known in THUMBNAIL_SIZES_PX if known >= size_px), THUMBNAIL_SIZES_PX[-1])
+    with ctx.db.reading() as session:
+        stored = records.stored_file(session, str(image_id))
+    return stored, ctx.thumbnail_file(stored.sha256, size), size
 
 
 def _existing(ctx: Context, file: str) -> tuple[Path, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,14 @@ def explain_image(
     out_dir: Path | None = None,
     mask: Image.Image | None = None,
     image_name: str | None = None,
+    step: Callable[[], None] = lambda: None,
 ) -> Explanation:
     """Maps, attention and trust for one image and one class (the predicted one by default).
 
     mask: a marked region of the image's size; the maps are measured against it. out_dir: where the PNG files and
-    arrays.npz go; without it nothing is written and `file` is None. Raises NotFound for an unknown class and
-    InvalidInput for a mask of another size than the image.
+    arrays.npz go; without it nothing is written and `file` is None. step: called between the parts of the work; what it
+    raises ends the work. Raises NotFound for an unknown class and InvalidInput for a mask of another size than the
+    image.
     """
     started = time.perf_counter()
     backbone, pixels = classifier.backbone, pixels_of(classifier, image)
@@ -119,13 +122,16 @@ def explain_image(
     index = _class_index(classifier, class_name or predicted)
     name = classifier.classes[index]
 
+    step()
     changed, notes = _redistribution(classifier, pixels)
+    step()
     if mask is not None and marked is None:
         notes.append("No marked pixel lies in the part of the image the model sees, so no map was measured against it.")
     layout = _own_attention(changed)
     if layout is None or changed is None:
         return _without_attention(image_name, name, predicted, classifier, scores, notes, started)
     cam = grad_cam(classifier, pixels, index, layout)
+    step()
     if not follows_plain_path(classifier):
         notes.append("The attention maps are those of the tower without this method's own changes inside it.")
     if cam.replaced:
@@ -135,6 +141,7 @@ def explain_image(
     maps = _maps(name, cam, changed, arrays)
     if out_dir is not None:
         maps = _write(out_dir, view, maps, arrays)
+    step()
     judged = trust(classifier, pixels, index, cam, layout)
     return Explanation(
         image=image_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -22,6 +23,7 @@ from core.records.tables import Base
 from core.records.types import json_text
 
 BUSY_TIMEOUT_S = 30
+MORE_CONNECTIONS = 45
 WRITES = "promptoscope_writes"
 WRITE_TRIES = 5
 PAUSE_S = 0.05
@@ -33,13 +35,13 @@ class Database:
 
     `with db.reading() as session` gives one consistent view and refuses writes. `with db.writing() as session`
     commits at its end, or nothing on an error; `db.write(work)` does the same and tries again where two writers got
-    into each other's way. Rows stay readable after their session has ended. What the driver raises comes as in
-    `core.records.failures`.
+    into each other's way. Rows stay readable after their session has ended. wait_s: how long a locked database and a
+    free connection are waited for. What the driver raises comes as in `core.records.failures`.
     """
 
-    def __init__(self, url: str | URL) -> None:
+    def __init__(self, url: str | URL, wait_s: float = BUSY_TIMEOUT_S) -> None:
         self.url = read_url(url)
-        self.engine = make_engine(self.url)
+        self.engine = make_engine(self.url, wait_s=wait_s)
         self._in_memory = is_in_memory(self.url)
         self._lock = threading.RLock()
         self._local = threading.local()
@@ -135,16 +137,21 @@ def is_in_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}
 
 
-def make_engine(url: URL, foreign_keys: bool = True) -> Engine:
+def make_engine(url: URL, foreign_keys: bool = True, wait_s: float | None = None) -> Engine:
     """The engine for a URL that `read_url` gave. Nothing is opened yet, but an SQLite file's folder is made.
 
-    foreign_keys: False only while tables are rebuilt, where a dropped table must not take its children along.
+    foreign_keys: False only while tables are rebuilt, where a dropped table must not take its children along. wait_s:
+    how long to wait for a lock, for a connection to be made and for a free one; without it PostgreSQL waits for a lock
+    for ever, as a migration must, and SQLite for BUSY_TIMEOUT_S.
     """
     # Parameters may be file names of patients' images; errors that end in a log must not show them.
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, json_serializer=json_text, hide_parameters=True)
+        return create_engine(
+            url, pool_pre_ping=True, json_serializer=json_text, hide_parameters=True, **_waiting(url, wait_s)
+        )
     # Threads wait for the file's lock, which tells them so; a pool that is short would only add another queue.
-    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S}, "max_overflow": -1}
+    busy_s = BUSY_TIMEOUT_S if wait_s is None else wait_s
+    options: dict[str, Any] = {"connect_args": {"timeout": busy_s}, "max_overflow": -1}
     if is_in_memory(url):
         options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     elif url.database:
@@ -155,10 +162,21 @@ def make_engine(url: URL, foreign_keys: bool = True) -> Engine:
     return engine
 
 
+def _waiting(url: URL, wait_s: float | None) -> dict[str, Any]:
+    """Options that end the waiting for a lock, a free connection, and a server that does not answer, after wait_s."""
+    if wait_s is None:
+        return {}
+    asked = url.query.get("options", "")
+    known = asked if isinstance(asked, str) else " ".join(asked)
+    # What the URL itself says comes later, and counts.
+    options = f"-c lock_timeout={int(wait_s * 1000)} {known}".strip()
+    connection = {"options": options, "connect_timeout": max(2, math.ceil(wait_s))}
+    return {"connect_args": connection, "pool_timeout": wait_s, "max_overflow": MORE_CONNECTIONS}
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # The driver would begin transactions late and only for writes; `_begin_sqlite` does it instead.
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -6,8 +6,9 @@
 // ---------------------------------------------------------------- asking the API
 
 export class ApiError extends Error {
-  // status: HTTP status, 0 when the server could not be reached. message: the sentence to show.
-  constructor(status, shape = {}) {
+  // status: HTTP status, 0 when the server could not be reached. message: the sentence to show. retryAfterS: when asking
+  // again may help, 0 when the server did not say.
+  constructor(status, shape = {}, retryAfterS = 0) {
     super(shape.message || "The server gave an answer this page cannot read. Reload the page, then try again.");
     this.name = "ApiError";
     this.status = status;
@@ -16,6 +17,7 @@ export class ApiError extends Error {
     this.found = shape.found || "";
     this.remedy = shape.remedy || "";
     this.shape = shape;
+    this.retryAfterS = retryAfterS;
   }
 }
 
@@ -28,13 +30,50 @@ const SIGNED_OUT = "Your session has ended. Open the link that `promptoscope ser
 
 const BASE = "/api/v1";
 
-function toError(status, data) {
+function toError(status, data, retryAfter = null) {
   const shape = data?.error ?? data?.detail ?? data ?? {};
   if (status === 401) return new ApiError(status, { ...shape, code: "signed_out", message: SIGNED_OUT });
-  return new ApiError(status, typeof shape === "string" ? { message: shape } : shape);
+  return new ApiError(status, typeof shape === "string" ? { message: shape } : shape, Number(retryAfter) || 0);
 }
 
-async function request(method, path, body, { signal } = {}) {
+const MOST_TRIES = 6;
+let waiting = 0;
+
+// A busy server has begun nothing, and reading twice does no harm; other writes are for the person to repeat.
+const canAskAgain = (method, error) =>
+  error instanceof ApiError && error.status === 503 && error.retryAfterS > 0 && (method === "GET" || error.code === "busy");
+
+// Waits as long as the server asked for, and says so on the page meanwhile.
+async function waitForServer(error, signal) {
+  waiting += 1;
+  sayThatWeWait();
+  const seconds = error.retryAfterS + Math.random(); // not all pages at the same moment
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+  waiting -= 1;
+  if (!waiting) document.getElementById("ps-waiting")?.remove();
+}
+
+function sayThatWeWait() {
+  if (document.getElementById("ps-waiting")) return;
+  const text = "The server is busy with other work. This page asks again by itself.";
+  document.getElementById("main")?.prepend(h("p", { id: "ps-waiting", class: "ps-notice", role: "status" }, text));
+}
+
+async function request(method, path, body, options = {}) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await requestOnce(method, path, body, options);
+    } catch (error) {
+      if (tries >= MOST_TRIES || !canAskAgain(method, error)) throw error;
+      await waitForServer(error, options.signal);
+    }
+  }
+}
+
+async function requestOnce(method, path, body, { signal } = {}) {
   const isForm = body instanceof FormData;
   let response;
   try {
@@ -50,7 +89,7 @@ async function request(method, path, body, { signal } = {}) {
     throw new ApiError(0, UNREACHABLE);
   }
   const data = await response.json().catch(() => null);
-  if (!response.ok) throw toError(response.status, data);
+  if (!response.ok) throw toError(response.status, data, response.headers.get("Retry-After"));
   return data;
 }
 
@@ -63,9 +102,27 @@ export const api = {
 };
 
 // Sends a form with progress. onProgress(sentBytes, totalBytes). Returns { done: Promise, cancel() }.
+// A busy server is asked again.
 export function send(path, form, onProgress = () => {}) {
+  const stop = new AbortController();
+  const tryUntilDone = async () => {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await sendOnce(path, form, onProgress, stop.signal);
+      } catch (error) {
+        if (tries >= MOST_TRIES || !canAskAgain("POST", error)) throw error;
+        await waitForServer(error, stop.signal);
+      }
+    }
+  };
+  return { done: tryUntilDone(), cancel: () => stop.abort() };
+}
+
+function sendOnce(path, form, onProgress, signal) {
   const xhr = new XMLHttpRequest();
-  const done = new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) throw new DOMException("Stopped", "AbortError");
+    signal.addEventListener("abort", () => xhr.abort(), { once: true });
     xhr.open("POST", BASE + path);
     xhr.upload.addEventListener("progress", (event) => onProgress(event.loaded, event.total));
     xhr.addEventListener("error", () => reject(new ApiError(0, UNREACHABLE)));
@@ -78,11 +135,10 @@ export function send(path, form, onProgress = () => {}) {
         // An answer that is not JSON is reported below by its status.
       }
       if (xhr.status >= 200 && xhr.status < 300) resolve(data);
-      else reject(toError(xhr.status, data));
+      else reject(toError(xhr.status, data, xhr.getResponseHeader("Retry-After")));
     });
     xhr.send(form);
   });
-  return { done, cancel: () => xhr.abort() };
 }
 
 // Lists come either bare or as { items: [...] }.

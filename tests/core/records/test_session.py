@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,6 +53,20 @@ def test_an_error_undoes_the_whole_writing(database: Database) -> None:
 def test_reading_refuses_to_write(database: Database) -> None:
     with pytest.raises(Exception, match=r"read-?only"), database.reading() as session:
         session.execute(text("DELETE FROM image_sets"))
+
+
+def test_a_writer_that_waits_too_long_is_told_so(database: Database) -> None:
+    hasty = Database(database.url, wait_s=0.3)
+    with database.writing() as session:
+        if database.is_postgresql:
+            session.execute(text("LOCK TABLE image_sets"))
+        begun = time.monotonic()
+        with pytest.raises(Unavailable) as refused, hasty.writing() as other:  # noqa: PT012
+            other.add(a_set("one"))
+            other.flush()
+        assert 0.2 < time.monotonic() - begun < 5
+    assert refused.value.retry_after_s == 5
+    hasty.close()
 
 
 def test_reading_sees_one_moment(database: Database) -> None:
