@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import logging
 import secrets
 import traceback
@@ -11,13 +13,22 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.root_path import public_path
 from core.errors import PromptoscopeError, Unavailable
 
 log = logging.getLogger(__name__)
+
+ERROR_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title} - Promptoscope</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<style>body{{font:1.1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:12vh auto;padding:0 1.5rem}}</style></head>
+<body><main><h1>{title}</h1><p>{text}</p><p><a href="{home}">To the start page</a></p></main></body></html>
+"""
 
 
 def error_body(code: str, expected: str, found: str = "", remedy: str = "", **more: Any) -> dict[str, dict[str, Any]]:
@@ -117,6 +128,53 @@ class HideFailures:
             if begun:
                 raise
             await response(scope, receive, send)
+
+
+class ReadableErrors:
+    """ASGI layer that shows people an error as a page: the API's JSON is for programs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold back an error in JSON that a browser asked for as a page, and send the page."""
+        if scope["type"] != "http" or not wants_page(scope):
+            await self.app(scope, receive, send)
+            return
+        held: Message | None = None
+        body = b""
+
+        async def watch(message: Message) -> None:
+            nonlocal held, body
+            if message["type"] == "http.response.start" and _is_json_error(message):
+                held = message
+            elif held is None:
+                await send(message)
+            else:
+                body += message.get("body", b"")
+
+        await self.app(scope, receive, watch)
+        if held is not None:
+            await error_page(held["status"], body, public_path(scope))(scope, receive, send)
+
+
+def wants_page(scope: Scope) -> bool:
+    """Whether a person's browser asks for a page, rather than a script or a program for data."""
+    accepts = Headers(scope=scope).get("accept", "")
+    return "text/html" in accepts and not scope["path"].startswith(("/api/", "/gradio_api/"))
+
+
+def error_page(status: int, body: bytes, root: str) -> HTMLResponse:
+    """An error answer as a page with its sentence and a way on. root: the path the site stands below."""
+    title = "There is no page at this address" if status == 404 else "This did not work"
+    text = "Perhaps the link is old or was typed wrongly." if status == 404 else json.loads(body)["error"]["message"]
+    page = ERROR_PAGE.format(title=title, text=html.escape(text), home=f"{root}/")
+    return HTMLResponse(page, status, {"Cache-Control": "no-store"})
+
+
+def _is_json_error(message: Message) -> bool:
+    headers = Headers(raw=message["headers"])
+    return message["status"] >= 400 and headers.get("content-type", "").startswith("application/json")
 
 
 def failure_response(method: str, path: str, error: Exception) -> JSONResponse:

@@ -16,8 +16,9 @@ from app.api.common import PREFIX
 from app.api.once import OnceOnly
 from app.api.routes import add_api
 from app.api.schemas import DISCLAIMER
-from app.http_errors import HideFailures, install_error_answers
+from app.http_errors import HideFailures, ReadableErrors, install_error_answers
 from app.lanes import THREADS, Lanes
+from app.root_path import BelowPath, check_root_path
 from app.security import Access, Guard, PrivacyHeaders
 from app.services.contents import fill_reserve, sweep_home
 from app.services.context import Context, open_context
@@ -45,6 +46,7 @@ def create_app(
     worker beside the site. with_pages: mount the pages (the API alone starts faster).
     """
     context = context or open_context(settings or Settings(), wait_s=DATABASE_WAIT_S)
+    root_path = context.settings.root_path
     app = FastAPI(
         title="Promptoscope",
         version=VERSION,
@@ -52,6 +54,7 @@ def create_app(
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # the framework's pages load their scripts from another site
         redoc_url=None,
+        servers=[{"url": root_path}] if root_path else None,
         telemetry={"auto_configure": False},  # nothing about requests leaves this machine
         lifespan=_lifespan(context, with_worker),
     )
@@ -59,13 +62,17 @@ def create_app(
     app.state.access = access or Access.prepare(context.home)
     install_error_answers(app)
     add_api(app)
+    names = {"api", "static", "assets", "gradio_api"}
     if with_pages:
-        _add_pages(app, context)
+        names |= _add_pages(app, context)
     app.add_middleware(OnceOnly, context=context)
     app.add_middleware(Lanes)
     app.add_middleware(Guard, access=app.state.access)
     app.add_middleware(HideFailures)
-    app.add_middleware(PrivacyHeaders)  # the one added last is outermost
+    app.add_middleware(ReadableErrors)
+    app.add_middleware(PrivacyHeaders)
+    check_root_path(root_path, names)
+    app.add_middleware(BelowPath, root_path=root_path)  # the one added last is outermost
     return app
 
 
@@ -111,9 +118,11 @@ def load_engine() -> None:
         log.exception("loading the methods failed")
 
 
-def _add_pages(app: FastAPI, context: Context) -> None:
+def _add_pages(app: FastAPI, context: Context) -> set[str]:
+    """Mount the pages; returns the first parts of their addresses."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported, which the pages do
     os.environ.setdefault("GRADIO_TEMP_DIR", str(context.settings.cache_dir / "gradio"))
-    from app.ui.layout import mount_pages
+    from app.ui.layout import PAGES, mount_pages
 
     mount_pages(app, context)
+    return {page.path for page in PAGES if page.path}

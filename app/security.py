@@ -26,6 +26,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http_errors import error_body, error_response
+from app.root_path import public_path
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -221,6 +222,7 @@ class Guard:
             httponly=True,
             samesite="lax",
             secure=scope.get("scheme") == "https",
+            path=public_path(scope) or "/",
         )
         return response
 
@@ -289,7 +291,8 @@ def not_signed_in(scope: Scope, headers: Headers, reason: str) -> Response:
     path = scope["path"]
     if "text/html" in headers.get("accept", "") and not path.startswith(("/api/", "/gradio_api/")):
         host = headers.get("host", "127.0.0.1:8000")
-        page = SIGN_IN_PAGE.format(reason=reason, address=html.escape(f"{scope.get('scheme', 'http')}://{host}"))
+        address = f"{scope.get('scheme', 'http')}://{host}{public_path(scope)}"
+        page = SIGN_IN_PAGE.format(reason=reason, address=html.escape(address))
         return HTMLResponse(page, 401, {"Cache-Control": "no-store"})
     body = error_body(
         "not_signed_in",

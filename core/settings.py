@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def with_slash_before(path: str) -> str:
+    """A path with one slash before it and none behind; "" for the root."""
+    return f"/{path.strip().strip('/')}".rstrip("/")
 
 
 class Settings(BaseSettings):
@@ -30,11 +35,20 @@ class Settings(BaseSettings):
         "on every processor, up to rounding.",
     )
     executor: Literal["local", "ray"] = Field(default="local", description="What runs training jobs.")
+    root_path: str = Field(
+        default="",
+        description="Path below which a proxy shows the site, such as /promptoscope; without it the server's root.",
+    )
     llm_base_url: str | None = Field(
         default=None, description="OpenAI-compatible endpoint that writes class descriptions."
     )
     llm_api_key: str | None = Field(default=None, description="Key for that endpoint.", repr=False)
     llm_model: str | None = Field(default=None, description="Model name at that endpoint.")
+
+    @field_validator("root_path")
+    @classmethod
+    def _with_slash_before(cls, value: str) -> str:
+        return with_slash_before(value)
 
     @property
     def database(self) -> str:

@@ -25,19 +25,27 @@ def serve(
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="A further name this server is reached by, for example behind a proxy.")
     ] = None,
+    root_path: Annotated[
+        str | None, typer.Option(help="Path below which a proxy shows the site, such as /promptoscope.")
+    ] = None,
     worker: Annotated[bool, typer.Option(help="Start a training worker beside the site.")] = True,
     json: JsonFlag = False,
 ) -> None:
     """Serve the site and print the link that opens it."""
     from app.main import create_app
     from app.security import Access
+    from core.settings import with_slash_before
 
     found = settings()
+    if root_path is not None:
+        found = found.model_copy(update={"root_path": with_slash_before(root_path)})
     listener = listen(host, port)
     access = Access.prepare(found.home, host, allowed_host or ())
     app = create_app(found, access=access, with_worker=worker)
     with output(json) as out, suppress(KeyboardInterrupt):
-        run_server(app, listener, lambda: announce(out, link(host, listener.getsockname()[1], access.code)))
+        run_server(
+            app, listener, lambda: announce(out, link(host, listener.getsockname()[1], access.code, found.root_path))
+        )
 
 
 @command
@@ -62,10 +70,10 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def link(host: str, port: int, code: str) -> str:
+def link(host: str, port: int, code: str, root_path: str = "") -> str:
     """The address to open. A server at all interfaces is reached by its loopback one."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}/?code={code}"
+    return f"http://{shown}:{port}{root_path}/?code={code}"
 
 
 def announce(out: Output, address: str) -> None:

@@ -48,13 +48,13 @@ def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None =
 def get_explanation(ctx: Context, id: str) -> dict[str, Any]:
     """One explanation. Raises NotFound."""
     with ctx.db.reading() as session:
-        return _with_urls(records.explanation_dict(session, str(id)))
+        return _with_urls(ctx, records.explanation_dict(session, str(id)))
 
 
 def list_explanations(ctx: Context, model_id: str | None = None) -> list[dict[str, Any]]:
     """Explanations, newest first; all, or those of one model."""
     with ctx.db.reading() as session:
-        return [_with_urls(row) for row in records.list_explanations(session, model_id, ALL)]
+        return [_with_urls(ctx, row) for row in records.list_explanations(session, model_id, ALL)]
 
 
 def map_file(ctx: Context, explanation_id: str, kind: str) -> Path:
@@ -92,7 +92,7 @@ def _mask(ctx: Context, image: dict[str, Any]) -> Image.Image | None:
     return decode_image(mask_file(ctx, image["id"])[0]).convert("L") if image["has_mask"] else None
 
 
-def _with_urls(row: dict[str, Any]) -> dict[str, Any]:
-    base = f"/api/v1/explanations/{row['id']}/maps"
+def _with_urls(ctx: Context, row: dict[str, Any]) -> dict[str, Any]:
+    base = f"{ctx.settings.root_path}/api/v1/explanations/{row['id']}/maps"
     maps = [entry | {"url": f"{base}/{entry['kind']}"} for entry in row["maps"]]
     return row | {"maps": maps, "arrays_url": f"{base}/{ARRAYS}"}

@@ -28,7 +28,17 @@ const UNREACHABLE = {
 
 const SIGNED_OUT = "Your session has ended. Open the link that `promptoscope serve` printed, then reload this page.";
 
-const BASE = "/api/v1";
+// The site may stand below a path of another server; where this script came from says which.
+const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+
+// An address of ours as the browser must ask for it. What has the path already, or leads elsewhere, stays.
+export function at(address) {
+  const text = String(address);
+  if (!text.startsWith("/") || text.startsWith("//") || !ROOT) return text;
+  return text === ROOT || text.startsWith(`${ROOT}/`) ? text : ROOT + text;
+}
+
+const BASE = `${ROOT}/api/v1`;
 
 function toError(status, data, retryAfter = null) {
   const shape = data?.error ?? data?.detail ?? data ?? {};
@@ -178,6 +188,7 @@ function setProps(node, props) {
     else if (name === "dataset") Object.assign(node.dataset, value);
     else if (name === "style") for (const [key, text] of Object.entries(value)) node.style.setProperty(key, text);
     else if (["value", "checked", "disabled", "selected", "open"].includes(name) && name in node) node[name] = value;
+    else if (name === "href" || name === "src") node.setAttribute(name, at(value));
     else node.setAttribute(name, value === true ? "" : value);
   }
 }

@@ -1,7 +1,7 @@
 // The Image sets page: the list of sets beside the one looked at, or the form that adds one.
 // Its address says what is shown: ?id=SET, or ?add for the form.
 import {
-  PsElement, announce, api, button, busy, chip, confirmByTyping, count, define, empty, errorNotice, fill, h, link,
+  PsElement, announce, api, at, button, busy, chip, confirmByTyping, count, define, empty, errorNotice, fill, h, link,
   listOf, moment, param,
 } from "./core.js";
 import { addDemo, problemTray } from "./upload.js";
@@ -33,7 +33,7 @@ class ImageSets extends PsElement {
   }
 
   #go(address) {
-    history.pushState(null, "", address);
+    history.pushState(null, "", at(address));
     this.#takesFocus = true;
     this.#draw();
   }

@@ -5,7 +5,7 @@
  * can be chosen; without them the server's finished pictures are shown. Keys: + and - zoom, arrows move, 0 resets.
  */
 
-import { button, define, h, PsElement } from "./core.js";
+import { at, button, define, h, PsElement } from "./core.js";
 import { shortNumber } from "./charts.js";
 import { colourAt, cssGradient } from "./colour-maps.js";
 import { uid } from "./follow.js";
@@ -42,7 +42,7 @@ class MapViewer extends PsElement {
   }
 
   addressOf(kind) {
-    return `/api/v1/explanations/${encodeURIComponent(this.current.id)}/maps/${encodeURIComponent(kind)}`;
+    return at(`/api/v1/explanations/${encodeURIComponent(this.current.id)}/maps/${encodeURIComponent(kind)}`);
   }
 
   build() {

@@ -1,5 +1,5 @@
 // The Start page: the way from images to an answer and where one stands on it, three doors, recent work, the machine.
-import { PsElement, announce, api, chip, count, define, duration, errorNotice, h, link, listOf, moment, svg } from "./core.js";
+import { PsElement, announce, api, at, chip, count, define, duration, errorNotice, h, link, listOf, moment, svg } from "./core.js";
 import { addDemo } from "./upload.js";
 
 // What the strip counts. Each step is done when its list holds something.
@@ -64,7 +64,7 @@ class Start extends PsElement {
     announce("Drawing the demo set");
     try {
       const set = await addDemo();
-      location.assign(`/image-sets?id=${encodeURIComponent(set.id)}`);
+      location.assign(at(`/image-sets?id=${encodeURIComponent(set.id)}`));
     } catch (error) {
       this.said.replaceChildren(errorNotice(error));
       this.demo.disabled = false;
@@ -88,7 +88,7 @@ class Start extends PsElement {
     const [backbones, jobs, ready] = await Promise.all([
       api.get("/backbones", { signal: this.signal }).then(listOf).catch(() => null),
       api.get("/jobs?state=running&limit=1", { signal: this.signal }).then(listOf).catch(() => null),
-      fetch("/readyz", { credentials: "same-origin", signal: this.signal }).then((answer) => answer.ok).catch(() => false),
+      fetch(at("/readyz"), { credentials: "same-origin", signal: this.signal }).then((answer) => answer.ok).catch(() => false),
     ]);
     const here = backbones?.filter((backbone) => backbone.available) ?? [];
     this.machine.replaceChildren(

@@ -1,5 +1,5 @@
 // A wall of thumbnails with a choice of class and part, in pages; each opens large, with the mask where there is one.
-import { PsElement, announce, api, button, busy, count, define, errorNotice, field, fill, h } from "./core.js";
+import { PsElement, announce, api, at, button, busy, count, define, errorNotice, field, fill, h } from "./core.js";
 import { PARTS } from "./class-counts.js";
 
 const PER_PAGE = 48;
@@ -185,7 +185,7 @@ class Viewer {
 const large = (image) => h("img", { src: thumbnailUrl(image.id, 1024), alt: `${image.class}: ${image.name}` });
 
 function overlay(image) {
-  const picture = `url("/api/v1/images/${encodeURIComponent(image.id)}/mask")`;
+  const picture = `url("${at(`/api/v1/images/${encodeURIComponent(image.id)}/mask`)}")`;
   return h("div", { class: "ps-viewer-mask", style: { "mask-image": picture }, "aria-hidden": "true" });
 }
 

@@ -45,14 +45,17 @@ class Site:
     context: Context
 
 
-def start_site(home: Path, *, with_worker: bool) -> tuple[Site, Callable[[], None]]:
-    """Serve the application of a home folder from a thread; the second value stops it."""
+def start_site(home: Path, *, with_worker: bool, root_path: str = "") -> tuple[Site, Callable[[], None]]:
+    """Serve the application of a home folder from a thread; the second value stops it.
+
+    root_path: where it stands below its server; the address then includes it, and asking anything outside is a mistake.
+    """
     import uvicorn
 
     from app.main import create_app
     from core.settings import Settings
 
-    app = create_app(Settings(home=home), with_worker=with_worker)
+    app = create_app(Settings(home=home, root_path=root_path), with_worker=with_worker)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -67,7 +70,8 @@ def start_site(home: Path, *, with_worker: bool) -> tuple[Site, Callable[[], Non
         server.should_exit = True
         thread.join(20)
 
-    return Site(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.access.code, app.state.context), stop
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}{root_path}"
+    return Site(address, app.state.access.code, app.state.context), stop
 
 
 @pytest.fixture(scope="module")
