@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from html import escape
 
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.root_path import public_path
@@ -107,6 +107,7 @@ class Frame:
         self.app = app
         self.pages = pages
         self._by_path = {page.href: page for page in pages}
+        self._documents: dict[tuple[Page, str], str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for pages and their files. Raises HTTPException for everything else."""
@@ -134,10 +135,27 @@ class Frame:
         await RedirectResponse(address, 307, {"Cache-Control": "no-store"})(scope, receive, send)
 
     async def _show(self, page: Page, scope: Scope, receive: Receive, send: Send) -> None:
-        # A compressed document could not be written into, and one that knows its own address would be wrong behind a
-        # proxy: the browser puts the address in. Queries are for our own scripts; Gradio fails on some.
+        root = public_path(scope)
+        document = self._documents.get((page, root))
+        if document is None:
+            document = self._documents[page, root] = await self._draw(page, scope, receive, root)
+        await HTMLResponse(document, headers={"Cache-Control": "no-store"})(scope, receive, send)
+
+    async def _draw(self, page: Page, scope: Scope, receive: Receive, root: str) -> str:
+        """One page in our frame: the same for everybody, so it is drawn once.
+
+        Gradio writes the address it was asked under into the document, which would be wrong behind a proxy: the browser
+        puts it in instead. Queries are for our own scripts, and Gradio fails on some.
+        """
         asked = {**scope, "method": "GET", "query_string": b"", "headers": [(b"host", PLACEHOLDER_HOST.encode())]}
-        await self._only_good(asked, receive, _Framed(send, self.pages, page, public_path(scope)))
+        body = bytearray()
+
+        async def keep(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+
+        await self._only_good(asked, receive, keep)
+        return frame(body.decode(), self.pages, page, root)
 
     async def _give_file(self, scope: Scope, receive: Receive, send: Send) -> None:
         kept = [(name, value) for name, value in scope["headers"] if name in _FILE_HEADERS]
@@ -162,37 +180,3 @@ class Frame:
 def _is_file_of_pages(path: str) -> bool:
     """Whether Gradio has a file of this name for its pages, as far as the name says."""
     return path in _FILES or (path.startswith("/assets/") and len(path) <= _LONGEST and bool(_NAME.fullmatch(path)))
-
-
-class _Framed:
-    """Holds an HTML answer back until it is complete, then sends it framed."""
-
-    def __init__(self, send: Send, pages: Sequence[Page], page: Page, root: str) -> None:
-        self.send, self.pages, self.page, self.root = send, pages, page, root
-        self.start: Message | None = None
-        self.body = b""
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_html(message):
-            self.start = message
-        elif self.start is None:
-            await self.send(message)
-        else:
-            self.body += message.get("body", b"")
-            if not message.get("more_body", False):
-                await self._finish(self.start)
-
-    async def _finish(self, start: Message) -> None:
-        body = frame(self.body.decode(), self.pages, self.page, self.root).encode()
-        kept = [(name, value) for name, value in start["headers"] if name.lower() not in _REPLACED]
-        headers = [*kept, (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
-        await self.send({**start, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
-
-
-_REPLACED = {b"content-length", b"cache-control"}
-
-
-def _is_html(message: Message) -> bool:
-    types = [value for name, value in message["headers"] if name.lower() == b"content-type"]
-    return message["status"] == 200 and any(value.startswith(b"text/html") for value in types)
