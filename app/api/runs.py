@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
@@ -32,13 +32,15 @@ def list_runs(
     response_model=schemas.Comparison,
     responses=errors(404, 422),
 )
-def compare(
+async def compare(
+    request: Request,
     ctx: InContext,
     image_set: Annotated[str | None, Query(description="Only runs on this image set (id or name).")] = None,
     run: Annotated[list[str] | None, Query(description="Only these runs.")] = None,
 ) -> Any:
     """Finished runs side by side, grouped so that only like is compared with like."""
-    return runs.compare(ctx, image_set, run)
+    key = ("compare", image_set, tuple(run or ()))
+    return await ctx.lines.comparisons.do(request.receive, runs.compare, ctx, image_set, run, key=key)
 
 
 @router.get("/runs/{run_id}", tags=["runs"], summary="Show a run", response_model=schemas.Run, responses=errors(404))

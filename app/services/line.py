@@ -186,8 +186,14 @@ class Lines:
         self.models = Line("classifying and explaining", at_once=1, waiting=16)
         self.pictures = Line("drawing small pictures", at_once=2, waiting=64)
         self.uploads = Line("reading uploads", at_once=2, waiting=12)
+        self.comparisons = Line("comparing runs", at_once=1, waiting=32)
+
+    @property
+    def all(self) -> tuple[Line, ...]:
+        """Every line."""
+        return self.models, self.pictures, self.uploads, self.comparisons
 
     def close(self) -> None:
         """Stop everything."""
-        for line in (self.models, self.pictures, self.uploads):
+        for line in self.all:
             line.close()
