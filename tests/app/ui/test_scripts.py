@@ -30,3 +30,28 @@ def test_no_file_loads_from_another_site(file: Path) -> None:
 def test_every_import_of_a_script_exists(script: Path) -> None:
     for imported in re.findall(r'(?:from|import)\s+"(\.[^"]+)"', script.read_text()):
         assert (script.parent / imported).is_file(), imported
+
+
+# The site may stand below a path: h(), link() and api put it before an address, and `at` does where they are not used.
+ABSOLUTE = re.compile(
+    r"""fetch\(\s*["'`]/|location\.(?:assign|replace)\(\s*["'`]/|location(?:\.href)?\s*=\s*["'`]/|url\(\\?["']?/"""
+    r"""|import\(\s*["'`]/|\.(?:src|href|action)\s*=\s*["'`]/|(?:push|replace)State\([^)]*["'`]/"""
+)
+
+
+@pytest.mark.parametrize("file", [*SCRIPTS, *STATIC_DIR.rglob("*.css")], ids=lambda file: file.name)
+def test_every_address_can_stand_below_a_path(file: Path) -> None:
+    assert [found.group() for found in ABSOLUTE.finditer(file.read_text())] == []
+
+
+def test_the_pattern_finds_what_would_break_below_a_path() -> None:
+    wrong = [
+        "fetch('/readyz')",
+        "location.assign(`/x`)",
+        'url("/x")',
+        'import("/x")',
+        'img.src = "/x"',
+        'pushState(a, "/x")',
+    ]
+    assert [text for text in wrong if not ABSOLUTE.search(text)] == []
+    assert ABSOLUTE.search('location.assign(at("/x"))') is None
