@@ -154,8 +154,14 @@ class ReadableErrors:
                 body += message.get("body", b"")
 
         await self.app(scope, receive, watch)
-        if held is not None:
-            await error_page(held["status"], body, public_path(scope))(scope, receive, send)
+        if held is None:
+            return
+        sentence = _sentence(body)
+        if sentence is None:
+            await send(held)
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await error_page(held["status"], sentence, public_path(scope))(scope, receive, send)
 
 
 def wants_page(scope: Scope) -> bool:
@@ -164,12 +170,20 @@ def wants_page(scope: Scope) -> bool:
     return "text/html" in accepts and not scope["path"].startswith(("/api/", "/gradio_api/"))
 
 
-def error_page(status: int, body: bytes, root: str) -> HTMLResponse:
+def error_page(status: int, sentence: str, root: str) -> HTMLResponse:
     """An error answer as a page with its sentence and a way on. root: the path the site stands below."""
     title = "There is no page at this address" if status == 404 else "This did not work"
-    text = "Perhaps the link is old or was typed wrongly." if status == 404 else json.loads(body)["error"]["message"]
+    text = "Perhaps the link is old or was typed wrongly." if status == 404 else sentence
     page = ERROR_PAGE.format(title=title, text=html.escape(text), home=f"{root}/")
     return HTMLResponse(page, status, {"Cache-Control": "no-store"})
+
+
+def _sentence(body: bytes) -> str | None:
+    """The sentence of an error in the one shape; None for another answer, such as that of /readyz."""
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _is_json_error(message: Message) -> bool:

@@ -80,3 +80,9 @@ def test_known_errors_keep_their_status_and_sentence(client, error_of, monkeypat
         "code": "conflict", "message": "One thing; two. Take one.", "expected": "One thing", "found": "two",
         "remedy": "Take one.",
     }  # fmt: skip
+
+
+def test_an_answer_that_is_no_error_of_ours_is_not_made_a_page(client, site, monkeypatch):
+    monkeypatch.setattr("app.services.system.migrate.is_current", lambda url: False)
+    answer = client.get("/readyz", headers={"accept": "text/html"})
+    assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
