@@ -29,7 +29,7 @@ _MEANINGS = {
     415: "A body of another type than asked for",
     422: "A value that cannot be used as it is",
     500: "An unforeseen failure; `log_id` finds it in the log",
-    503: "A needed part (database, weights) is not there now",
+    503: "The database or weights are not there now, or too much waits already; ask again after `Retry-After`",
 }
 
 
