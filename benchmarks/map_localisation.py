@@ -20,6 +20,7 @@ from PIL import Image
 from core import train
 from core.explain.attention import LAST_LAYERS, attention_map
 from core.explain.grad_cam import grad_cam
+from core.images.decode import decode_image
 from core.images.image_set import ImageSet, LabelledImage
 from core.images.masks import mask_path
 from core.images.phantoms import NO_LESION, make_phantoms
@@ -55,14 +56,14 @@ def score(model: Classifier, images: list[LabelledImage]) -> Iterator[tuple[str,
 
 
 def _cam(model: Classifier, image: LabelledImage, layer: int) -> np.ndarray:
-    pixels = model.backbone.preprocess(Image.open(image.path).convert("RGB"))[None]
+    pixels = model.backbone.preprocess(decode_image(image.path))[None]
     layout = model.backbone.image_attention(pixels, model.visual_tokens())
     norm = model.backbone.image_blocks()[layer].get_submodule("norm1")
     return np.nan_to_num(grad_cam(model, pixels, image.label, layout, norm).positive)
 
 
 def _attention(model: Classifier, image: LabelledImage) -> np.ndarray:
-    pixels = model.backbone.preprocess(Image.open(image.path).convert("RGB"))[None]
+    pixels = model.backbone.preprocess(decode_image(image.path))[None]
     layout = model.backbone.image_attention(pixels, model.visual_tokens())
     return np.nan_to_num(attention_map(layout))
 

@@ -88,6 +88,32 @@ class ImageSetList(Page):
     items: list[ImageSet]
 
 
+class Windowing(Answer):
+    """Which values of a file of more than 8 bits became black and white; each picture is shown by its own range.
+
+    low, high: shown as 0 and 255, the other way round where `inverted`. padding: values that belong to no picture.
+    """
+
+    low: float
+    high: float
+    source: Literal["data", "type"]
+    bits: int
+    kind: Literal["unsigned", "signed", "float"]
+    declared_bits: int | None = None
+    inverted: bool
+    padding: list[float | str]
+    sentence: str
+
+
+class PictureFinding(Answer):
+    """What a readable picture lacks, so that an answer for it means little."""
+
+    problem: Literal["constant", "low_contrast", "transparent", "not_finite"]
+    expected: str
+    found: str
+    sentence: str
+
+
 class Image(Answer):
     """One image of a set. Its picture is at /api/v1/images/{id}/file."""
 
@@ -101,6 +127,8 @@ class Image(Answer):
     height: int
     sha256: str
     has_mask: bool = False
+    windowing: Windowing | None = Field(default=None, description="Null where the file has 8 bits a sample.")
+    findings: list[PictureFinding] = []
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
@@ -486,6 +514,8 @@ class ClassifiedImage(Answer):
     image_id: str | int | None = None
     label: str
     probabilities: dict[str, Probability]
+    windowing: Windowing | None = None
+    findings: list[PictureFinding] = []
 
 
 class Classification(Answer):
@@ -524,6 +554,8 @@ class Explanation(Answer):
     image_id: str | int
     class_: str | None = Field(default=None, alias="class")
     maps: list[dict[str, Any]]
+    windowing: Windowing | None = None
+    findings: list[PictureFinding] = []
     disclaimer: str = DISCLAIMER
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)

@@ -26,16 +26,19 @@ def explain(
     from core import load_model
     from core.errors import NotFound
     from core.explain.explain import explain_image
-    from core.images.decode import decode_image
+    from core.images.decode import opened_picture
 
     with output(json) as stream:
         if not image.is_file():
             raise NotFound("An image file", f"there is none at '{image}'", "Check the path.")
-        picture = decode_image(image)
+        with opened_picture(image) as picture:
+            rgb, told = picture.rgb(), picture.told()
         classifier = load_model(find_folder(model), home=settings().home)
         out.mkdir(parents=True, exist_ok=True)
-        found = explain_image(classifier, picture, class_name, out, image_name=str(image)).as_dict()
+        found = explain_image(classifier, rgb, class_name, out, image_name=str(image)).as_dict() | told
         found["maps"] = [entry | {"file": str(out / entry["file"])} for entry in found["maps"] if entry["file"]]
+        for finding in told["findings"]:
+            stream.note(f"{image}: {finding['sentence']}")
         stream.row(found, f"{found['text']}\n")
         for entry in found["maps"]:
             stream.text(f"  {entry['title']}: {entry['file']}")

@@ -127,5 +127,6 @@ def _sentence(summary: dict) -> str:
     state = "Usable" if summary["ok"] else "Not usable as it is"
     return (
         f"{state}: {summary['usable']} images in {len(summary['classes'])} classes ({summary['train']} train, "
-        f"{summary['val']} val, {summary['test']} test), {summary['problems']} problems, {summary['leaks']} leaks."
+        f"{summary['val']} val, {summary['test']} test), {summary['problems']} problems, {summary['leaks']} leaks, "
+        f"{summary['findings']} pictures to look at."
     )

@@ -22,6 +22,7 @@ def predict(
     from app.services.classification import nothing_readable, predictions, read_image_path
     from core import load_model
     from core.errors import NotFound
+    from core.images.picture import shown
     from core.images.store import FileStore
     from core.scratch import scratch_folder
 
@@ -35,8 +36,12 @@ def predict(
         classifier = load_model(place, home=settings().home)
         for image, answer in zip(found, predictions(classifier, [image.path for image in found]), strict=True):
             name = str(images / image.name) if images.is_dir() else image.name if len(found) > 1 else str(images)
-            row = {"file": name, **answer, "model": str(place)}
-            out.row(row, f"{name}: {answer['label']} ({answer['probabilities'][answer['label']]:.3f})")
+            told = shown(image.windowing, image.findings)
+            row = {"file": name, **answer, "model": str(place), **told}
+            doubts = "".join(f" {finding['sentence']}" for finding in told["findings"])
+            out.row(row, f"{name}: {answer['label']} ({answer['probabilities'][answer['label']]:.3f}){doubts}")
+            if json and doubts:
+                out.note(f"{name}:{doubts}")
         out.text(DISCLAIMER)
         for problem in problems:
             out.note(f"{problem.file}: {problem.expected}; {problem.found}")

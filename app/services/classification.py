@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -16,15 +17,21 @@ from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.errors import UnreadableImage, UnreadableSource
 from core.images.archive import RefusedFile, ZipSource, printable
-from core.images.decode import STORED_SUFFIX, decode_with_format
+from core.images.decode import STORED_SUFFIX, decode_image
+from core.images.findings import Finding
+from core.images.gate import PIXELS_AT_ONCE
 from core.images.image_set import Problem
 from core.images.limits import Limits
+from core.images.signature import sign
 from core.images.source import FolderSource, Source, UploadSource
 from core.images.store import FileStore, Staging
+from core.images.windowing import Windowing
 from core.records import audit, image_sets
 from core.records import classifications as records
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from core.tuning.classifier import Classifier
 
 IMAGES_PER_PASS = 32
@@ -32,13 +39,15 @@ IMAGES_PER_PASS = 32
 
 @dataclass(frozen=True)
 class NewImage:
-    """One readable image sent for classification: the sender's name and where it is stored."""
+    """One readable image sent for classification: the sender's name, where it is stored, and what its picture lacks."""
 
     name: str
     sha256: str
     path: Path
     width: int
     height: int
+    windowing: Windowing | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def classify(ctx: Context, model_id: str, files: Iterable[tuple[str, BinaryIO]]) -> dict[str, Any]:
@@ -72,6 +81,7 @@ def _record(
             "file": image_sets.path_in(ctx.settings.images_dir, staged.targets[image.path]),
             "width": image.width,
             "height": image.height,
+            **image_sets.looked_at(image.windowing, image.findings),
         }
         for image in images
     ]
@@ -100,16 +110,25 @@ def list_classifications(ctx: Context, model_id: str | None = None) -> list[dict
 
 def predictions(classifier: Classifier, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """label and probabilities {class: p} of stored images."""
-    from core.images.decode import decode_image
-
     rows: list[dict[str, Any]] = []
-    for start in range(0, len(paths), IMAGES_PER_PASS):
+    for pictures in _passes(paths):
         go_on()
-        pictures = [decode_image(path) for path in paths[start : start + IMAGES_PER_PASS]]
         for values in classifier.probabilities(pictures).tolist():
             table = dict(zip(classifier.classes, values, strict=True))
             rows.append({"label": max(table, key=lambda name: table[name]), "probabilities": table})
     return rows
+
+
+def _passes(paths: Sequence[Path]) -> Iterator[list[Image.Image]]:
+    """The pictures, some dozens at a time, fewer of large ones."""
+    pictures: list[Image.Image] = []
+    for path in paths:
+        pictures.append(decode_image(path))
+        if len(pictures) >= IMAGES_PER_PASS or sum(p.width * p.height for p in pictures) >= PIXELS_AT_ONCE:
+            yield pictures
+            pictures = []
+    if pictures:
+        yield pictures
 
 
 def read_images(
@@ -170,6 +189,6 @@ def _read_source(source: Source, store: FileStore, limits: Limits) -> tuple[list
 
 def _read_one(source: Source, name: str, store: FileStore, limits: Limits) -> NewImage:
     content = source.read(name)
-    picture, kind = decode_with_format(content, limits)
-    sha256, path = store.put(content, STORED_SUFFIX[kind])
-    return NewImage(name, sha256, path, picture.width, picture.height)
+    found = sign(content, hashlib.sha256(content).hexdigest(), limits)
+    sha256, path = store.put(content, STORED_SUFFIX[found.format])
+    return NewImage(name, sha256, path, found.width, found.height, found.windowing, found.findings)

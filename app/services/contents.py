@@ -202,5 +202,5 @@ def _remove_path(ctx: Context, path: str) -> None:
         shutil.rmtree(place)
         return
     place.unlink(missing_ok=True)
-    for size in THUMBNAIL_SIZES_PX:
-        ctx.thumbnail_file(place.name[:64], size).unlink(missing_ok=True)
+    for small in ctx.thumbnail_files(place.name[:64]):
+        small.unlink(missing_ok=True)

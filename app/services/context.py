@@ -90,8 +90,14 @@ class Context:
         return self.settings.cache_dir / "thumbnails"
 
     def thumbnail_file(self, sha256: str, size_px: int) -> Path:
-        """Where the small picture of a content lies."""
-        return self.thumbnails_dir / sha256[:2] / f"{sha256}-{size_px}.png"
+        """Where the small picture of a content lies; another place where decoding would give another picture."""
+        from core.images.decode import DECODING_RULES
+
+        return self.thumbnails_dir / sha256[:2] / f"{sha256}-{size_px}-{DECODING_RULES}.png"
+
+    def thumbnail_files(self, sha256: str) -> list[Path]:
+        """All small pictures of a content, those of earlier decoding rules among them."""
+        return sorted((self.thumbnails_dir / sha256[:2]).glob(f"{sha256}-*.png"))
 
     @property
     def explanations_dir(self) -> Path:

@@ -14,7 +14,7 @@ from app.services.image_sets import ACTOR, ALL, image_file, mask_file
 from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.errors import NotFound
-from core.images.decode import decode_image
+from core.images.decode import opened_picture
 from core.records import audit, image_sets
 from core.records import explanations as records
 from core.scratch import scratch_folder
@@ -38,10 +38,10 @@ def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None =
     mask = _mask(ctx, image)
     with scratch_folder(ctx.drafts_dir) as draft:
         with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
-            found = explain_image(
-                classifier, decode_image(path), class_name, draft, mask=mask, image_name=image["name"], step=go_on
-            )
-        made = _record(ctx, model["id"], image["id"], draft, found.as_dict())
+            with opened_picture(path) as picture:
+                rgb, told = picture.rgb(), picture.told()
+            found = explain_image(classifier, rgb, class_name, draft, mask=mask, image_name=image["name"], step=go_on)
+        made = _record(ctx, model["id"], image["id"], draft, found.as_dict() | told)
     return get_explanation(ctx, made)
 
 
@@ -89,7 +89,10 @@ def _record(ctx: Context, model_id: str, image_id: str, draft: Path, result: dic
 
 
 def _mask(ctx: Context, image: dict[str, Any]) -> Image.Image | None:
-    return decode_image(mask_file(ctx, image["id"])[0]).convert("L") if image["has_mask"] else None
+    if not image["has_mask"]:
+        return None
+    with opened_picture(mask_file(ctx, image["id"])[0]) as mask:
+        return mask.marked()
 
 
 def _with_urls(ctx: Context, row: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from core.images.findings import Finding
+from core.images.windowing import Windowing
+
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 
@@ -32,7 +35,8 @@ class LabelledImage:
     """One image of a set.
 
     path: where its bytes lie now. name: the sender's relative name, for people. label: index into the set's classes.
-    sha256: of the file's bytes. group: patient, lesion or slide; None where unknown.
+    sha256: of the file's bytes. group: patient, lesion or slide; None where unknown. windowing: how deep values are
+    shown, None for 8 bits. findings: what the picture lacks; None where nobody has looked.
     """
 
     path: Path
@@ -43,6 +47,8 @@ class LabelledImage:
     group: str | None = None
     width: int = 0
     height: int = 0
+    windowing: Windowing | None = None
+    findings: tuple[Finding, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def find_near_duplicates(image_set: ImageSet) -> list[Problem]:
     """
     seen = [image for image in image_set.images if image.part != "test"]
     test = list(image_set.part("test"))
-    signatures = _signatures([*seen, *test])
+    signatures = signatures_of([*seen, *test])
     seen, test = _structured(seen, signatures), _structured(test, signatures)
     problems = []
     for image, other, bits in _near_pairs(seen, test, signatures):
@@ -78,7 +78,7 @@ def _shared(
 
 def _shared_pixels(seen: Sequence[LabelledImage], test: Sequence[LabelledImage]) -> Iterator[Problem]:
     """Equal pixels in different files, such as a PNG and its TIFF copy."""
-    signatures = _signatures([*seen, *test])
+    signatures = signatures_of([*seen, *test])
     seen_bytes = {image.sha256 for image in seen}
     others = [image for image in test if image.sha256 not in seen_bytes]
     yield from _shared(seen, others, lambda i: signatures[i.sha256].pixels, "same_pixels", "the same pixels")
@@ -119,8 +119,8 @@ def _two_classes(image_set: ImageSet) -> Iterator[Problem]:
                 )
 
 
-def _signatures(images: Sequence[LabelledImage]) -> dict[str, Signature]:
-    """Signature by content hash."""
+def signatures_of(images: Sequence[LabelledImage]) -> dict[str, Signature]:
+    """Signature by content hash. Decodes images not decoded before in this process."""
     first = {image.sha256: image for image in images}
     return dict(zip(first, map_in_threads(_signature, first.values()), strict=True))
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image, ImageChops
 
-from core.images.decode import SUFFIXES, decode_image
+from core.images.decode import SUFFIXES, opened_picture
 from core.images.image_set import LabelledImage
 from core.images.limits import Limits
 
@@ -61,7 +61,8 @@ def join_masks(contents: list[bytes], size: tuple[int, int], limits: Limits) -> 
     """
     joined = Image.new("L", size)
     for content in contents:
-        mask = decode_image(content, limits).convert("L").point(lambda value: 255 if value else 0)
+        with opened_picture(content, limits) as picture:
+            mask = picture.marked()
         if mask.size != size:
             return None
         joined = ImageChops.lighter(joined, mask)

@@ -21,6 +21,7 @@ from core.images import split
 from core.images.archive import RefusedFile, ZipSource, check_nested
 from core.images.columns import ColumnChoice
 from core.images.decode import FORMAT_NAMES, STORED_SUFFIX, SUFFIXES, sniff_format
+from core.images.findings import faults_note
 from core.images.image_set import ImageSet, LabelledImage, Problem
 from core.images.layout import plan_source
 from core.images.limits import Limits, megabytes
@@ -31,6 +32,7 @@ from core.images.sheet import SHEET_SUFFIXES, other_table
 from core.images.signature import map_in_threads, sign
 from core.images.source import FolderSource, OverlaySource, Source, UploadSource
 from core.images.store import FileStore
+from core.images.windowing import windowing_note
 from core.scratch import process_folder
 from core.settings import Settings
 
@@ -174,7 +176,8 @@ def _read(
     if not any(image.part == "test" for image in images):
         images = _with_test_part(images, plan.classes, fraction, seed, notes, problems)
     images, classes = _trainable(images, plan.classes, notes, problems)
-    notes += _repeats(images)
+    notes += [*_repeats(images), *faults_note(((i.name, i.findings or ()) for i in images), len(images))]
+    notes += windowing_note((i.windowing for i in images if i.windowing), len(images))
     extra = {"grouped_by": plan.grouped_by} if plan.grouped_by else {}
     return ImageSet(name, tuple(classes), tuple(images), tuple(problems), tuple(notes), modality, extra)
 
@@ -186,7 +189,8 @@ def _load(
     images: list[LabelledImage] = []
     problems: list[Problem] = []
     work = functools.partial(_take, source=source, store=store, limits=limits)
-    for image, found in map_in_threads(work, _fetch(source, plan, problems, keeps_masks=store is not None)):
+    fetched = _fetch(source, plan, problems, keeps_masks=store is not None)
+    for image, found in map_in_threads(work, fetched, _n_bytes):
         problems += found
         if image is not None:
             images.append(image)
@@ -207,6 +211,10 @@ def _fetch(source: Source, plan: Plan, problems: list[Problem], keeps_masks: boo
         else:
             wanted = entry.masks if keeps_masks or source.path(entry.key) is None else ()
             yield entry, content, list(_fetch_masks(source, wanted, problems))
+
+
+def _n_bytes(fetched: _Fetched) -> int:
+    return 0 if isinstance(fetched, Problem) else len(fetched[1]) + sum(map(len, fetched[2]))
 
 
 def _fetch_masks(source: Source, masks: Sequence[str], problems: list[Problem]) -> Iterator[bytes]:
@@ -237,7 +245,18 @@ def _take(fetched: _Fetched, source: Source, store: FileStore | None, limits: Li
     place = source.path(entry.key) if store is None else None
     path = place or (store or process_store()).put(content, STORED_SUFFIX[signature.format], durable=False)[1]
     part = entry.part or "train"
-    image = LabelledImage(path, entry.name, entry.label, part, sha256, entry.group, signature.width, signature.height)
+    image = LabelledImage(
+        path,
+        entry.name,
+        entry.label,
+        part,
+        sha256,
+        entry.group,
+        signature.width,
+        signature.height,
+        signature.windowing,
+        signature.findings,
+    )
     return image, [] if place else _keep_mask(image, masks, limits)
 
 

@@ -1,15 +1,14 @@
-"""What one full decode tells about an image: size, format, a hash of its pixels and a difference hash.
+"""What one full decode tells about an image: size, format, hashes of its pixels, how it was shown and what it lacks.
 
 Decoding is the slow part of reading an image set, so it is done once per content and remembered for this process.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,15 +17,16 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from core.images.decode import decode_with_format, open_header
+from core.images.decode import opened_picture
+from core.images.findings import Finding
 from core.images.limits import Limits
+from core.images.picture import Picture
+from core.images.windowing import Windowing
 
 _REMEMBERED = 50_000
-_LARGE_PIXELS = 8_000_000
+_MOST_WAITING_BYTES = 256 * 1024**2
 _known: OrderedDict[str, Signature] = OrderedDict()
 _known_lock = threading.Lock()
-# Large images are decoded one at a time: eight of 100 million pixels side by side would fill the memory.
-_large_lock = threading.Lock()
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,13 +34,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Signature:
-    """width, height: of the upright image. pixels: hash of size and RGB values. difference: see `difference_hash`."""
+    """width, height: of the upright image. pixels: hash of size and RGB values. difference: see `difference_hash`.
+
+    windowing: how deep values became 8 bits, None where they had 8. findings: what the picture lacks.
+    """
 
     width: int
     height: int
     format: str
     pixels: str
     difference: int
+    windowing: Windowing | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def sign(content: bytes, sha256: str, limits: Limits | None = None) -> Signature:
@@ -51,10 +56,8 @@ def sign(content: bytes, sha256: str, limits: Limits | None = None) -> Signature
     known = sign_known(sha256)
     if known is not None:
         return known
-    limits = limits or Limits()
-    width, height = open_header(content, limits).size
-    with _large_lock if width * height > _LARGE_PIXELS else contextlib.nullcontext():
-        made = _sign(content, limits)
+    with opened_picture(content, limits) as picture:
+        made = _sign(picture)
     with _known_lock:
         _known[sha256] = made
         if len(_known) > _REMEMBERED:
@@ -68,31 +71,54 @@ def sign_known(sha256: str) -> Signature | None:
         return _known.get(sha256)
 
 
-def _sign(content: bytes, limits: Limits) -> Signature:
-    image, form = decode_with_format(content, limits)
-    head = f"{image.width}x{image.height}:".encode()
-    pixels = hashlib.blake2b(head + image.tobytes(), digest_size=20).hexdigest()
-    return Signature(image.width, image.height, form, pixels, difference_hash(image))
+def _sign(picture: Picture) -> Signature:
+    """All in one pass over strips, so that no second copy of a large picture is made."""
+    pixels = hashlib.blake2b(f"{picture.width}x{picture.height}:".encode(), digest_size=20)
+    histogram, grey = np.zeros(768, np.int64), Image.new("L", picture.size)
+    for top, strip in picture.strips():
+        pixels.update(strip.tobytes())
+        histogram += strip.histogram()
+        grey.paste(strip.convert("L"), (0, top))
+    return Signature(
+        picture.width,
+        picture.height,
+        picture.format,
+        pixels.hexdigest(),
+        difference_hash(grey),
+        picture.windowing,
+        picture.judge(histogram),
+    )
 
 
-def difference_hash(image: Image.Image) -> int:
-    """64 bits, one for each pair of horizontal neighbours in a 9 x 8 grey copy: is the left one brighter?
+def difference_hash(grey: Image.Image) -> int:
+    """64 bits, one for each pair of horizontal neighbours in a 9 x 8 copy of a grey image: is the left one brighter?
 
     Similar pictures differ in few bits, whatever their size and compression.
     """
-    small = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BILINEAR), dtype=np.int16)
+    small = np.asarray(grey.resize((9, 8), Image.Resampling.BILINEAR), dtype=np.int16)
     bits = np.packbits(small[:, :-1] > small[:, 1:])
     return int.from_bytes(bits.tobytes(), "big")
 
 
-def map_in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results in the order of `items`, computed by a few threads, with no more than some dozens waiting in memory."""
+def map_in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], n_bytes: Callable[[Item], int] | None = None
+) -> Iterator[Result]:
+    """Results in the order of `items`, computed by a few threads, with no more than some dozens waiting in memory.
+
+    n_bytes: how much an item holds; of large ones fewer wait.
+    """
     n_threads = min(8, (os.cpu_count() or 1) + 1)
-    waiting: list[Future[Result]] = []
+    waiting: deque[tuple[Future[Result], int]] = deque()
+    held = 0
     with ThreadPoolExecutor(n_threads, thread_name_prefix="images") as pool:
         for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= 2 * n_threads:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+            size = n_bytes(item) if n_bytes else 0
+            waiting.append((pool.submit(work, item), size))
+            del item
+            held += size
+            while waiting and (len(waiting) >= 2 * n_threads or held >= _MOST_WAITING_BYTES):
+                done, size = waiting.popleft()
+                held -= size
+                yield done.result()
+        for done, _ in waiting:
+            yield done.result()

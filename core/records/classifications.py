@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.records.ids import new_id
-from core.records.image_sets import loose_images_of, paths_of_images
+from core.records.image_sets import loose_images_of, paths_of_images, picture_dict
 from core.records.models import find_model
 from core.records.tables import ClassificationImageRow, ClassificationRow, ImageRow
 from core.records.types import iso
@@ -52,7 +52,8 @@ def add_classification(
 
 
 def classification_dict(session: Session, classification_id: str) -> dict[str, Any]:
-    """id, model_id, model_name, created_at, images [{file, image_id, label, probabilities}], problems.
+    """id, model_id, model_name, created_at, images, problems. An image: file, image_id, label,
+    probabilities, windowing, findings.
 
     Raises NotFound.
     """
@@ -93,18 +94,19 @@ def _dicts(session: Session, rows: Sequence[ClassificationRow]) -> list[dict[str
     images: dict[str, list[dict[str, Any]]] = {row.id: [] for row in rows}
     answers = ClassificationImageRow
     query = (
-        select(answers, ImageRow.name)
+        select(answers, ImageRow)
         .join(ImageRow, answers.image_id == ImageRow.id)
         .where(answers.classification_id.in_(images))
         .order_by(answers.classification_id, answers.position)
     )
-    for answer, name in session.execute(query):
+    for answer, image in session.execute(query):
         images[answer.classification_id].append(
             {
-                "file": name,
+                "file": image.name,
                 "image_id": answer.image_id,
                 "label": answer.label,
                 "probabilities": answer.probabilities,
+                **picture_dict(image),
             }
         )
     return [

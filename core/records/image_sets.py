@@ -11,7 +11,10 @@ from sqlalchemy import Row, Select, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, InvalidInput, NotFound
+from core.images.findings import Finding
 from core.images.image_set import PARTS, ImageSet, LabelledImage, Problem
+from core.images.picture import shown
+from core.images.windowing import Windowing
 from core.records.contents import image_path
 from core.records.ids import new_id
 from core.records.tables import (
@@ -137,7 +140,10 @@ def count_images(session: Session, image_set_id: str, *, class_name: str | None 
 
 
 def image_dict(session: Session, image_id: str) -> dict[str, Any]:
-    """One image: id, image_set_id, name, class, part, group, width, height, sha256, has_mask. Raises NotFound."""
+    """One image: id, image_set_id, name, class, part, group, width, height, sha256, has_mask, windowing, findings.
+
+    Raises NotFound.
+    """
     row = session.execute(_images().where(ImageRow.id == image_id)).first()
     if row is None:
         raise NotFound("An image with this id", f"'{image_id}' is none", "It may have been deleted with its set.")
@@ -216,7 +222,7 @@ def delete_image_set(session: Session, id_or_name: str) -> list[str]:
 def add_loose_images(session: Session, images: Sequence[Mapping[str, Any]]) -> list[str]:
     """Record images that belong to no set, such as those sent to be classified; their ids in the same order.
 
-    images: name, sha256, file (path inside the store), width, height.
+    images: name, sha256, file (path inside the store), width, height, windowing, findings.
     """
     rows = [{"id": new_id(), **image} for image in images]
     _insert(session, ImageRow, rows)
@@ -263,9 +269,24 @@ def _image_values(
                 "file": path_in(store, image.path),
                 "mask_sha256": mask_sha256,
                 "mask_file": path_in(store, mask_path) if mask_path else None,
+                **looked_at(image.windowing, image.findings),
             }
         )
     return rows
+
+
+def looked_at(windowing: Windowing | None, findings: Sequence[Finding] | None) -> dict[str, Any]:
+    """Columns of an image that say how it is shown and what it lacks."""
+    return {
+        "windowing": windowing.as_dict() if windowing else None,
+        "findings": None if findings is None else [found.as_dict() for found in findings],
+    }
+
+
+def picture_dict(image: ImageRow) -> dict[str, Any]:
+    """The same of a recorded image, with sentences for people: windowing {..., sentence} or None, findings."""
+    windowing = Windowing.from_dict(image.windowing) if image.windowing else None
+    return shown(windowing, [Finding(**found) for found in image.findings or ()])
 
 
 def path_in(store: Path, path: Path) -> str:
@@ -303,6 +324,8 @@ def _labelled_image(image: ImageRow, label: int, store: Path) -> LabelledImage:
         group=image.group_name,
         width=image.width,
         height=image.height,
+        windowing=Windowing.from_dict(image.windowing) if image.windowing else None,
+        findings=None if image.findings is None else tuple(Finding(**found) for found in image.findings),
     )
 
 
@@ -319,6 +342,7 @@ def _image_dict(row: Row[ImageRow, str, int]) -> dict[str, Any]:
         "height": image.height,
         "sha256": image.sha256,
         "has_mask": image.mask_file is not None,
+        **picture_dict(image),
     }
 
 

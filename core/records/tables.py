@@ -97,7 +97,8 @@ class ImageClassRow(Base):
 class ImageRow(Base):
     """An image. Those sent only to be classified belong to no set and have no class and no part.
 
-    file, mask_file: paths inside the image store, with forward slashes.
+    file, mask_file: paths inside the image store, with forward slashes. windowing: how deep values are shown, empty for
+    8 bits. findings: what the picture lacks; empty where nobody has looked.
     """
 
     __tablename__ = "images"
@@ -114,6 +115,8 @@ class ImageRow(Base):
     file: Mapped[str] = mapped_column(Text)
     mask_sha256: Mapped[str | None] = mapped_column(Sha256, index=True)
     mask_file: Mapped[str | None] = mapped_column(Text)
+    windowing: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    findings: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
     __table_args__ = (
         one_of("part", ("train", "val", "test")),

@@ -14,7 +14,7 @@ from torch.nn import functional
 from core.backbones.contract import Backbone, LayerTokens
 from core.descriptions.description_set import DescriptionSet
 from core.errors import BackboneMismatch, ClassMismatch, InvalidInput, PromptoscopeError, UnreadableImage
-from core.images.decode import decode_image
+from core.images.decode import opened_picture
 from core.tuning.artifact import damaged, read_artifact
 from core.tuning.contract import Method, Task
 from core.tuning.registry import get_method
@@ -60,22 +60,29 @@ class Classifier:
         rows = []
         for start in range(0, len(images), PICTURES_PER_PASS):
             chunk = images[start : start + PICTURES_PER_PASS]
-            pixels = torch.stack([self.backbone.preprocess(image) for image in chunk]).to(self.backbone.device)
-            rows.append(frozen_features(self.method, pixels))
+            rows.append(self._features(torch.stack([self.backbone.preprocess(image) for image in chunk])))
         return torch.cat(rows)
+
+    def _features(self, pixels: Tensor) -> Tensor:
+        return frozen_features(self.method, pixels.to(self.backbone.device))
 
     def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
         """Calibrated probabilities (images, classes) of RGB pictures, on the CPU."""
         if not images:
             return torch.empty(0, len(self.classes))
-        return (predict_logits(self.method, self.features(images)) / self.temperature).softmax(dim=-1).cpu()
+        return self._probabilities(self.features(images))
+
+    def _probabilities(self, features: Tensor) -> Tensor:
+        return (predict_logits(self.method, features) / self.temperature).softmax(dim=-1).cpu()
 
     def predict(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
         """One object a file: file, label, probabilities {class: p}, model. Raises UnreadableImage naming the file."""
         rows: list[dict[str, Any]] = []
         for start in range(0, len(paths), PICTURES_PER_PASS):
             chunk = paths[start : start + PICTURES_PER_PASS]
-            found = self.probabilities([_decode(path) for path in chunk])
+            # one picture after the other becomes model input: side by side, large ones would fill the memory
+            pixels = torch.stack([_input(self.backbone, path) for path in chunk])
+            found = self._probabilities(self._features(pixels))
             rows += [self._row(path, p) for path, p in zip(chunk, found.tolist(), strict=True)]
         return rows
 
@@ -170,8 +177,10 @@ def predict_logits(method: Method, features: Tensor) -> Tensor:
     return found
 
 
-def _decode(path: Path) -> Image.Image:
+def _input(backbone: Backbone, path: Path) -> Tensor:
+    """Model input (3, size, size) of one file."""
     try:
-        return decode_image(path)
+        with opened_picture(path) as picture:
+            return backbone.preprocess(picture.rgb())
     except UnreadableImage as error:
         raise UnreadableImage(error.expected, f"'{path.name}': {error.found}", error.remedy) from None

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.backbones.contract import Backbone, LayerTokens
-from core.images.decode import decode_image
+from core.images.decode import DECODING_RULES, opened_picture
 from core.images.image_set import LabelledImage
 from core.tuning.feature_store import FeatureStore, address
 from core.tuning.views import CENTER, draw_view, view_address
@@ -38,7 +38,7 @@ def image_features(
 
     tokens: constant visual tokens, part of the address. progress: called with (done, total) passes of one picture.
     """
-    tower = (*_tower(backbone), tokens.key() if tokens else "plain")
+    tower = (*_tower(backbone), tokens.key() if tokens else "plain", f"decoding-{DECODING_RULES}")
     jobs = [(image, view) for image in images for view in views]
     addresses = [address(*tower, view_address(augmentation, seed, view), image.sha256) for image, view in jobs]
     known = store.get(addresses)
@@ -108,4 +108,5 @@ def _passes(
 
 
 def _draw(backbone: Backbone, image: LabelledImage, augmentation: str, view: int, seed: int) -> Tensor:
-    return draw_view(decode_image(image.path), backbone, augmentation, seed, image.sha256, view)
+    with opened_picture(image.path) as picture:
+        return draw_view(picture.rgb(), backbone, augmentation, seed, image.sha256, view)

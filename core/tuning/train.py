@@ -24,6 +24,7 @@ from core.descriptions.templates import class_template, template_descriptions
 from core.errors import Leakage, TooFewImages
 from core.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from core.evaluation.metrics import confusion, metrics, per_class
+from core.images.check import picture_notes
 from core.images.image_set import ImageSet, LabelledImage, digest
 from core.images.leakage import find_leaks
 from core.images.shots import ShotDraw, draw_shots
@@ -139,7 +140,7 @@ def train(
         "variant": variant,
         "recipe": _followed(followed, built, shots),
         "shots": shots,
-        "notes": [*image_set.notes, *notes, *said, *run_notes(built, draw, image_set)],
+        "notes": [*image_set.notes, *_pictures(image_set), *notes, *said, *run_notes(built, draw, image_set)],
         "seconds": round(time.monotonic() - started, 3),
     }
     folder = (out or home / "models" / _folder_name(card)).resolve()
@@ -148,6 +149,11 @@ def train(
     store.close()
     model = Classifier(built, {"format": 1, **card}, folder)
     return TrainedRun(_record(card, folder), _predictions(test, image_set.classes, probabilities), model)
+
+
+def _pictures(image_set: ImageSet) -> list[str]:
+    """What is to be said of the pictures of a set that was read before anybody looked at them."""
+    return [note for note in picture_notes(image_set) if note not in image_set.notes]
 
 
 def _purpose(

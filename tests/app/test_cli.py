@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -17,6 +19,7 @@ from app.cli import app
 from app.commands.train import parse_options, parse_shots, progress_text
 from tests.app.conftest import labelled_pictures, png, zipped
 from tests.app.test_models_in_use import ByBrightness
+from tests.core.images.deep_files import brain, png16
 
 FIXED = {"backbone": "embedded", "variant": "default", "options": {}, "n_train": 4, "n_val": 0, "n_test": 6}
 
@@ -286,6 +289,42 @@ def test_prediction_prints_good_files_and_fails_for_bad_ones(run, tmp_path, home
         scans / "a.png"
     )
     assert not (home / "images").exists()
+
+
+def test_prediction_says_beside_the_answer_what_a_picture_lacks(run, tmp_path, monkeypatch):
+    model, scans = tmp_path / "m", tmp_path / "scans"
+    model.mkdir()
+    scans.mkdir()
+    (model / "adapter_config.json").write_text("{}")
+    Image.new("L", (40, 30)).save(scans / "black.png")
+    (scans / "deep.png").write_bytes(png16(np.rint(brain() * 4000).astype("u2")))
+    monkeypatch.setattr(core, "load_model", lambda *_, **__: ByBrightness(), raising=False)
+    found = run("predict", "--model", model, "--images", scans, "--json")
+    black, deep = rows(found)
+    sentence = "The picture is nearly constant, black all over: look at it before you trust an answer."
+    assert found.exit_code == 0
+    assert [(each["problem"], each["sentence"]) for each in black["findings"]] == [("constant", sentence)]
+    assert sentence in found.stderr
+    assert (deep["findings"], deep["windowing"]["bits"], black["windowing"]) == ([], 16, None)
+    assert f"black.png: dark (1.000) {sentence}" in run("predict", "--model", model, "--images", scans).stdout
+
+
+def test_check_names_pictures_without_contrast_and_stays_content(run, tmp_path):
+    for name, level in (("bright", 255), ("dark", 0)):
+        folder = tmp_path / "set" / name
+        folder.mkdir(parents=True)
+        for n in range(4):
+            (folder / f"{n}.png").write_bytes(png16(np.rint(brain(n + level) * 4200).astype("u2")))
+        Image.new("L", (40, 30), level).save(folder / "flat.png")
+    found = run("images", "check", tmp_path / "set", "--json")
+    *problems, summary = rows(found)
+    assert found.exit_code == 0, found.stderr
+    assert [(row["file"], row["problem"]) for row in problems] == [
+        ("bright/flat.png", "constant"),
+        ("dark/flat.png", "constant"),
+    ]
+    assert (summary["findings"], summary["problems"], summary["ok"]) == (2, 0, True)
+    assert "2 pictures to look at" in run("images", "check", tmp_path / "set").stdout
 
 
 def test_descriptions_travel_through_files(run, zip_path, tmp_path):

@@ -19,6 +19,7 @@ from core.records import models as model_records
 from core.records import runs as run_records
 from core.records.runs import RunRequest
 from tests.app.conftest import png, zipped
+from tests.core.images.deep_files import brain, png16
 
 SENTENCE = "Research use only. Not for use in diagnostic procedures."
 
@@ -70,6 +71,26 @@ def test_images_and_zips_are_classified_and_bad_files_named(client, model):
     assert picture.content == png(1, 200)
 
 
+def test_a_black_picture_is_not_classified_without_a_word(client, model):
+    file = io.BytesIO()
+    Image.new("L", (40, 30)).save(file, "PNG")
+    found = classify(client, model["id"], ("black.png", file.getvalue())).json()["images"][0]
+    sentence = "The picture is nearly constant, black all over: look at it before you trust an answer."
+    assert [(each["problem"], each["sentence"]) for each in found["findings"]] == [("constant", sentence)]
+    assert found["windowing"] is None
+    assert client.get(f"/api/v1/images/{found['image_id']}").json()["findings"] == found["findings"]
+
+
+def test_the_range_of_a_deep_picture_is_kept_with_it(client, model):
+    content = png16(np.rint(brain() * 4000).astype("u2"))
+    found = classify(client, model["id"], ("deep.png", content)).json()["images"][0]
+    window = found["windowing"]
+    assert (window["low"], window["source"], window["bits"], found["findings"]) == (0, "data", 16, [])
+    assert 3500 < window["high"] <= 4000
+    assert window["sentence"] == f"16-bit unsigned values, 0 shown as black and {window['high']:g} as white."
+    assert client.get(f"/api/v1/images/{found['image_id']}").json()["windowing"] == window
+
+
 def test_nothing_readable_is_an_error_that_names_each_file(client, model, error_of):
     error = error_of(classify(client, model["id"], ("a.png", b"junk"), ("b.gif", b"GIF89a")), 422)
     assert [row["file"] for row in error["problems"]] == ["a.png", "b.gif"]
@@ -101,6 +122,7 @@ def test_explanation_is_kept_with_its_maps_until_the_model_goes(client, model, u
     body = {"model_id": model["id"], "image_id": image["id"], "class": "dark"}
     found = client.post("/api/v1/explanations", json=body).json()
     assert (found["class"], found["image"]) == ("dark", image["name"])
+    assert ([each["problem"] for each in found["findings"]], found["windowing"]) == (["low_contrast"], None)
     picture = client.get(found["maps"][0]["url"])
     assert (picture.headers["content-type"], picture.headers["x-research-use-only"]) == ("image/png", SENTENCE)
     assert client.get(found["arrays_url"]).content[:2] == b"PK"

@@ -401,6 +401,7 @@ def test_check_gives_problems_then_a_summary(tmp_path: Path) -> None:
         "problems": 1,
         "leaks": 0,
         "near_duplicates": 0,
+        "findings": 0,
         "notes": [],
         "ok": True,
     }
