@@ -30,6 +30,7 @@ import "./image-drop.js";
 import "./map-viewer.js";
 import { firstModel, modelFacts, modelSelect, noModels } from "./model-picker.js";
 import { fileName } from "./plot.js";
+import { pictureNotice, windowingLine } from "./picture-words.js";
 import { probabilityBars } from "./probability-bars.js";
 
 const PAGE_SIZE = 18;
@@ -353,6 +354,8 @@ class Attention extends PsElement {
           h("span", { class: "ps-soft" }, `computed in ${duration(found.seconds)}`),
         ),
         found.text ? h("p", { class: "ps-said" }, found.text) : "",
+        pictureNotice(found),
+        windowingLine(found),
         h(
           "p",
           { class: "ps-hint" },

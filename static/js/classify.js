@@ -26,6 +26,7 @@ import { linkTo } from "./follow.js";
 import "./image-drop.js";
 import { humanName } from "./method-form.js";
 import { firstModel, modelFacts, modelSelect, nameOf, noModels } from "./model-picker.js";
+import { pictureNotice, pictureWords } from "./picture-words.js";
 import { fileName, saveCsv } from "./plot.js";
 import { probabilityBars, verdict } from "./probability-bars.js";
 
@@ -174,6 +175,7 @@ class Classify extends PsElement {
       h("div", { class: "ps-picture" }, picture),
       h("h3", { class: "ps-break" }, image.file),
       h("p", { class: "ps-verdict" }, verdict(image.probabilities)),
+      pictureNotice(image),
       probabilityBars(image.probabilities, image.label),
       h("div", { class: "ps-actions" }, look),
     );
@@ -229,12 +231,13 @@ function refused(error) {
 function csvOf(answer) {
   const classes = [...new Set(answer.images.flatMap((image) => Object.keys(image.probabilities)))];
   return {
-    columns: ["file", "label", ...classes, "model", "note"],
+    columns: ["file", "label", ...classes, "model", "picture", "note"],
     rows: answer.images.map((image) => [
       image.file,
       image.label,
       ...classes.map((name) => image.probabilities[name]),
       answer.model_id,
+      pictureWords(image),
       "Research use only. Not for use in diagnostic procedures.",
     ]),
     file: fileName("classification", String(answer.id)),

@@ -1,6 +1,7 @@
 // A wall of thumbnails with a choice of class and part, in pages; each opens large, with the mask where there is one.
-import { PsElement, announce, api, at, button, busy, count, define, errorNotice, field, fill, h } from "./core.js";
+import { PsElement, announce, api, at, button, busy, chip, count, define, errorNotice, field, fill, h } from "./core.js";
 import { PARTS } from "./class-counts.js";
+import { FINDINGS, pictureNotice, windowingLine } from "./picture-words.js";
 
 const PER_PAGE = 48;
 
@@ -86,6 +87,7 @@ class Thumbnails extends PsElement {
       thumbnail(image),
       h("span", { class: "ps-tile-name" }, image.class),
       h("span", { class: "ps-hint" }, PARTS[image.part] ?? image.part),
+      image.findings?.length > 0 && chip(FINDINGS[image.findings[0].problem] ?? "look closer", "warn"),
     );
   }
 
@@ -159,6 +161,8 @@ class Viewer {
       h("h2", { class: "ps-break" }, image.class),
       h("div", { class: "ps-viewer-picture" }, large(image), image.has_mask && this.withMask && overlay(image)),
       h("p", { class: "ps-soft ps-break" }, facts(image)),
+      windowingLine(image),
+      pictureNotice(image),
       h(
         "div",
         { class: "ps-actions" },

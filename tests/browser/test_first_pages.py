@@ -16,6 +16,7 @@ from PIL import Image
 from app.services import descriptions, image_sets, jobs, training
 from tests.browser.conftest import Site, Visit
 from tests.browser.measures import NOTHING_WRONG, measured
+from tests.core.images.deep_files import brain, png16
 
 pytestmark = pytest.mark.browser
 
@@ -227,6 +228,30 @@ def test_a_folder_becomes_classes_without_its_own_name_and_names_stay_text(windo
     assert page.locator(".ps-detail h2").inner_text() == HOSTILE
     assert page.locator("ps-class-counts tbody th").all_inner_texts() == ["&lt;b&gt; & co", "left eye"]
     assert page.locator("ps-image-sets img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_pictures_without_contrast_are_marked_and_deep_ones_tell_their_range(
+    site: Site, open_window: Callable[..., Visit], width: int, scheme: str
+) -> None:
+    if (added := stored(site, "dull and deep")) is None:
+        black = io.BytesIO()
+        Image.new("L", (40, 32)).save(black, "PNG")
+        files = two_classes() | {"train/cyst/0.png": black.getvalue()}
+        files["train/cyst/1.png"] = png16(np.rint(brain() * 4000).astype("u2"))
+        sent = [(name, io.BytesIO(content)) for name, content in files.items()]
+        added = image_sets.add_upload(site.context, sent, "dull and deep")
+    page = open_window(width=width, dark=scheme == "dark").open(f"/image-sets?id={added['id']}", ".ps-tile")
+    assert page.get_by_text("1 of 24 images is nearly constant or empty: 'train/cyst/0.png'.").count() == 1
+    assert page.locator(".ps-tile .ps-chip-warn").all_inner_texts() == ["Nearly constant"]
+    page.locator(".ps-tile", has_text="Nearly constant").click()
+    notice = page.locator("dialog .ps-notice-warn")
+    assert notice.inner_text() == (
+        "The picture is nearly constant, black all over: look at it before you trust an answer."
+    )
+    page.get_by_role("button", name="Next").click()
+    assert "Shown range: 16-bit unsigned values, 0 shown as black and" in page.locator("dialog").inner_text()
+    assert measured(page) == NOTHING_WRONG
 
 
 def test_a_table_with_its_images_is_added_too(window: Visit, tmp_path: Path) -> None:
