@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands.home import opened
+from app.commands.home import opened, settings
 from app.commands.output import FAILED, JsonFlag, command, output
 
 app = typer.Typer(help="Class descriptions: imported, exported and checked.", no_args_is_help=True)
@@ -56,6 +56,7 @@ def export(
 @command
 def check(
     file_or_name: Annotated[str, typer.Argument(help="A file, or the name of a stored description set.")],
+    backbone: Annotated[str, typer.Option(help="Whose text tower the sentences must fit.")] = "embedded",
     json: JsonFlag = False,
 ) -> None:
     """List findings, then a summary. Exit code 1 if a sentence stands twice or speaks of what no picture shows."""
@@ -63,7 +64,7 @@ def check(
 
     with output(json) as out:
         sentences = _sentences(file_or_name)
-        findings = check_sentences(sentences)
+        findings = check_sentences(sentences, backbone, settings().home)
         for row in findings:
             out.row(row, f"{row['class']}: {row['finding']} ({row['detail']}): {row['sentence']}")
         serious = sum(row["finding"] in SERIOUS for row in findings)

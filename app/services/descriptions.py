@@ -8,6 +8,7 @@ from typing import Any
 
 from app.services.context import Context
 from app.services.image_sets import ACTOR, checked_name
+from core.backbones.text_lengths import TextLengths
 from core.descriptions.checks import check_descriptions
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions
@@ -15,6 +16,8 @@ from core.descriptions.templates import template_descriptions
 from core.errors import ClassMismatch, NotFound
 from core.records import audit, image_sets
 from core.records import descriptions as records
+
+EMBEDDED = "embedded"
 
 
 def list_description_sets(ctx: Context, image_set_id: str | None = None) -> list[dict[str, Any]]:
@@ -83,16 +86,22 @@ def import_file(ctx: Context, path: Path, image_set_id: str, name: str | None, a
     return save_version(ctx, image_set_id, name or path.stem, found.sentences, author, found.source)
 
 
-def check(ctx: Context, id: str, version: int | None = None) -> list[dict[str, str]]:
-    """Findings in a saved version: [{class, sentence, finding, detail}]. Raises NotFound."""
+def check(ctx: Context, id: str, version: int | None = None, backbone: str = EMBEDDED) -> list[dict[str, str]]:
+    """Findings in a saved version: [{class, sentence, finding, detail}].
+
+    backbone: whose text tower the sentences must fit. Raises NotFound, Unavailable.
+    """
     found = find_description_set(ctx, str(id), version)
-    return check_sentences(found["sentences"])
+    return check_sentences(found["sentences"], backbone, ctx.home)
 
 
-def check_sentences(sentences: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+def check_sentences(
+    sentences: Mapping[str, Sequence[str]], backbone: str = EMBEDDED, home: Path | None = None
+) -> list[dict[str, str]]:
     """Findings in sentences that need not be saved: [{class, sentence, finding, detail}]."""
     texts = {name: tuple(found) for name, found in sentences.items()}
-    return [finding.as_dict() for finding in check_descriptions(DescriptionSet(texts, "unsaved"))]
+    found = check_descriptions(DescriptionSet(texts, "unsaved"), TextLengths(backbone, home))
+    return [finding.as_dict() for finding in found]
 
 
 def _for_classes(sentences: Mapping[str, Sequence[str]], classes: list[str]) -> dict[str, list[str]]:

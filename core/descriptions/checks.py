@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from core.descriptions.description_set import DescriptionSet
-
-if TYPE_CHECKING:
-    from core.backbones.contract import Backbone
 
 NOT_VISIBLE = (
     "treatment", "therapy", "surgery", "surgical", "medication", "prescribed", "chemotherapy", "symptom", "pain",
@@ -19,6 +17,15 @@ NOT_VISIBLE = (
     "risk factor", "vaccin", "smoking", "lifestyle", "asymptomatic",
 )  # fmt: skip
 """Words for things no image shows."""
+
+
+class CountsTokens(Protocol):
+    """A backbone, or its tokenizer alone: how long texts are for it, and how long they may be."""
+
+    context_length: int
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, start and end included."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +43,12 @@ class Finding:
         return {"class": row.pop("class_name"), **row}
 
 
-def check_descriptions(descriptions: DescriptionSet, backbone: Backbone | None = None) -> list[Finding]:
+def check_descriptions(descriptions: DescriptionSet, backbone: CountsTokens | None = None) -> list[Finding]:
     """All findings, class by class. With a backbone, texts longer than its context are found too."""
     repeats = Counter(_plain(text) for texts in descriptions.sentences.values() for text in texts)
     rows = [(name, text) for name, texts in descriptions.sentences.items() for text in texts]
     findings = [found for name, text in rows for found in _check(name, text, repeats[_plain(text)])]
-    if backbone is not None:
+    if backbone is not None and rows:
         lengths = backbone.count_tokens([text for _, text in rows])
         limit = backbone.context_length
         findings += [

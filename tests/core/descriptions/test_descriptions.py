@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from core.backbones.catalogue import CONFIG_FILE, EMBEDDED_FOLDER
+from core.backbones.text_lengths import TextLengths
+from core.backbones.tokenizer import Tokenizer
 from core.descriptions.checks import check_descriptions
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import parse_descriptions, read_descriptions, write_descriptions
@@ -90,3 +96,27 @@ def test_checks_find_repeats_hidden_things_missing_names_and_length() -> None:
     ]
     assert findings[2].detail == "speaks of surgery, which no image shows"
     assert findings[0].as_dict()["class"] == "cyst"
+
+
+def test_lengths_are_counted_from_the_tokenizer_alone_as_the_backbone_counts_them() -> None:
+    texts = ["A cyst is round.", "An  anechoic mass,\nwith posterior enhancement (BI-RADS 2).", "n\u00e6vus " * 90, ""]
+    lengths = TextLengths("embedded")
+    config = json.loads((EMBEDDED_FOLDER / CONFIG_FILE).read_text())["model_cfg"]["text_cfg"]
+    assert lengths.count_tokens(texts) == Tokenizer(EMBEDDED_FOLDER, config).count(texts)
+    assert lengths.context_length == 128
+
+
+def test_too_long_sentences_are_found_without_loading_pytorch(tmp_path: Path) -> None:
+    file = tmp_path / "d.json"
+    file.write_text(json.dumps({"cyst": ["A cyst " + "round " * 150], "normal": ["A normal scan."]}))
+    code = (
+        "import sys; from app.cli import app\n"
+        f"try: app(['descriptions', 'check', {str(file)!r}, '--json'])\n"
+        "finally: print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    first, summary = map(json.loads, done.stdout.splitlines())
+    assert (first["class"], first["finding"]) == ("cyst", "too_long")
+    assert first["detail"] == "155 tokens; the text tower reads 128"
+    assert (summary["findings"], summary["ok"], done.returncode) == (1, True, 0)
+    assert done.stderr.strip() == "False"
