@@ -149,6 +149,10 @@ class ZipSource:
         """Members lie nowhere on disk."""
         return None
 
+    def packed_bytes(self, name: str) -> int:
+        """Bytes of a member in the archive, before it is unpacked."""
+        return self._members[name].compress_size
+
     def open(self, name: str) -> IO[bytes]:
         """One member as a stream; whoever reads it counts."""
         return self._zip.open(self._members[name])

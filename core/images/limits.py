@@ -10,11 +10,13 @@ class Limits:
     """Bounds on uploads and image sets. Sizes are bytes really read, never the sizes a sender declares.
 
     max_ratio counts only for members above `ratio_floor_bytes`: a small black bitmap packs a thousandfold.
+    max_drawn_bytes: of images that are drawn from an archive of very many.
     """
 
     max_files: int = 20_000
     max_file_bytes: int = 100 * 1024**2
     max_total_bytes: int = 4 * 1024**3
+    max_drawn_bytes: int = 1024**3
     max_ratio: float = 100.0
     ratio_floor_bytes: int = 8 * 1024**2
     max_directory_bytes: int = 8 * 1024**2

@@ -18,15 +18,15 @@ from typing import BinaryIO
 
 from core.errors import UnreadableImage, UnreadableSource
 from core.images import split
-from core.images.archive import RefusedFile, ZipSource, check_nested
+from core.images.archive import RefusedFile, ZipSource, check_nested, printable, safe_name
 from core.images.columns import ColumnChoice
-from core.images.decode import FORMAT_NAMES, STORED_SUFFIX, SUFFIXES, sniff_format
+from core.images.decode import FORMAT_NAMES, STORED_SUFFIX, SUFFIXES, read_bounded, sniff_format
 from core.images.findings import faults_note
 from core.images.image_set import ImageSet, LabelledImage, Problem
 from core.images.layout import plan_source
 from core.images.limits import Limits, megabytes
 from core.images.masks import join_masks
-from core.images.medmnist import MedMnistSource, plan_medmnist
+from core.images.medmnist import NAMES_SUFFIXES, MedMnistSource, names_beside, parse_names, plan_medmnist
 from core.images.plan import Entry, Plan
 from core.images.sheet import SHEET_SUFFIXES, other_table
 from core.images.signature import map_in_threads, sign
@@ -83,8 +83,10 @@ def read_image_set(
         return finish(FolderSource(path.parent, limits), lambda source: plan_source(source, path.name, choice))
     with path.open("rb") as stream:
         if kind == ".npz":
-            arrays = MedMnistSource(stream, limits)
-            return finish(arrays, lambda _: plan_medmnist(arrays, path.with_suffix(".json")))
+            arrays, beside = MedMnistSource(stream, limits), names_beside(path)
+            names = parse_names(read_bounded(beside, limits), beside.name) if beside else None
+            wanted = path.with_suffix(".json").name
+            return finish(arrays, lambda _: plan_medmnist(arrays, names, wanted, seed))
         return finish(ZipSource(stream, limits), lambda source: plan_source(source, None, choice))
 
 
@@ -99,14 +101,14 @@ def read_uploaded_files(
     hold_out: float = HOLD_OUT,
     choice: ColumnChoice | None = None,
 ) -> ImageSet:
-    """Read an upload: a zip, one zip and its manifest (CSV or split JSON), one `.npz`, or many files by relative names.
+    """Read an upload: a zip or an `.npz`, alone or with a table or names beside it, or many files by relative names.
 
     files: (relative name, seekable binary stream). The rest is as in `read_image_set`.
     """
     limits = limits or Limits()
     if not files:
         raise UnreadableSource("A zip, or images in class folders", "found no file", "Choose files and send again.")
-    source, plan_it = _upload_source(files, limits, choice)
+    source, plan_it = _upload_source(files, limits, choice, seed)
     return _read(
         source,
         plan_it,
@@ -120,34 +122,66 @@ def read_uploaded_files(
 
 
 def _upload_source(
-    files: Sequence[tuple[str, BinaryIO]], limits: Limits, choice: ColumnChoice | None
+    files: Sequence[tuple[str, BinaryIO]], limits: Limits, choice: ColumnChoice | None, seed: int
 ) -> tuple[Source, Callable[[Source], Plan]]:
     """The source an upload amounts to, and what plans it."""
-    suffixes = [PurePosixPath(name or "").suffix.lower() for name, _ in files]
-    zips = [stream for (_, stream), suffix in zip(files, suffixes, strict=True) if suffix == ".zip"]
-    if suffixes == [".npz"]:
-        arrays = MedMnistSource(files[0][1], limits)
-        return arrays, lambda _: plan_medmnist(arrays, None)
+    archives = [file for file in files if _suffix(file[0]) in (".zip", ".npz")]
+    others = [file for file in files if file not in archives]
     recognised = functools.partial(plan_source, table_name=None, choice=choice)
-    if len(zips) != 1 or len(files) > 2:
+    if len(archives) != 1 or any(_suffix(name) in SUFFIXES for name, _ in others):
         return UploadSource(files, limits), recognised
-    archive = ZipSource(zips[0], limits)
-    if len(files) == 1:
-        return archive, recognised
-    (_, stream), suffix = next(pair for pair in zip(files, suffixes, strict=True) if pair[1] != ".zip")
-    if suffix not in (*SHEET_SUFFIXES, ".json"):
+    name, stream = archives[0]
+    if _suffix(name) == ".npz":
+        return _array_source(stream, others, limits, seed)
+    source: Source = ZipSource(stream, limits)
+    listings = [_listing(file, limits) for file in others]
+    for listing, content in listings:
+        source = OverlaySource(source, listing, content)
+    # A text may be a README; a table or split file sent beside a zip is meant.
+    listed = listings[0][0] if len(listings) == 1 and _suffix(listings[0][0]) != ".txt" else None
+    return source, functools.partial(plan_source, table_name=listed, choice=choice)
+
+
+def _array_source(
+    stream: BinaryIO, others: Sequence[tuple[str, BinaryIO]], limits: Limits, seed: int
+) -> tuple[Source, Callable[[Source], Plan]]:
+    """An .npz, with the one file of class names that was sent with it."""
+    arrays = MedMnistSource(stream, limits)
+    if not others:
+        return arrays, lambda _: plan_medmnist(arrays, None, seed=seed)
+    if len(others) > 1 or _suffix(others[0][0]) not in NAMES_SUFFIXES:
+        sent = ", ".join(f"'{printable(name)}'" for name, _ in others)
         raise UnreadableSource(
-            "One zip, alone or with its manifest (.csv or .json)", f"found a file of kind '{suffix}'"
+            "One .npz, alone or with a file of its class names (.json, .txt or .csv)", f"found {sent}"
         )
+    listing, content = _listing(others[0], limits)
+    names = parse_names(content, listing)
+    return arrays, lambda _: plan_medmnist(arrays, names, seed=seed)
+
+
+def _listing(file: tuple[str, BinaryIO], limits: Limits) -> tuple[str, bytes]:
+    """Name and content of a small file sent beside an archive."""
+    name, stream = file
+    if _suffix(name) not in (*SHEET_SUFFIXES, ".json"):
+        kind = other_table(name)
+        found = f"found {kind}" if kind else f"found a file of kind '{_suffix(name)}'"
+        remedy = "Save the table as CSV." if kind else ""
+        raise UnreadableSource("One zip, alone or with its manifest (.csv or .json)", found, remedy)
     content = stream.read(limits.max_text_bytes + 1)
     _check_listing_size(len(content), limits)
-    listing = f"manifest{suffix}"
-    return OverlaySource(archive, listing, content), lambda given: plan_source(given, listing, choice)
+    try:
+        return PurePosixPath(safe_name(name, limits)).name, content
+    except RefusedFile as error:
+        raise UnreadableSource(error.expected, error.found, error.remedy) from error
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name or "").suffix.lower()
 
 
 def _upload_name(files: Sequence[tuple[str, BinaryIO]]) -> str:
     """A name for the set: the zip's, or the folder's that was chosen."""
-    zips = [name for name, _ in files if name.lower().endswith(".zip")]
+    zips = [name for name, _ in files if _suffix(name) in (".zip", ".npz")]
     first = PurePosixPath((zips or [files[0][0]])[0].replace("\\", "/"))
     return first.stem if zips or len(first.parts) < 2 else first.parts[0]
 

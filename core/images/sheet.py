@@ -36,7 +36,7 @@ _SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"\"?sep=(?P<mark>.)\"?[;,\t ]*(\r\n|\r|\n)", re.IGNORECASE)
 _TRIED_ROWS = 20
 _MOST_COLUMNS = 512
-_MOST_CELLS = 8_000_000
+_MOST_CELLS = 5_000_000
 _SAVE_AS_CSV = "Save it as 'CSV UTF-8' in the spreadsheet."
 # Three letters with accents in a row are no Western European word: the bytes are another encoding.
 _OTHER_ALPHABET = re.compile(r"[^\x00-\x7f]{3}")
@@ -80,7 +80,7 @@ def read_sheet(content: bytes, name: str) -> Sheet:
     Excel's first line `sep=;` is followed. Raises UnreadableSource, naming the file, for other kinds of tables, other
     encodings and malformed text.
     """
-    text, notes = _decoded(content, name)
+    text, notes = decode_text(content, name)
     given = _SEPARATOR_LINE.match(text)
     if given:
         text = text[given.end() :]
@@ -121,8 +121,8 @@ def _trimmed(cell: str) -> str:
     return cell.strip(" \u00a0")
 
 
-def _decoded(content: bytes, name: str) -> tuple[str, list[str]]:
-    """The text without byte-order mark, and a note where the encoding was guessed."""
+def decode_text(content: bytes, name: str) -> tuple[str, list[str]]:
+    """The text without byte-order mark, and a note where the encoding was guessed. Raises UnreadableSource."""
     kind = next((kind for magic, kind in _MAGIC if content.startswith(magic)), None)
     if kind:
         raise UnreadableSource("A table as text", f"'{printable(name)}' is {kind}", _SAVE_AS_CSV)
