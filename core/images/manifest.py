@@ -20,6 +20,7 @@ from core.images.sheet import Sheet
 _FORMULA = re.compile(r"[=@\t\r]|[+\-].*[(|!]")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _LEAST_SINGLE = 0.2
+_LONGEST_LIST = 1000
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _listed_labels(written: str) -> list[str]:
     """Labels that stand in one cell, as in "Effusion|Mass" or "['N', 'D']"; empty for a plain one."""
     if "|" in written:
         return [part.strip() for part in written.split("|") if part.strip()]
-    if not re.fullmatch(r"\[.*\]", written):
+    if not (written.startswith("[") and written.endswith("]")) or len(written) > _LONGEST_LIST:
         return []
     try:
         found = ast.literal_eval(written)

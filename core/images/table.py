@@ -15,7 +15,7 @@ from core.images.archive import printable
 from core.images.columns import ColumnChoice, plain
 from core.images.decode import SUFFIXES
 from core.images.file_index import Match
-from core.images.grouping import add_groups
+from core.images.grouping import add_groups, patient_hint
 from core.images.image_set import Part, Problem
 from core.images.manifest import Listing, Row, list_rows
 from core.images.parts import part_of
@@ -55,6 +55,8 @@ class Tables:
         unused = [e for e in self.search.unused() if e.n_found and not e.columns.groups]
         plan.notes += [f"'{printable(e.sheet.name)}' was not used: {e.cause}." for e in unused]
         add_groups(plan, self.search)
+        hint = patient_hint([entry.name for entry in plan.entries]) if plan.grouped_by is None else None
+        plan.notes += [hint] if hint else []
         return plan
 
     def refusal(self, error: UnreadableSource) -> UnreadableSource:
@@ -74,10 +76,10 @@ class Tables:
         """Entries of all chosen tables, classes put together."""
         listings = [list_rows(e.sheet, e.columns) for e in chosen]
         classes = list(dict.fromkeys(name for listing in listings for name in listing.classes))
-        plan = Plan(classes, [])
+        plan, index = Plan(classes, []), {name: label for label, name in enumerate(classes)}
         for examined, listing in zip(chosen, listings, strict=True):
             part = part_in(examined.sheet.name) if len(chosen) > 1 else None
-            rank = [classes.index(name) for name in listing.classes]
+            rank = [index[name] for name in listing.classes]
             listing.rows = [replace(row, label=rank[row.label], part=row.part or part) for row in listing.rows]
             plan.problems += listing.problems
             plan.notes += [*examined.sheet.notes, *listing.notes]

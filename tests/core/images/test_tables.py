@@ -403,6 +403,31 @@ def test_an_identity_that_is_not_read_is_named(tmp_path: Path) -> None:
     assert found.extra == {}
 
 
+HINTS = {
+    "patients by name": ([f"benign/patient{n // 3}_{n % 3}" for n in range(12)], "patient0_0.png", 4),
+    "slides of BreakHis": (
+        [f"benign/SOB_B_A-14-22{n // 4}AB-100-{n:03d}" for n in range(16)],
+        "SOB_B_A-14-220AB-100-000.png",
+        4,
+    ),
+    "running numbers": ([f"benign/{n}" for n in range(12)], None, 0),
+    "one word and numbers": ([f"benign/IM_{n:04d}" for n in range(12)], None, 0),
+    "one year and numbers": ([f"benign/scan_2021_{n:03d}" for n in range(12)], None, 0),
+}
+
+
+@pytest.mark.parametrize("case", HINTS)
+def test_names_that_look_like_patients_give_a_hint_and_no_groups(case: str, tmp_path: Path) -> None:
+    names, first, n_patients = HINTS[case]
+    found = as_folder(pictures([*names, *(name.replace("benign", "normal") for name in names)]), tmp_path)
+    hints = [note for note in found.notes if "look as if several images were of one patient" in note]
+    assert bool(hints) == (first is not None)
+    if first:
+        assert f"'{first}'" in hints[0]
+        assert f"({2 * n_patients} in {2 * len(names)} images)" in hints[0] or f"({n_patients} in" in hints[0]
+    assert {image.group for image in found.images} == {None}
+
+
 def test_parts_that_tear_groups_are_a_leak_with_its_size(tmp_path: Path) -> None:
     lines = [
         "path,label,split,patient",
