@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api import schemas
 from app.api.common import InContext, InPages, binary, errors, file_answer, form_body
-from app.api.upload import received_form
+from app.api.upload import MEGABYTE, UploadLimits, received_form
 from app.services import image_sets
 from core.images.columns import ColumnChoice
 
 router = APIRouter(tags=["image sets"])
+TABLES_ALONE = UploadLimits(max_bytes=160 * MEGABYTE, max_files=40, max_field_bytes=32 * MEGABYTE)
 PICTURES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp")
 
 
@@ -55,6 +56,32 @@ async def add_image_set(request: Request, ctx: InContext) -> Any:
         return await ctx.lines.uploads.do(
             request.receive, image_sets.add_upload, ctx, form.streams(), name, modality or None, choice
         )
+
+
+@router.post(
+    "/image-sets/columns",
+    summary="Recognise the columns of tables before an upload",
+    response_model=schemas.RecognisedColumns,
+    responses=errors(413, 422),
+    openapi_extra=form_body(
+        {
+            "names": "JSON list of the names of all files that would be sent, those inside a zip too.",
+            "group": "Column that tells patients apart, or none, instead of the recognised one.",
+            "label": "Column that names the classes, instead of the recognised one.",
+        },
+        ["names"],
+    ),
+)
+async def recognise_columns(request: Request, ctx: InContext) -> Any:
+    """Say which column of the tables would name files and classes, and which would keep a patient's images together.
+
+    `files` are the tables alone; nothing is kept. What the answer shows can be confirmed or chosen otherwise with the
+    fields `group` and `label` of the upload.
+    """
+    async with received_form(request, ctx.uploads_dir, TABLES_ALONE) as form:
+        names = form.required("names", '["images/a.png", "metadata.csv"]')
+        choice = ColumnChoice(form.fields.get("group") or None, form.fields.get("label") or None)
+        return await run_in_threadpool(image_sets.recognise_columns, names, form.streams(), choice)
 
 
 @router.post(

@@ -133,6 +133,38 @@ class Image(Answer):
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
 
+class GroupColumn(Answer):
+    """A column of a table that could say which images belong together."""
+
+    column: str
+    table: str
+    n_groups: int = Field(description="Different values.")
+    n_images: int = Field(description="Rows with a value.")
+    usual: bool = Field(description="Recognised by its name.")
+
+
+class TableColumns(Answer):
+    """A table, and which of its columns names the files and which the classes."""
+
+    name: str
+    columns: list[str]
+    path: str | None = None
+    label: str | None = None
+    used: bool = Field(description="Whether the classes come from it.")
+
+
+class RecognisedColumns(Answer):
+    """How files would be read with their tables. group: the column that keeps images of one patient together."""
+
+    classes: list[str]
+    n_images: int
+    group: str | None = None
+    groups: list[GroupColumn]
+    tables: list[TableColumns]
+    notes: list[str]
+    problem: str | None = Field(default=None, description="Why they could not be read.")
+
+
 class ImageList(Page):
     """Images of a set."""
 

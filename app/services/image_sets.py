@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -24,9 +25,11 @@ from core.images.check import check_images
 from core.images.columns import ColumnChoice
 from core.images.decode import MEDIA_TYPES
 from core.images.image_set import ImageSet
+from core.images.limits import Limits, megabytes
 from core.images.masks import mask_path
 from core.images.phantoms import make_phantoms
 from core.images.read import read_image_set, read_uploaded_files
+from core.images.recognition import recognise
 from core.images.store import Staging
 from core.images.thumbnail import thumbnail as small_copy
 from core.records import audit
@@ -69,6 +72,28 @@ def add_upload(
     with ctx.store.staging() as staged:
         found = read_uploaded_files(list(files), name, store_dir=staged.folder, modality=modality, choice=choice)
         return _record(ctx, found, staged, "upload")
+
+
+def recognise_columns(
+    names: str, tables: Iterable[tuple[str, BinaryIO]], choice: ColumnChoice | None = None
+) -> dict[str, Any]:
+    """How files of these names would be read with these tables; see `core.images.recognition`.
+
+    names: a JSON list of the relative names of all files, tables included or not. Raises InvalidInput for another
+    shape and for tables above the limit.
+    """
+    try:
+        listed = json.loads(names)
+    except (ValueError, RecursionError):
+        listed = None
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise InvalidInput("A JSON list of file names in the field 'names'", "found another shape", "Send the names.")
+    most = Limits().max_text_bytes
+    contents = {name: stream.read(most + 1) for name, stream in tables}
+    large = [name for name, content in contents.items() if len(content) > most]
+    if large:
+        raise InvalidInput(f"Tables of at most {megabytes(most)}", "found a larger one", "Keep the needed columns.")
+    return recognise(listed, contents, choice)
 
 
 def add_demo(ctx: Context) -> dict[str, Any]:

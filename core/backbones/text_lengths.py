@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from core.backbones.catalogue import CONFIG_FILE, find_folder
+from core.backbones.catalogue import CONFIG_FILE, default_home, find_folder
 from core.errors import InvalidInput
 
 _CLIP_LENGTH = 77
@@ -23,7 +23,7 @@ class TextLengths:
     """
 
     def __init__(self, name: str = "embedded", home: Path | None = None) -> None:
-        self.name, self._folder = find_folder(name, home)
+        self.name, self._folder = find_folder(name, default_home(home))
         self._text = _read_json(self._folder / CONFIG_FILE).get("model_cfg", {}).get("text_cfg", {})
         self.context_length = self._read_limit()
 
@@ -57,7 +57,7 @@ class TextLengths:
 
         whole, words = self._folder / "tokenizer.json", self._folder / "vocab.txt"
         try:
-            found = Tokenizer.from_file(str(whole)) if whole.is_file() else None
+            found: Any = Tokenizer.from_file(str(whole)) if whole.is_file() else None
             if found is None and words.is_file():
                 found = BertWordPieceTokenizer(str(words))
         except Exception as error:  # the library raises plain Exception for damaged files

@@ -4,6 +4,7 @@
 import {
   PsElement, announce, api, button, busy, count, define, errorNotice, field, fill, h, send, size, svg,
 } from "./core.js";
+import "./group-choice.js";
 
 const MODALITIES = [
   "breast ultrasound", "brain MRI", "chest X-ray", "CT slice", "dermatoscopic image", "fundus photograph",
@@ -22,6 +23,7 @@ class Upload extends PsElement {
     this.modalityInput = h("input", { type: "text", maxlength: "200", list: "ps-modalities", autocomplete: "off" });
     this.chosen = h("div", { class: "ps-stack-s" });
     this.outcome = h("div", { class: "ps-stack-s" });
+    this.groups = h("ps-group-choice", { class: "ps-stack-s" });
     this.go = button("Add these images", () => this.#submit(), "main");
     this.show(
       h(
@@ -30,6 +32,7 @@ class Upload extends PsElement {
         h("h2", { id: "ps-upload-title", tabindex: "-1" }, "Add images"),
         h("div", { class: "ps-upload-both" }, this.#dropZone(), example(this.getAttribute("limits"))),
         this.chosen,
+        this.groups,
         h(
           "div",
           { class: "ps-grid" },
@@ -87,6 +90,7 @@ class Upload extends PsElement {
     this.#files = withoutCommonFolder(kept);
     this.outcome.replaceChildren();
     this.#drawChosen();
+    this.groups.look(this.#files);
     announce(`${count(this.#files.length, "file")} chosen`);
   }
 
@@ -132,6 +136,7 @@ class Upload extends PsElement {
     const form = new FormData();
     form.append("name", this.nameInput.value.trim());
     if (this.modalityInput.value.trim()) form.append("modality", this.modalityInput.value.trim());
+    if (this.groups.value) form.append("group", this.groups.value);
     for (const { file, name } of this.#files) form.append("files", file, name);
     this.#sending = send("/image-sets", form, (sent, all) => this.#progress(sent, all));
     this.#drawSending();
@@ -253,7 +258,8 @@ function example(limits) {
       ),
     ),
     h("p", { class: "ps-hint" }, "Without train and test folders, a part of each class is held out for the test. "
-      + "A table works too: a CSV with the columns path, label and, where known, split and group (the patient)."),
+      + "A table works too, as it was published or as a CSV with the columns path, label and, where known, split and "
+      + "group (the patient)."),
     h("p", { class: "ps-hint" }, limits),
   );
 }

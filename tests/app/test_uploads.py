@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 
+import numpy as np
 import pytest
 
 from app.api.upload import OnDemandFile, UploadLimits
@@ -187,3 +189,58 @@ def test_a_chosen_column_that_is_not_there_is_refused_with_the_columns(client, e
     error = error_of(send(client, sent, group="ward"), 422)
     assert error["code"] == "invalid_option"
     assert error["found"] == "'ward' is none ('metadata.csv': columns found: lesion_id, image_id, dx)"
+
+
+def test_an_npz_takes_its_class_names_from_a_file_sent_with_it(client):
+    file, draw = io.BytesIO(), np.random.default_rng(0)
+    arrays = {f"{part}_images": draw.integers(0, 256, (8, 28, 28), dtype=np.uint8) for part in ("train", "test")}
+    labels = {f"{part}_labels": np.arange(8, dtype=np.uint8).reshape(8, 1) % 2 for part in ("train", "test")}
+    np.savez_compressed(file, **arrays, **labels)
+    sent = [
+        ("breast.npz", file.getvalue(), "application/octet-stream"),
+        ("names.json", b'["cyst", "tumour"]', "text/json"),
+    ]
+    answer = send(client, sent)
+    assert answer.status_code == 201, answer.text
+    assert [row["name"] for row in answer.json()["classes"]] == ["cyst", "tumour"]
+
+
+def recognised(client, files, **data):
+    names = json.dumps(list(files))
+    tables = [("files", (name, content, "text/csv")) for name, content in files.items() if name.endswith(".csv")]
+    return client.post(f"{URL}/columns", data={"names": names, **data}, files=tables)
+
+
+def test_columns_are_recognised_and_shown_before_anything_is_sent(client, home):
+    answer = recognised(client, {f"set/{name}": content for name, content in lesions().items()})
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()
+    assert (shown["classes"], shown["n_images"], shown["group"], shown["problem"]) == (
+        ["nv", "mel"],
+        24,
+        "lesion_id",
+        None,
+    )
+    assert shown["groups"] == [
+        {"column": "lesion_id", "table": "metadata.csv", "n_groups": 8, "n_images": 24, "usual": True}
+    ]
+    assert shown["tables"] == [
+        {
+            "name": "metadata.csv",
+            "columns": ["lesion_id", "image_id", "dx"],
+            "path": "image_id",
+            "label": "dx",
+            "used": True,
+        }
+    ]
+    assert "Images are grouped by lesion_id: 8 groups." in shown["notes"]
+    assert recognised(client, lesions(), group="none").json()["group"] is None
+    assert not [path for path in (home / "images").rglob("*") if path.is_file()]
+
+
+def test_columns_that_cannot_be_recognised_are_told(client, error_of):
+    files = {"a.png": b"", "t.csv": b"name,age\na.png,3\n"}
+    shown = recognised(client, files).json()
+    assert "'t.csv' was not used: it has no column label (columns found: name, age)" in shown["problem"]
+    for names in ("", "{}", "[1]", "["):
+        error_of(client.post(f"{URL}/columns", data={"names": names}, files=[("files", ("t.csv", b"a,b"))]), 422)

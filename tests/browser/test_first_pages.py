@@ -272,6 +272,40 @@ def test_a_table_with_its_images_is_added_too(window: Visit, tmp_path: Path) -> 
     assert rows_shown == [["no", "2", "2", "4"], ["yes", "2", "2", "4"]]
 
 
+def lesions(folder: Path) -> Path:
+    """A zip as HAM10000 is laid out: two folders of images, one table, three images of each lesion."""
+    lines = ["lesion_id,image_id,dx", *(f"L{n // 3},I{n},{'nv' if n < 12 else 'mel'}" for n in range(24))]
+    archive = folder / "skin.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("HAM/metadata.csv", "\n".join(lines))
+        for n in range(24):
+            target.writestr(f"HAM/part_{1 + n % 2}/I{n}.png", png(3000 + n))
+    return archive
+
+
+def test_the_column_of_patients_is_shown_before_sending_and_can_be_changed(window: Visit, tmp_path: Path) -> None:
+    page = window.open("/image-sets?add", "ps-upload h2")
+    page.locator("input[type=file][multiple]").set_input_files(lesions(tmp_path))
+    choice = page.get_by_label("Column that tells patients apart")
+    choice.wait_for()
+    assert choice.locator("option").all_inner_texts() == [
+        "lesion_id (8 groups, recognised)",
+        "None: each image stands alone",
+    ]
+    assert choice.input_value() == "lesion_id"
+    told = page.locator("ps-group-choice").inner_text()
+    assert "24 images in 2 classes: nv, mel." in told
+    assert "metadata.csv: the column image_id names the files, dx the classes." in told
+    assert "24 images in 8 groups; each group stays whole." in told
+    choice.select_option("none")
+    assert "Images of one patient may stand in training and in test." in page.locator("ps-group-choice").inner_text()
+    page.get_by_role("button", name="Add these images").click()
+    page.wait_for_selector(".ps-wall")
+    assert (
+        "Images are not grouped, as was asked; lesion_id would make 8 groups." in page.locator(".ps-notes").inner_text()
+    )
+
+
 def test_thumbnails_are_filtered_and_paged(window: Visit, demo: dict[str, Any]) -> None:
     page = window.open(f"/image-sets?id={demo['id']}", ".ps-wall")
     page.wait_for_selector("text=1 to 48 of")
