@@ -10,7 +10,7 @@ from app.commands.home import opened
 from app.commands.output import DISCLAIMER, JsonFlag, command, output
 
 NOTHING: dict[str, Any] = {"groups": [], "notes": ["There are no runs to compare."]}
-COLUMNS = ("method", "n_seeds", "mean", "low", "high", "n_test")
+COLUMNS = ("method", "n_seeds", "mean", "low", "high", "interval", "n_test")
 
 
 @command
@@ -28,8 +28,9 @@ def compare(
             facts = {key: value for key, value in group.items() if key not in ("rows", "notes")}
             out.text(f"{group['image_set']['name']}, {group['backbone']}, {_shots(group['shots'])}")
             out.table([facts | row for row in group["rows"]], COLUMNS, "No rows.")
-            for note in group.get("notes", []):
-                out.text(note)
+            for note in [group["verdict"]["sentence"], *group["warnings"], *group["notes"]]:
+                if note:
+                    out.text(note)
             out.text()
         for note in found["notes"]:
             out.note(note)

@@ -9,33 +9,46 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
+
+from core.evaluation.claims import Answers, verdict
 from core.evaluation.intervals import t_interval
 from core.evaluation.metrics import METRICS
+from core.evaluation.model_intervals import confusion_intervals
 
 MAIN_METRIC = "balanced_accuracy"
 NO_ZERO_SHOT = "no zero-shot run yet: run it to have the baseline"
 ONE_SEED = "One seed: the spread over draws is unknown."
 
+STEADY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
+"""Those that calibration does not change."""
+NOT_COUNTED = "Leakage was allowed; how much there was has not been counted for this run."
+
 Run = Mapping[str, Any]
+LookUp = Callable[[Sequence[str]], Answers | None]
+"""From run ids to what these runs said of each test image; None where that is too much to look up."""
 
 
-def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
+def compare_runs(runs: Sequence[Run], look_up: LookUp | None = None) -> dict[str, Any]:
     """Groups of comparable runs, each with a row per method, and notes on what was left out.
 
     runs: run dicts with id, state, method, method_title, backbone, backbone_checksum, variant, image_set {id, name},
-    fingerprint, shots, seed, options, epochs, descriptions, n_train, n_val, n_test, metrics.
+    fingerprint, shots, seed, options, epochs, descriptions, n_train, n_val, n_test, metrics, and where known confusion,
+    intervals, leakage, known_classes. look_up: gives the answers that claims are tested on; without it none is made.
     Runs stand in one group when image-set fingerprint, backbone weights and shots agree, and in one row when method,
-    variant, options, epochs and descriptions agree too; a row's seeds are averaged. Returns {groups: [{image_set,
-    fingerprint, backbone, shots, n_test, rows, notes}], notes}. Rows are sorted by mean balanced accuracy, best
-    first; a group without zero-shot run holds a row that says so, with mean None. Fractions throughout.
+    variant, options, epochs and descriptions agree too; a row's seeds are averaged. Equal seeds are one measurement:
+    its interval, like that of one seed, is over test images, and `over` says so. Returns {groups: [{image_set,
+    fingerprint, backbone, shots, n_test, rows, notes, warnings, leakage, known_classes, verdict}], notes}. Rows are
+    sorted by mean balanced accuracy, best first; a group without zero-shot run holds a row that says so, with mean
+    None. verdict: see `core.evaluation.claims`. Fractions throughout.
     """
     usable, notes = _usable(sorted(runs, key=_sealed_at))
     zero_shot = [run for run in usable if _is_zero_shot(run)]
     trained = [run for run in usable if not _is_zero_shot(run)]
-    groups = [_group(members, zero_shot) for members in _collect(trained, _group_key)]
+    groups = [_group(members, zero_shot, look_up) for members in _collect(trained, _group_key)]
     covered = {_place(run) for run in trained}
     lonely = [run for run in zero_shot if _place(run) not in covered]
-    groups += [_group([], members) for members in _collect(lonely, _place)]
+    groups += [_group([], members, look_up) for members in _collect(lonely, _place)]
     groups.sort(key=lambda group: (group["image_set"]["name"], group["backbone"], group["shots"] or float("inf")))
     if len(groups) > 1:
         notes.append(
@@ -70,7 +83,7 @@ def _usable(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     return usable, [f"Left out, {reason}: {', '.join(names)}." for reason, names in left_out.items()]
 
 
-def _group(trained: Sequence[Run], zero_shot: Sequence[Run]) -> dict[str, Any]:
+def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | None) -> dict[str, Any]:
     first = (trained or zero_shot)[0]
     place, shots = _place(first), first.get("shots") if trained else None
     baseline = [run for run in zero_shot if _place(run) == place]
@@ -98,7 +111,46 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run]) -> dict[str, Any]:
         "n_test": sizes[0] if len(sizes) == 1 else None,
         "rows": rows,
         "notes": notes,
+        **_honesty(first, rows),
+        "verdict": verdict(rows, _answers(rows, look_up)),
     }
+
+
+def _answers(rows: Sequence[Mapping[str, Any]], look_up: LookUp | None) -> Answers | None:
+    ids = [run_id for row in rows for run_id in row["run_ids"]]
+    compared = sum(not row["missing"] for row in rows) > 1
+    return look_up(ids) if look_up and compared else None
+
+
+def _honesty(first: Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What makes all numbers of a group too good: leakage between its parts, and classes the backbone knew before."""
+    known = sorted({name for row in rows for name in row["known_classes"] or ()})
+    leaks = [row["leakage"] for row in rows if row["leakage"]]
+    worst = max(leaks, key=_severity, default=None)
+    warnings = [worst["sentence"]] if worst and (worst["found"] or _near(worst) or worst["allowed"]) else []
+    if known:
+        warnings.append(
+            f"The text side of the backbone '{first.get('backbone')}' has learned {', '.join(known)} from labelled "
+            "images: zero-shot and few-shot numbers on them are not honest ones."
+        )
+    return {"leakage": worst, "known_classes": known, "warnings": warnings}
+
+
+def _leakage(run: Run) -> dict[str, Any] | None:
+    """What a run says of its leakage; of older runs only whether it was allowed."""
+    if run.get("leakage"):
+        return dict(run["leakage"])
+    allowed = bool((run.get("request") or {}).get("allow_leakage"))
+    return {"allowed": True, "found": None, "sentence": NOT_COUNTED} if allowed else None
+
+
+def _severity(leakage: Mapping[str, Any]) -> tuple[bool, bool, int]:
+    used = sum((leakage.get(kind) or {}).get("by_drawn", 0) for kind in ("exact_copies", "shared_groups"))
+    return bool(leakage["found"]), bool(leakage["allowed"]), used
+
+
+def _near(leakage: Mapping[str, Any]) -> int:
+    return (leakage.get("near_duplicates") or {}).get("test_images", 0)
 
 
 def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
@@ -109,8 +161,11 @@ def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
     if len(kept) < len(runs):
         again = len(runs) - len(kept)
         notes.append(f"{_title(first)}: {again} earlier run(s) with the same seed and options count once, the latest.")
-    each = {name: _interval([run["metrics"].get(name) for run in kept]) for name in METRICS}
+    measurements = 1 if _are_one_measurement(kept) else len(kept)
+    own = cache(lambda: _own_intervals(kept[-1]))  # made of resamples where a run keeps none: at most once a row
+    each = {name: _interval(kept, name, measurements, own) for name in METRICS}
     main = each[MAIN_METRIC]
+    leaks = [found for run in kept if (found := _leakage(run))]
     return {
         "method": first["method"],
         "method_title": _title(first),
@@ -125,7 +180,9 @@ def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
         "low": main["low"],
         "high": main["high"],
         "interval": main["interval"],
+        "over": main["over"],
         "n_seeds": len(kept),
+        "measurements": measurements,
         "seeds": [run.get("seed") for run in kept],
         "n_train": first.get("n_train"),
         "n_val": first.get("n_val"),
@@ -133,13 +190,30 @@ def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
         "seconds": _mean([run.get("seconds") for run in kept]),
         "metrics": each,
         "run_ids": [run.get("id") for run in kept],
+        "leakage": max(leaks, key=_severity, default=None),
+        "known_classes": first.get("known_classes"),
         "missing": False,
-        "note": "" if len(kept) > 1 or _is_zero_shot(first) else "One seed: the spread over draws is unknown.",
+        "note": _seed_note(first, len(kept), measurements),
     }
 
 
+def _seed_note(first: Run, seeds: int, measurements: int) -> str:
+    if seeds > 1:
+        return f"{seeds} equal seeds: one measurement, not {seeds}." if measurements == 1 else ""
+    return "" if _is_zero_shot(first) else ONE_SEED
+
+
+def _are_one_measurement(runs: Sequence[Run]) -> bool:
+    """Whether all gave the same answers, as seeds of a method do in which nothing is drawn."""
+    tables = [run.get("confusion") for run in runs]
+    if all(tables):
+        return all(table == tables[0] for table in tables)
+    values = [[run["metrics"].get(name) for name in STEADY_METRICS] for run in runs]
+    return all(each == values[0] for each in values)
+
+
 def _missing_zero_shot() -> dict[str, Any]:
-    nothing = {"mean": None, "low": None, "high": None, "n": 0, "interval": "none"}
+    nothing = {"mean": None, "low": None, "high": None, "n": 0, "interval": "none", "over": None, "n_units": None}
     empty = dict.fromkeys(("epochs", "descriptions", "mean", "low", "high", "n_train", "n_val", "n_test", "seconds"))
     return {
         "method": _zero_shot(),
@@ -151,7 +225,11 @@ def _missing_zero_shot() -> dict[str, Any]:
         "options_hash": "",
         **empty,
         "interval": "none",
+        "over": None,
         "n_seeds": 0,
+        "measurements": 0,
+        "leakage": None,
+        "known_classes": None,
         "seeds": [],
         "metrics": {name: dict(nothing) for name in METRICS},
         "run_ids": [],
@@ -160,12 +238,34 @@ def _missing_zero_shot() -> dict[str, Any]:
     }
 
 
-def _interval(values: Iterable[float | None]) -> dict[str, Any]:
-    """The t interval of the seeds where the metric is defined; its n tells how many those are."""
-    known = [value for value in values if value is not None]
+def _interval(
+    runs: Sequence[Run], name: str, measurements: int, own_intervals: Callable[[], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """{mean, low, high, n, interval, over, n_units} of one metric; n: seeds where it is defined.
+
+    Student's t over seeds, or where these are one measurement, or do not differ, the newest model's own over images.
+    """
+    known = [value for run in runs if (value := run["metrics"].get(name)) is not None]
     if not known:
-        return {"mean": None, "low": None, "high": None, "n": 0, "interval": "none: undefined"}
-    return t_interval(known).as_dict()
+        return {"mean": None, "low": None, "high": None, "n": 0, "interval": "none: undefined"} | NO_UNITS
+    if measurements > 1 and len(set(known)) > 1:
+        return t_interval(known).as_dict() | {"over": "seeds", "n_units": None}
+    own = own_intervals().get(name) or {}
+    given = {"low": own.get("low"), "high": own.get("high"), "over": own.get("over"), "n_units": own.get("n")}
+    return {"mean": known[-1], "n": len(known), "interval": own.get("interval") or "none: one measurement"} | given
+
+
+NO_UNITS = {"over": None, "n_units": None}
+
+
+def _own_intervals(run: Run) -> Mapping[str, Any]:
+    """A model's intervals over its test images, as its run keeps them or as they follow from its confusion matrix."""
+    if run.get("intervals"):
+        return run["intervals"]
+    table = np.asarray(run.get("confusion") or [], dtype=np.int64)
+    if not table.size or not table.sum():
+        return {}
+    return {name: interval.as_dict() for name, interval in confusion_intervals(table).items()}
 
 
 def _collect(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:

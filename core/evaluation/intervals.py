@@ -10,6 +10,8 @@ import numpy as np
 
 from core.errors import InvalidInput
 
+LEAST_GROUPS = 10
+"""Below so many images or groups nothing is said of others."""
 CountedMetric = Literal["accuracy", "balanced_accuracy", "macro_f1"]
 
 
@@ -17,7 +19,8 @@ CountedMetric = Literal["accuracy", "balanced_accuracy", "macro_f1"]
 class Interval:
     """A number and the range it is known to: mean, low, high, n (images, groups or seeds), and how it was made.
 
-    low and high are None where the range is unknown, as after one seed.
+    low and high are None where the range is unknown, as after one seed. over: what it would vary with, such as
+    "images", "groups" or "seeds"; None where it is not known.
     """
 
     mean: float
@@ -25,6 +28,7 @@ class Interval:
     high: float | None
     n: int
     interval: str
+    over: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -50,7 +54,7 @@ def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:
     # Exact ends: rounding would otherwise leave 1e-17 where the formula gives 0, and 1 - 1e-16 where it gives 1.
     low = 0.0 if correct == 0 else float(centre - half)
     high = 1.0 if correct == n else float(centre + half)
-    return Interval(share, low, high, n, f"{level:.0%} Wilson over {n} images")
+    return Interval(share, low, high, n, f"{level:.0%} Wilson over {n} images", "images")
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
@@ -70,7 +74,33 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     if n < 2:
         return Interval(mean, None, None, n, "none: one seed")
     half = float(t.ppf((1 + level) / 2, n - 1) * found.std(ddof=1) / np.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n, f"{level:.0%} t over {n} seeds")
+    return Interval(mean, mean - half, mean + half, n, f"{level:.0%} t over {n} seeds", "seeds")
+
+
+def two_part_interval(pseudo: np.ndarray, level: float = 0.95) -> Interval:
+    """A mean over seeds with what it would be for new draws and new images: pseudo-values (seeds, units).
+
+    With draws s and units (images, groups) g: v_s = variance over seeds of their means / S, v_c = mean over pairs of
+    seeds of the covariance over units / G, not below 0; half-width sqrt(t(S - 1)^2 v_s + t(G - 1)^2 v_c), not cut. For
+    one seed the images alone vary. n: units. Source: Obuchowski and Rockette's two components, seeds as readers.
+    """
+    from scipy.stats import t
+
+    seeds, units = pseudo.shape
+    if units < 2:
+        return Interval(float(pseudo.mean()), None, None, units, "none: one image or group")
+    covariance = np.atleast_2d(np.cov(pseudo, ddof=1)) / units
+    images = float(t.ppf((1 + level) / 2, units - 1))
+    if seeds == 1:
+        half, what = images * np.sqrt(covariance[0, 0]), f"over {units} units"
+    else:
+        draws = float(t.ppf((1 + level) / 2, seeds - 1))
+        between = pseudo.mean(axis=1).var(ddof=1) / seeds
+        within = max(0.0, float(covariance[~np.eye(seeds, dtype=bool)].mean()))
+        half, what = np.sqrt(draws**2 * between + images**2 * within), f"over {seeds} seeds and {units} units"
+    mean = float(pseudo.mean())
+    over = "images" if seeds == 1 else "seeds and images"
+    return Interval(mean, mean - float(half), mean + float(half), units, f"{level:.0%} two-part {what}", over)
 
 
 def bootstrap_interval(

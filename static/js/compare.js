@@ -23,6 +23,7 @@ import {
 import { forestPlot, shorten } from "./charts.js";
 import { cssColour, colourAt, inkOn } from "./colour-maps.js";
 import { linkTo, uid } from "./follow.js";
+import { isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
 import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
 import { METRICS, metricOf, metricText } from "./metric-words.js";
@@ -130,10 +131,13 @@ class Compare extends PsElement {
       "section",
       { class: "ps-card" },
       h("h2", {}, title),
+      (group.warnings || []).map((warning, index) =>
+        h("p", { class: `ps-notice ${index || !isBad(group.leakage) ? "ps-notice-warn" : "ps-notice-bad"}` }, warning),
+      ),
       h(
         "p",
         { class: "ps-soft" },
-        `Encoder: ${group.backbone}.${group.n_test ? ` ${group.n_test} test images.` : ""} ${bestSentence(group)}`,
+        `Encoder: ${group.backbone}.${group.n_test ? ` ${group.n_test} test images.` : ""} ${group.verdict?.sentence ?? ""}`,
       ),
       plot,
       this.table(group, title),
@@ -151,7 +155,7 @@ class Compare extends PsElement {
       const value = row.metrics[metric.name];
       return {
         label: rowName(row),
-        note: `${metricText(metric, value.mean)}, ${count(row.n_seeds, "seed")}`,
+        note: `${metricText(metric, value.mean)}, ${overText(value, row)}`,
         mean: value.mean,
         low: value.low,
         high: value.high,
@@ -163,7 +167,7 @@ class Compare extends PsElement {
     const high = metric.name === "ece" ? Math.min(1, Math.max(0.2, ...ends)) : 1;
     const sentence = plotSentence(metric, rows);
     return {
-      title: `${metric.title}: mean and 95 % interval over seeds`,
+      title: `${metric.title}: mean and 95 % interval`,
       sentence,
       draw: (width) =>
         forestPlot({
@@ -175,18 +179,19 @@ class Compare extends PsElement {
           axis: `${metric.title} (${metric.higher ? "right is better" : "left is better"})`,
           format: (value) => (metric.percent ? percent(value, 0) : String(Number(value.toFixed(2)))),
         }),
-      columns: ["Method", "Mean", "Low", "High", "Seeds"],
+      columns: ["Method", "Mean", "Low", "High", "Seeds", "Interval over"],
       rows: ordered.map((row) => {
         const value = row.metrics[metric.name];
         return [
           rowName(row),
           ...[value.mean, value.low, value.high].map((number) => metricText(metric, number)),
           row.n_seeds,
+          overText(value, row),
         ];
       }),
       csvRows: ordered.map((row) => {
         const value = row.metrics[metric.name];
-        return [rowName(row), value.mean, value.low, value.high, row.n_seeds];
+        return [rowName(row), value.mean, value.low, value.high, row.n_seeds, overText(value, row)];
       }),
       file: fileName(title, metric.name),
     };
@@ -242,7 +247,11 @@ class Compare extends PsElement {
       const value = row.metrics[metric.name] || {};
       const interval =
         Number.isFinite(value.low) &&
-        h("span", { class: "ps-interval" }, `${bare(metric, value.low)} to ${bare(metric, value.high)}`);
+        h(
+          "span",
+          { class: "ps-interval", title: value.interval || null },
+          `${bare(metric, value.low)} to ${bare(metric, value.high)}`,
+        );
       return h("td", { class: "ps-number" }, h("span", {}, metricText(metric, value.mean)), interval);
     };
     const baseline = row.is_baseline;
@@ -252,14 +261,20 @@ class Compare extends PsElement {
       h(
         "th",
         { scope: "row" },
-        h("span", { class: "ps-row-name" }, rowName(row), baseline && chip("Baseline, untrained", "info")),
+        h(
+          "span",
+          { class: "ps-row-name" },
+          rowName(row),
+          baseline && chip("Baseline, untrained", "info"),
+          leakageChip(row.leakage),
+        ),
         h(
           "span",
           { class: "ps-run-buttons" },
           "Details of seed",
           row.run_ids.map((id, index) => this.runButton(row, id, index)),
         ),
-        row.note && h("small", { class: "ps-hint" }, row.note),
+        h("small", { class: "ps-hint" }, [row.note, intervalWords(row)].filter(Boolean).join(" ")),
       ),
       METRICS.map(cell),
       h("td", { class: "ps-number" }, duration(row.seconds) || "–"),
@@ -298,15 +313,22 @@ function bare(metric, value) {
   return metric.percent ? (100 * value).toFixed(1) : value.toFixed(3);
 }
 
-function bestSentence(group) {
-  const known = group.rows.filter((row) => !row.missing && Number.isFinite(row.mean));
-  if (known.length < 2) return "";
-  const [first, second] = [...known].sort((a, b) => b.mean - a.mean);
-  const names = `${rowName(first)} has the highest balanced accuracy (${percent(first.mean)})`;
-  if (![first.low, second.high].every(Number.isFinite)) return `${names}; with single seeds this says little.`;
-  return first.low > second.high
-    ? `${names}, and its interval lies above all others.`
-    : `${names}; its interval overlaps that of ${rowName(second)}.`;
+const GROUPS = ["group (patient)", "groups (patients)"];
+
+/** What an interval is over, in a few words. */
+function overText(value, row) {
+  if (value.over === "seeds") return `over ${count(row.n_seeds, "seed")}`;
+  if (value.over === "groups") return `over ${count(value.n_units, ...GROUPS)}`;
+  if (value.over === "images") return `over ${count(value.n_units, "test image")}`;
+  return `${count(row.n_seeds, "seed")}, no interval`;
+}
+
+/** What the intervals of a row are over, as a sentence: other draws of images, or other images for the same model. */
+function intervalWords(row) {
+  if (row.over === "seeds") return `Intervals: over ${count(row.n_seeds, "seed")}, on these test images.`;
+  const words = { images: ["test image"], groups: GROUPS }[row.over];
+  const units = row.metrics.balanced_accuracy?.n_units;
+  return words && units ? `Intervals: this one model, over ${count(units, ...words)}.` : "";
 }
 
 function plotSentence(metric, rows) {
@@ -332,6 +354,8 @@ function csvOf(group, title) {
       "n_test",
       ...numbers,
       "seconds",
+      "interval_over",
+      "leakage",
     ],
     rows: group.rows
       .filter((row) => !row.missing)
@@ -347,6 +371,8 @@ function csvOf(group, title) {
         row.n_test,
         ...METRICS.flatMap((metric) => ["mean", "low", "high"].map((end) => row.metrics[metric.name]?.[end])),
         row.seconds,
+        row.over ?? "",
+        row.leakage?.sentence ?? "",
       ]),
     file: fileName("comparison", title),
   };
@@ -376,6 +402,7 @@ function runDetails(run) {
     ["Learned numbers", run.trainable_parameters?.toLocaleString("en")],
     ["Training took", duration(run.seconds)],
     ["Encoder", run.backbone],
+    ...leakageFacts(run.leakage),
   ].filter(([, value]) => value);
   const loss = (run.epoch_metrics || []).length > 1 && h("ps-plot", {});
   if (loss) loss.content = lossPlot(run.epoch_metrics, run.epochs, run.name);
@@ -395,7 +422,8 @@ function runDetails(run) {
         facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
       ),
       recipeLines(run.recipe),
-      (run.notes || []).map((note) => h("p", { class: "ps-notice" }, note)),
+      leakageLine(run.leakage),
+      notesOf(run).map((note) => h("p", { class: "ps-notice" }, note)),
       h(
         "div",
         { class: "ps-actions" },
@@ -411,6 +439,11 @@ function runDetails(run) {
     ),
     loss && h("div", { class: "ps-card" }, loss),
   ].filter(Boolean);
+}
+
+/** The notes of a run that are not said elsewhere already. */
+function notesOf(run) {
+  return (run.notes || []).filter((note) => note !== run.leakage?.sentence);
 }
 
 function textOf(value) {

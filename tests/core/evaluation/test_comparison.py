@@ -135,3 +135,71 @@ def test_one_seed_says_that_its_spread_is_unknown():
 def test_different_seeds_between_methods_are_noted():
     group = compare_runs([run(seed=1), run("kgcoop", seed=2), run("zero_shot")])["groups"][0]
     assert any("same seeds" in note for note in group["notes"])
+
+
+TABLE = [[24, 6], [6, 24]]
+
+
+def test_equal_seeds_are_one_measurement_with_an_interval_over_test_images():
+    runs = [run("zero_shot", s, 0.8, confusion=TABLE) for s in (1, 2, 3)]
+    for at, each in enumerate(runs):
+        each["metrics"] = each["metrics"] | {"ece": 0.1 + at / 100}  # calibrated on other images
+    (row,) = compare_runs(runs)["groups"][0]["rows"]
+    accuracy = row["metrics"]["accuracy"]
+    assert (accuracy["low"], accuracy["high"]) == pytest.approx((0.6822, 0.8817), abs=1e-4)
+    assert (accuracy["interval"], accuracy["over"], accuracy["n_units"]) == ("95% Wilson over 60 images", "images", 60)
+    assert row["low"] < 0.8 < row["high"]
+    assert (row["n_seeds"], row["measurements"]) == (3, 1)
+    assert row["note"] == "3 equal seeds: one measurement, not 3."
+    assert all(each["low"] is None or each["low"] < each["high"] for each in row["metrics"].values())
+
+
+@pytest.mark.parametrize("method", ["zero_shot", "coop"])
+def test_equal_seeds_never_have_an_interval_of_width_zero(method):
+    rows = compare_runs([run(method, s, 0.8) for s in (1, 2, 3)])["groups"][0]["rows"]
+    assert (rows[0]["mean"], rows[0]["low"], rows[0]["high"]) == (0.8, None, None)
+
+
+def test_one_seed_has_the_interval_of_its_model():
+    row = compare_runs([run(score=0.8, confusion=TABLE)])["groups"][0]["rows"][0]
+    assert row["metrics"]["accuracy"]["over"] == "images"
+    kept = {
+        "accuracy": {"low": 0.7, "high": 0.9, "n": 12, "interval": "95% bootstrap over 12 groups", "over": "groups"}
+    }
+    row = compare_runs([run(score=0.8, confusion=TABLE, intervals=kept)])["groups"][0]["rows"][0]
+    assert (row["metrics"]["accuracy"]["low"], row["metrics"]["accuracy"]["over"]) == (0.7, "groups")
+
+
+def leak(by_drawn=0, allowed=True, found=True):
+    count = {"test_images": 12, "of": 60, "by_drawn": by_drawn}
+    return {"allowed": allowed, "found": found, "exact_copies": count, "sentence": f"{by_drawn} of 12 copies."}
+
+
+def test_leakage_stands_in_its_rows_and_above_its_group():
+    runs = [run(seed=1, leakage=leak(1)), run(seed=2, leakage=leak(5)), run("zero_shot", leakage=leak(0))]
+    group = compare_runs(runs)["groups"][0]
+    assert group["warnings"] == ["5 of 12 copies."]
+    assert {row["method"]: row["leakage"]["sentence"] for row in group["rows"]} == {
+        "coop": "5 of 12 copies.",
+        "zero_shot": "0 of 12 copies.",
+    }
+
+
+def test_leakage_that_an_older_run_allowed_is_said_to_be_uncounted():
+    group = compare_runs([run(request={"allow_leakage": True}), run("zero_shot")])["groups"][0]
+    said = "Leakage was allowed; how much there was has not been counted for this run."
+    assert (group["warnings"], group["rows"][0]["leakage"]["sentence"]) == ([said], said)
+
+
+def test_a_clean_group_has_no_warning():
+    clean = leak(allowed=False, found=False) | {"exact_copies": {"test_images": 0, "of": 60, "by_drawn": 0}}
+    assert compare_runs([run(leakage=clean, known_classes=[])])["groups"][0]["warnings"] == []
+
+
+def test_classes_that_the_backbone_knew_stand_above_the_group():
+    group = compare_runs([run(known_classes=["cyst"]), run("zero_shot", known_classes=["cyst"])])["groups"][0]
+    assert group["known_classes"] == ["cyst"]
+    assert group["warnings"] == [
+        "The text side of the backbone 'embedded' has learned cyst from labelled images: zero-shot and few-shot "
+        "numbers on them are not honest ones."
+    ]

@@ -1,0 +1,140 @@
+"""Whether one method is better than every other: paired differences on the same test images, never two intervals.
+
+Two intervals that do not touch say too little, and two that do touch say nothing: images that are hard for both
+methods widen both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.evaluation.intervals import LEAST_GROUPS, Interval, two_part_interval
+
+Run = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a run said of one test image. unit: its group (patient), or the image itself where none is known."""
+
+    label: str
+    predicted: str
+    unit: str
+
+
+Answers = Mapping[str, Mapping[str, Answer]]
+"""By run id and image."""
+
+
+def verdict(rows: Sequence[Row], answers: Answers | None) -> dict[str, Any]:
+    """Which row has the highest balanced accuracy and whether it is better than each other one.
+
+    rows: of `compare_runs`, with run_ids and seeds. answers: of all their runs; None where they were not looked up.
+    Returns {sentence, best, told_apart, against: [{method_title, difference, low, high, over}]}. A difference counts
+    only if the 95 % interval of paired differences lies above 0; told_apart is True only if each does, and zero-shot is
+    among them.
+    """
+    known = sorted((row for row in rows if row["mean"] is not None), key=lambda row: -row["mean"])
+    if len(known) < 2:
+        return {"sentence": "", "best": None, "told_apart": False, "against": []}
+    best, others = known[0], known[1:]
+    start = f"{best['method_title']} has the highest balanced accuracy ({100 * best['mean']:.1f} %)"
+    found = [] if answers is None else [_against(best, other, answers) for other in others]
+    given = {"best": best["method_title"], "against": found}
+    unclear = [each["method_title"] for each in found if each["low"] is None or each["low"] <= 0]
+    if answers is None:
+        why = f"{start}; whether it is better was not tested here."
+    elif unclear:
+        why = f"{start}, but it is not told apart from {_listed(unclear)}: {_reason(found)}."
+    elif any(row["missing"] for row in rows):
+        why = f"{start}; zero-shot was not run, so nothing is said of it being better."
+    else:
+        return given | {"sentence": f"{start}. {_claim(found)}", "told_apart": True}
+    return given | {"sentence": why, "told_apart": False}
+
+
+def _claim(found: Sequence[Mapping[str, Any]]) -> str:
+    least = min(found, key=lambda each: each["low"])
+    points = [f"{100 * least[name]:.1f}" for name in ("difference", "low", "high")]
+    over = "new draws and new test images" if all(e["over"] == "seeds and images" for e in found) else "new test images"
+    models = "" if "draws" in over else " These are single trained models: other draws may differ."
+    return (
+        f"It is better than every other method here: each paired 95 % interval of the difference lies above zero, over "
+        f"{over} (the closest is {least['method_title']}: {points[0]} points, {points[1]} to {points[2]}).{models}"
+    )
+
+
+def _reason(found: Sequence[Mapping[str, Any]]) -> str:
+    unclear = [each for each in found if each["low"] is None or each["low"] <= 0]
+    if all(each["low"] is not None for each in unclear):
+        return "the paired 95 % interval of the difference includes zero"
+    return next(each["why"] for each in unclear if each["low"] is None)
+
+
+def _against(best: Row, other: Row, answers: Answers) -> dict[str, Any]:
+    """The difference of two rows with its interval, or without one and with the reason in `why`."""
+    found, why = _difference(best, other, answers)
+    shown = {"method_title": other["method_title"], "why": why}
+    if found is None:
+        return shown | {"difference": best["mean"] - other["mean"], "low": None, "high": None, "over": None}
+    return shown | {"difference": found.mean, "low": found.low, "high": found.high, "over": found.over}
+
+
+def _difference(best: Row, other: Row, answers: Answers) -> tuple[Interval | None, str]:
+    pairs = _pairs(best, other)
+    if not pairs:
+        return None, "they were not run with two seeds in common"
+    runs = [answers.get(run_id, {}) for pair in pairs for run_id in pair]
+    if not all(runs):
+        return None, "answers for single images are missing"
+    if any(each.keys() != runs[0].keys() for each in runs):
+        return None, "they were measured on other test images"
+    values = [pseudo_values(answers[first]) - pseudo_values(answers[second]) for first, second in pairs]
+    if values[0].size < LEAST_GROUPS:
+        return None, f"fewer than {LEAST_GROUPS} test images or groups are too few to tell"
+    if not np.isfinite(values).all():
+        return None, "one group (patient) holds all test images of a class"
+    return two_part_interval(np.stack(values)), ""
+
+
+def _pairs(best: Row, other: Row) -> list[tuple[str, str]]:
+    """Runs that are held against each other: of equal seeds; a row without spread stands for each seed."""
+    first, second = (dict(zip(row["seeds"], row["run_ids"], strict=True)) for row in (best, other))
+    steady = [row["measurements"] == 1 for row in (best, other)]
+    if all(steady):
+        return [(best["run_ids"][-1], other["run_ids"][-1])]
+    # one model on one side and several draws on the other say nothing of the methods
+    if steady[1] and (other["is_baseline"] or other["n_seeds"] > 1):
+        return [(run_id, other["run_ids"][-1]) for run_id in first.values()]
+    if steady[0] and (best["is_baseline"] or best["n_seeds"] > 1):
+        return [(best["run_ids"][-1], run_id) for run_id in second.values()]
+    common = [(first[seed], second[seed]) for seed in first if seed in second]
+    return common if len(common) > 1 else []
+
+
+def pseudo_values(answers: Mapping[str, Answer]) -> np.ndarray:
+    """Jackknife pseudo-values (units,) of balanced accuracy: their mean is the metric, their spread its uncertainty.
+
+    Units in the order of their names. Not-a-number where a class stands in one unit alone. Source: the statistics of
+    reader studies (Obuchowski and Rockette), with units as cases.
+    """
+    units, unit = np.unique([each.unit for each in answers.values()], return_inverse=True)
+    classes, label = np.unique([each.label for each in answers.values()], return_inverse=True)
+    right = np.array([each.label == each.predicted for each in answers.values()], dtype=float)
+    hits, n = np.zeros((len(units), len(classes))), np.zeros((len(units), len(classes)))
+    np.add.at(hits, (unit, label), right)
+    np.add.at(n, (unit, label), 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        whole = (hits.sum(axis=0) / n.sum(axis=0)).mean()
+        without = ((hits.sum(axis=0) - hits) / (n.sum(axis=0) - n)).mean(axis=1)
+    values = len(units) * whole - (len(units) - 1) * without
+    return values - values.mean() + whole
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
