@@ -464,6 +464,48 @@ class EpochMetricList(Page):
     items: list[EpochMetric]
 
 
+class LeakCount(Answer):
+    """Test images of one kind, of how many, and how many because of images that this run used."""
+
+    test_images: int
+    of: int
+    by_drawn: int
+
+
+class Leakage(Answer):
+    """What stands on both sides of the split, counted whether it was allowed or not.
+
+    found: something makes the metrics too good; near duplicates are a warning only.
+    """
+
+    allowed: bool
+    found: bool | None
+    sentence: str
+    exact_copies: LeakCount | None = None
+    near_duplicates: LeakCount | None = None
+    shared_groups: LeakCount | None = None
+    groups: int | None = None
+    two_classes: int | None = None
+
+
+class Calibration(Answer):
+    """Validation images behind the probabilities, how far to trust them, and what these images chose besides."""
+
+    n: int
+    note: str
+    also_chose: list[str]
+
+
+class Interval(Answer):
+    """Where a number lies with 95 %, how that was made and what it would vary with; null where it is not known."""
+
+    low: float | None = None
+    high: float | None = None
+    n: int
+    interval: str
+    over: str | None = None
+
+
 class Named(Answer):
     """A reference to something by id, with its name for people."""
 
@@ -488,6 +530,12 @@ class Run(Answer):
     seed: int
     options: dict[str, Any]
     metrics: dict[str, float | None] | None = None
+    intervals: dict[str, Interval] | None = Field(default=None, description="Of this model, over its test images.")
+    leakage: Leakage | None = None
+    known_classes: list[str] | None = Field(
+        default=None, description="Classes that the backbone's text side had learned from labelled images."
+    )
+    calibration: Calibration | None = None
     notes: list[str] = []
     disclaimer: str = DISCLAIMER
 
@@ -503,6 +551,12 @@ class ComparisonGroup(Answer):
     """Runs that may be compared: same images, backbone and shots."""
 
     rows: list[dict[str, Any]]
+    leakage: Leakage | None = None
+    known_classes: list[str] = []
+    warnings: list[str] = Field(default=[], description="What makes all numbers of the group too good.")
+    verdict: dict[str, Any] = Field(
+        default={}, description="Which row is best, and whether paired differences to each other one lie above zero."
+    )
 
 
 class Comparison(Answer):
@@ -528,6 +582,11 @@ class Model(Answer):
     shots: int | None = None
     seed: int | None = None
     metrics: dict[str, float | None] | None = None
+    intervals: dict[str, Interval] | None = None
+    leakage: Leakage | None = None
+    allowed_leakage: bool = False
+    known_classes: list[str] | None = None
+    calibration: Calibration | None = None
     created_at: str
     disclaimer: str = DISCLAIMER
 

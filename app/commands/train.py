@@ -140,11 +140,18 @@ def show_result(out: Output, record: dict[str, Any]) -> None:
     out.text(f"{record['n_train']} training, {record['n_val']} validation, {record['n_test']} test images")
     for name, title in METRICS.items():
         value = record["metrics"].get(name)
-        out.text(f"  {title:<20}{'-' if value is None else f'{value:.3f}'}")
-    for note in [*_recipe_lines(record.get("recipe")), *record.get("notes", [])]:
+        out.text(f"  {title:<20}{'-' if value is None else f'{value:.3f}'}{_between(record, name)}")
+    notes, leakage = record.get("notes", []), (record.get("leakage") or {}).get("sentence")
+    told = [leakage] if leakage and leakage not in notes else []
+    for note in [*told, *_recipe_lines(record.get("recipe")), *notes]:
         out.text(note)
     out.text(f"{record['seconds']:.0f} s. Model: {record['model']}")
     out.text(DISCLAIMER)
+
+
+def _between(record: dict[str, Any], name: str) -> str:
+    own = (record.get("intervals") or {}).get(name) or {}
+    return "" if own.get("low") is None else f"  ({own['low']:.3f} to {own['high']:.3f}, {own['interval']})"
 
 
 def _recipe_lines(followed: dict[str, Any] | None) -> list[str]:

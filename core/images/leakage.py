@@ -43,9 +43,8 @@ def find_near_duplicates(image_set: ImageSet) -> list[Problem]:
     seen = [image for image in image_set.images if image.part != "test"]
     test = list(image_set.part("test"))
     signatures = signatures_of([*seen, *test])
-    seen, test = _structured(seen, signatures), _structured(test, signatures)
     problems = []
-    for image, other, bits in _near_pairs(seen, test, signatures):
+    for image, other, bits in near_neighbours(seen, test, signatures):
         problems.append(
             Problem(
                 image.name,
@@ -104,6 +103,14 @@ def _shared_groups(seen: Sequence[LabelledImage], test: Sequence[LabelledImage])
             )
 
 
+def contents_in_two_classes(image_set: ImageSet) -> int:
+    """How many contents (bytes) stand under more than one class."""
+    labels: dict[str, set[int]] = defaultdict(set)
+    for image in image_set.images:
+        labels[image.sha256].add(image.label)
+    return sum(len(found) > 1 for found in labels.values())
+
+
 def _two_classes(image_set: ImageSet) -> Iterator[Problem]:
     by_bytes: dict[str, list[LabelledImage]] = defaultdict(list)
     for image in image_set.images:
@@ -142,10 +149,14 @@ def _structured(images: Sequence[LabelledImage], signatures: dict[str, Signature
     return [i for i in images if 4 <= signatures[i.sha256].difference.bit_count() <= 60]
 
 
-def _near_pairs(
+def near_neighbours(
     seen: Sequence[LabelledImage], test: Sequence[LabelledImage], signatures: dict[str, Signature]
 ) -> Iterator[tuple[LabelledImage, LabelledImage, int]]:
-    """For each test image with a near neighbour: (test image, nearest seen image, different bits)."""
+    """For each test image with a near neighbour: (test image, nearest seen image, different bits).
+
+    Flat pictures say nothing and are skipped; equal pixels are no neighbours but copies.
+    """
+    seen, test = _structured(seen, signatures), _structured(test, signatures)
     if not seen or not test:
         return
     train_bits = np.array([signatures[i.sha256].difference for i in seen], dtype=np.uint64)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
@@ -154,6 +154,10 @@ _RECORDED = (
     "per_class",
     "notes",
     "recipe",
+    "leakage",
+    "known_classes",
+    "intervals",
+    "calibration",
     "versions",
     "device",
     "seconds",
@@ -196,6 +200,23 @@ def list_predictions(session: Session, run_id: str, offset: int = 0, limit: int 
         }
         for row in session.scalars(query.offset(offset).limit(limit))
     ]
+
+
+def count_predictions(session: Session, run_ids: Sequence[str]) -> int:
+    """How many predictions runs have in all."""
+    query = select(func.count()).select_from(PredictionRow).where(PredictionRow.run_id.in_(run_ids))
+    return session.scalar(query) or 0
+
+
+def list_answers(session: Session, run_ids: Sequence[str]) -> list[tuple[str, str, str, str, str | None]]:
+    """What runs said of test images: (run id, file, label, predicted, group or None)."""
+    answer = PredictionRow
+    query = (
+        select(answer.run_id, answer.file, answer.label, answer.predicted, ImageRow.group_name)
+        .outerjoin(ImageRow, answer.image_id == ImageRow.id)
+        .where(answer.run_id.in_(run_ids))
+    )
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in session.execute(query)]
 
 
 def list_runs(
@@ -267,6 +288,10 @@ def _dict(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
         "backbone_checksum": run.backbone_checksum,
         "variant": run.variant,
         "recipe": run.recipe,
+        "leakage": run.leakage,
+        "known_classes": run.known_classes,
+        "intervals": run.intervals,
+        "calibration": run.calibration,
         "image_set": {"id": run.image_set_id, "name": run.image_set_name},
         "image_set_fingerprint": run.image_set_fingerprint,
         "shots": run.shots,

@@ -194,7 +194,10 @@ class RunRow(Base):
 
     request: what was submitted, enough to train again. Columns after `sealed_at` are written once, together with it.
     shots: None means all training images. recipe: name, hash, deviations and notes of the published settings the run
-    follows, if it follows any. The image set's name and fingerprint outlive the set.
+    follows, if it follows any. leakage: what stands on both sides of the split, by kind. known_classes: those the
+    backbone's text side had learned. intervals: of each metric, over test images. calibration: the images behind it and
+    what they chose besides. These four are empty for runs older than the counts. The image set's name and fingerprint
+    outlive the set.
     """
 
     __tablename__ = "runs"
@@ -231,6 +234,10 @@ class RunRow(Base):
     per_class: Mapped[list[Any]] = mapped_column(default=list)
     notes: Mapped[list[Any]] = mapped_column(default=list)
     recipe: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    leakage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    known_classes: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    intervals: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    calibration: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
     device: Mapped[str | None] = mapped_column(Name)
     seconds: Mapped[float | None] = mapped_column(Float(53))

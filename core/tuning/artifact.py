@@ -96,7 +96,7 @@ def damaged(folder: Path, why: str) -> UnreadableSource:
 
 def model_card(card: Mapping[str, Any]) -> str:
     """The card as Markdown with a YAML head, written from the run itself."""
-    metrics = "\n".join(f"| {name} | {_number(value)} |" for name, value in card["metrics"].items())
+    metrics = "\n".join(_metric_line(card, name, value) for name, value in card["metrics"].items())
     options = "\n".join(f"- `{name}` = {value!r}" for name, value in card["options"].items())
     notes = "\n".join(f"- {note}" for note in card["notes"]) or "- none"
     recipe = f"{recipe_sentence(card['recipe'])}\n" if card.get("recipe") else ""
@@ -116,9 +116,13 @@ images.
 {recipe}Classes, in the order of the scores: {", ".join(card["classes"])}. Probabilities: {calibrated}.
 Descriptions: {card["descriptions"]["source"]}.
 
-| metric | value |
-|---|---|
+| metric | value | 95 % interval of this model | made from |
+|---|---|---|---|
 {metrics}
+
+## Leakage and what the encoder knew
+
+{_honesty(card)}
 
 ## Notes
 
@@ -128,6 +132,33 @@ Descriptions: {card["descriptions"]["source"]}.
 
 {options}
 """
+
+
+def _metric_line(card: Mapping[str, Any], name: str, value: float | None) -> str:
+    own = card.get("intervals", {}).get(name) or {}
+    between = "-" if own.get("low") is None else f"{own['low']:.4f} to {own['high']:.4f}"
+    return f"| {name} | {_number(value)} | {between} | {own.get('interval', '-')} |"
+
+
+def _honesty(card: Mapping[str, Any]) -> str:
+    leakage, known = card.get("leakage"), card.get("known_classes")
+    lines = [leakage["sentence"] if leakage else "Leakage was not counted."]
+    lines += [f"- {title}: {_count(leakage[kind])}" for kind, title in _LEAKS.items()] if leakage else []
+    named = ", ".join(known) if known else "none of these classes"
+    return "\n".join([*lines, "", f"Learned from labelled images by the backbone's text side: {named}."])
+
+
+_LEAKS = {
+    "exact_copies": "exact copies",
+    "near_duplicates": "near duplicates",
+    "shared_groups": "of a group (patient) on both sides",
+}
+
+
+def _count(count: Mapping[str, int]) -> str:
+    if not count["of"]:
+        return "not known for any test image"
+    return f"{count['test_images']} of {count['of']} test images ({count['by_drawn']} by images this run used)"
 
 
 def _number(value: float | None) -> str:

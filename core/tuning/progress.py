@@ -14,7 +14,7 @@ class Cancelled(Exception):
 class Progress:
     """One report.
 
-    stage: "backbone", "images", "states" (of a language model), "features", "training", "tuning", "evaluation" or
+    stage: "images", "backbone", "states" (of a language model), "features", "training", "tuning", "evaluation" or
     "saving". done, total: of the stage's own unit (images for features, epochs for training, classes for states).
     loss: mean over the epoch's steps; terms: its parts. Times in seconds. Fields that do not apply are None.
     """

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 
+from core.backbones.contract import Backbone
 from core.images.image_set import ImageSet
+from core.images.leak_counts import Leakage
 from core.images.shots import ShotDraw
 from core.tuning.contract import Choice, Method
 from core.tuning.text_context import TextContext
 from core.tuning.views import CENTER
 
 
-def run_notes(method: Method, draw: ShotDraw, image_set: ImageSet) -> list[str]:
+def run_notes(method: Method, draw: ShotDraw, image_set: ImageSet, leakage: Leakage) -> list[str]:
     """The notes of a trained method, in the order in which a person reads them."""
     split = [part.split for part in method.modules() if isinstance(part, TextContext) and part.split]
     choices = method.choices(method.config)
     validation = _on_validation(choices, draw, image_set) if draw.validation else [_without_validation(choices, draw)]
-    return [*split, *_views(method), *validation, *_known(method, image_set)]
+    leaks = [leakage.sentence] if leakage.allowed or leakage.found or leakage.near_duplicates.test_images else []
+    return [*leaks, *split, *_views(method), *validation, *_known(method, image_set)]
+
+
+def known_classes(backbone: Backbone, classes: Sequence[str]) -> list[str]:
+    """Those classes that the text side of the backbone has learned from labelled images, however they are spelled."""
+    learned = {_spelled(name) for name in backbone.known_classes}
+    return [name for name in classes if _spelled(name) in learned]
+
+
+def _spelled(name: str) -> str:
+    return " ".join(re.split(r"[\W_]+", name.casefold())).strip()
 
 
 def chosen_on_validation(method: Method, draw: ShotDraw) -> list[str]:
@@ -67,7 +82,7 @@ def _on_validation(choices: list[Choice], draw: ShotDraw, image_set: ImageSet) -
 
 
 def _known(method: Method, image_set: ImageSet) -> list[str]:
-    known = sorted(set(method.backbone.known_classes) & set(image_set.classes))
+    known = known_classes(method.backbone, image_set.classes)
     if not known:
         return []
     return [

@@ -24,8 +24,10 @@ from core.descriptions.templates import class_template, template_descriptions
 from core.errors import Leakage, TooFewImages
 from core.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from core.evaluation.metrics import confusion, metrics, per_class
+from core.evaluation.model_intervals import model_intervals
 from core.images.check import picture_notes
 from core.images.image_set import ImageSet, LabelledImage, digest
+from core.images.leak_counts import count_leakage
 from core.images.leakage import find_leaks
 from core.images.shots import ShotDraw, draw_shots
 from core.peak_memory import peak_memory_mb
@@ -43,7 +45,7 @@ from core.tuning.presets import resolve_config
 from core.tuning.progress import Progress, Report, unheard
 from core.tuning.recipe import Recipe, deviations, get_recipe, recipe_record
 from core.tuning.registry import get_method, starter_method
-from core.tuning.run_notes import run_notes
+from core.tuning.run_notes import chosen_on_validation, known_classes, run_notes
 from core.tuning.views import CENTER
 
 PACKAGES = ("promptoscope", "torch", "torchvision", "open-clip-torch", "timm", "transformers", "numpy", "pillow")
@@ -98,7 +100,9 @@ def train(
     followed = get_recipe(recipe) if recipe else None
     method = method or (followed.method if followed else starter_method())
     kind, modality = get_method(method), modality or image_set.modality
+    progress(Progress("images"))
     draw = _draw(image_set, shots, seed, allow_leakage)
+    leakage = count_leakage(image_set, [*draw.train, *draw.validation], allow_leakage)
     progress(Progress("backbone"))
     tower = backbone
     if not isinstance(tower, Backbone):
@@ -137,10 +141,14 @@ def train(
     labels = np.array([image.label for image in test])
     card = _card(image_set, built, config, draw, labels, probabilities, temperature, report)
     card |= {
+        "intervals": model_intervals(probabilities, labels, [image.group for image in test]),
+        "leakage": leakage.as_dict(),
+        "known_classes": known_classes(tower, image_set.classes),
+        "calibration": _calibration(temperature, built, draw),
         "variant": variant,
         "recipe": _followed(followed, built, shots),
         "shots": shots,
-        "notes": [*image_set.notes, *_pictures(image_set), *notes, *said, *run_notes(built, draw, image_set)],
+        "notes": [*image_set.notes, *_pictures(image_set), *notes, *said, *run_notes(built, draw, image_set, leakage)],
         "seconds": round(time.monotonic() - started, 3),
     }
     folder = (out or home / "models" / _folder_name(card)).resolve()
@@ -245,13 +253,18 @@ def _data(method: Method, draw: ShotDraw, store: FeatureStore, seed: int, progre
 def _calibrate(method: Method, data: ImageData) -> Temperature:
     """The temperature from validation images; 1 where there are none."""
     if not data.has_validation:
-        return Temperature(1.0, 0, "no validation images")
+        return Temperature(1.0, 0, "No validation image was left: probabilities are not calibrated.")
     if method.image_path(method.config) == "trained":
         features = frozen_features(method, data.validation_pixels())
     else:
         features = data.validation_features()
     logits = predict_logits(method, features)
     return fit_temperature(logits.cpu().numpy(), data.validation_labels.cpu().numpy())
+
+
+def _calibration(temperature: Temperature, method: Method, draw: ShotDraw) -> dict[str, Any]:
+    """How far probabilities can be trusted: validation images behind them, and what these chose besides."""
+    return {"n": temperature.n, "note": temperature.note, "also_chose": chosen_on_validation(method, draw)}
 
 
 def _test_logits(method: Method, test: tuple[LabelledImage, ...], store: FeatureStore, progress: Report) -> np.ndarray:

@@ -9,6 +9,7 @@
 import { announce, api, button, define, duration, errorNotice, h, link, percent, PsElement } from "./core.js";
 import { lineChart, shortNumber } from "./charts.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
+import { leakageLine } from "./honesty-words.js";
 import { failureText, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
 import { METRICS, metricText } from "./metric-words.js";
 import { fileName } from "./plot.js";
@@ -243,6 +244,13 @@ function accuracyPlot(epochs, total, label) {
   };
 }
 
+/** The interval of this model's number over its test images, as a second value of its tile. */
+function intervalOf(metric, own) {
+  if (!Number.isFinite(own?.low)) return "";
+  const text = `${metricText(metric, own.low)} to ${metricText(metric, own.high)}`;
+  return h("dd", { class: "ps-hint", title: own.interval }, text);
+}
+
 function resultOf(run) {
   const tile = (metric) =>
     h(
@@ -250,13 +258,17 @@ function resultOf(run) {
       { class: "ps-metric" },
       h("dt", {}, metric.title),
       h("dd", {}, metricText(metric, run.metrics[metric.name])),
+      intervalOf(metric, run.intervals?.[metric.name]),
     );
   const calibration = run.n_val === 0 ? " No images were left over to tune or calibrate on." : "";
   return [
     h("dl", { class: "ps-metrics" }, METRICS.map(tile)),
     h("p", { class: "ps-soft" }, `On ${run.n_test} test images that took no part in training.${calibration}`),
+    leakageLine(run.leakage),
     recipeLines(run.recipe),
-    (run.notes || []).map((note) => h("p", { class: "ps-hint" }, note)),
+    (run.notes || [])
+      .filter((note) => note !== run.leakage?.sentence)
+      .map((note) => h("p", { class: "ps-hint" }, note)),
     h(
       "div",
       { class: "ps-actions" },

@@ -13,8 +13,8 @@ const STATES = {
 
 /** Stages in the order they happen: [name, words on screen, whether only few trainings have it]. */
 export const STAGES = [
-  ["backbone", "Load the encoder"],
   ["images", "Read the images"],
+  ["backbone", "Load the encoder"],
   ["states", "Ask the language model", true],
   ["features", "Image features"],
   ["training", "Train"],

@@ -4,6 +4,7 @@
 
 import { chip, count, h, link, moment, percent, empty } from "./core.js";
 import { uid } from "./follow.js";
+import { calibrationText, knownLine, leakageFacts, leakageLine } from "./honesty-words.js";
 
 /** The model with this id; else the newest trained one, for zero-shot is a yardstick rather than a tool. */
 export function firstModel(models, id) {
@@ -43,6 +44,7 @@ export function modelFacts(model) {
     ["Classes", model.classes.join(", ")],
     ["On test images", testFigures(model)],
     ["Made", moment(model.created_at)],
+    ...leakageFacts(model.leakage),
   ];
   return h(
     "div",
@@ -52,7 +54,28 @@ export function modelFacts(model) {
       { class: "ps-factlist ps-factlist-small" },
       facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
     ),
-    model.calibrated ? chip("✓ Probabilities are calibrated", "good ps-self-start") : uncalibrated(),
+    leakageLine(model.leakage) || allowedLine(model),
+    knownLine(model.known_classes, model.backbone),
+    model.calibrated ? calibrated(model) : uncalibrated(),
+  );
+}
+
+/** For models older than the counts: that leakage was allowed is known, how much there was is not. */
+function allowedLine(model) {
+  if (!model.allowed_leakage) return "";
+  return h(
+    "p",
+    { class: "ps-notice ps-notice-bad" },
+    "Leakage was allowed; how much there was has not been counted for this model.",
+  );
+}
+
+function calibrated(model) {
+  return h(
+    "div",
+    { class: "ps-stack-s" },
+    chip("✓ Probabilities are calibrated", "good ps-self-start"),
+    h("p", { class: "ps-hint" }, calibrationText(model.calibration)),
   );
 }
 
@@ -66,7 +89,9 @@ function testFigures(model) {
   const metrics = model.metrics || {};
   if (!Number.isFinite(metrics.accuracy)) return "not measured";
   const auroc = Number.isFinite(metrics.auroc) ? `, AUROC ${metrics.auroc.toFixed(2)}` : "";
-  return `accuracy ${percent(metrics.accuracy)}${auroc}, ${count(model.n_test ?? 0, "image")}`;
+  const own = model.intervals?.accuracy;
+  const between = Number.isFinite(own?.low) ? ` (${percent(own.low)} to ${percent(own.high)})` : "";
+  return `accuracy ${percent(metrics.accuracy)}${between}${auroc}, ${count(model.n_test ?? 0, "image")}`;
 }
 
 function uncalibrated() {

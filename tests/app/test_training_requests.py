@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app.services import descriptions, training
+from core.records import models as model_records
 from core.records import runs as run_records
+from tests.app.conftest import labelled_pictures, zipped
 from training_jobs import job_queue
 
 URL = "/api/v1/jobs"
@@ -15,7 +17,7 @@ def request(uploaded, **more) -> dict:
     return {"image_set": uploaded["id"], "method": "coop", "shots": 2} | more
 
 
-def finish(context, job: dict, metrics: dict) -> None:
+def finish(context, job: dict, metrics: dict, predictions=(), **more) -> None:
     """What a worker would do: claim the job and seal its run."""
     with context.db.writing() as session:
         claim = job_queue.claim(session, executor="local", host="here", slots=9)
@@ -28,7 +30,8 @@ def finish(context, job: dict, metrics: dict) -> None:
             "n_test": 6,
             "options": {},
         }
-        run_records.seal_run(session, claim.run_id, record | {"backbone": "embedded", "variant": "default"})
+        record |= {"backbone": "embedded", "variant": "default"} | more
+        run_records.seal_run(session, claim.run_id, record, predictions)
         job_queue.succeed(session, claim.job_id, claim.fence)
 
 
@@ -154,6 +157,71 @@ def test_finished_runs_are_compared_with_like(client, context, uploaded):
     assert answer.headers["x-research-use-only"] == "Research use only. Not for use in diagnostic procedures."
     assert answer.json()["disclaimer"] == answer.headers["x-research-use-only"]
     assert client.get(f"/api/v1/runs/{job['run_id']}").json()["metrics"]["accuracy"] == 0.75
+
+
+def answers(uploaded, client, right: int) -> list[dict]:
+    """Predictions of the test part: the first `right` of each class are right."""
+    images = client.get(f"/api/v1/image-sets/{uploaded['id']}/images", params={"part": "test", "limit": 100}).json()
+    other = {"bright": "dark", "dark": "bright"}
+    seen = dict.fromkeys(other, 0)
+    rows = []
+    for image in images["items"]:
+        label = image["class"]
+        seen[label] += 1
+        said = label if seen[label] <= right else other[label]
+        row = {"file": image["name"], "label": label, "predicted": said}
+        rows.append(row | {"probabilities": {name: float(name == said) for name in other}})
+    return rows
+
+
+def test_the_best_method_is_said_to_be_better_only_after_its_answers_were_paired(client, context):
+    many = zipped(labelled_pictures(train=4, test=40))
+    data, files = {"name": "Many"}, [("files", ("many.zip", many, "application/zip"))]
+    uploaded = client.post("/api/v1/image-sets", data=data, files=files).json()
+    for method, right in (("coop", 38), ("linear_probe", 20), ("zero_shot", 10)):
+        job = client.post(URL, json=request(uploaded, method=method)).json()["items"][0]
+        numbers = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece"), right / 40)
+        table = [[right, 40 - right], [40 - right, right]]
+        finish(context, job, numbers, answers(uploaded, client, right), confusion=table)
+    (group,) = client.get("/api/v1/runs/comparison", params={"image_set": "Many"}).json()["groups"]
+    verdict = group["verdict"]
+    assert verdict["told_apart"]
+    assert [each["method_title"] for each in verdict["against"]] == ["Linear probe", "Zero-shot"]
+    assert verdict["against"][0]["difference"] == pytest.approx(0.45)
+    assert verdict["sentence"].startswith(
+        "CoOp has the highest balanced accuracy (95.0 %). It is better than every other"
+    )
+    first = group["rows"][0]["metrics"]["accuracy"]
+    assert (first["low"], first["high"]) == pytest.approx((0.8784, 0.9804), abs=1e-4)
+
+
+def test_leakage_that_was_allowed_stays_with_run_and_model(client, context, uploaded):
+    count = {"test_images": 3, "of": 6, "by_drawn": 1}
+    found = {"allowed": True, "found": True, "exact_copies": count, "near_duplicates": count}
+    found |= {"shared_groups": count, "groups": 2, "two_classes": 0, "sentence": "Leakage was allowed: 3 of 6."}
+    job = client.post(URL, json=request(uploaded, allow_leakage=True)).json()["items"][0]
+    numbers = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece"), 0.75)
+    assert client.get(f"/api/v1/runs/{job['run_id']}").json()["leakage"] is None
+    finish(context, job, numbers, leakage=found, known_classes=["dark"])
+    with context.db.writing() as session:
+        model_id = model_records.add_model(
+            session,
+            job["run_id"],
+            name="m",
+            folder="m",
+            weights_sha256="0" * 64,
+            size_bytes=1,
+            card={},
+            calibrated=True,
+        )
+    run = client.get(f"/api/v1/runs/{job['run_id']}").json()
+    assert (run["leakage"], run["known_classes"]) == (found, ["dark"])
+    for model in (client.get(f"/api/v1/models/{model_id}").json(), client.get("/api/v1/models").json()["items"][0]):
+        assert (model["leakage"], model["allowed_leakage"], model["known_classes"]) == (found, True, ["dark"])
+    (group,) = client.get("/api/v1/runs/comparison", params={"image_set": "Shades"}).json()["groups"]
+    assert group["leakage"] == found
+    assert group["warnings"][0] == "Leakage was allowed: 3 of 6."
+    assert group["known_classes"] == ["dark"]
 
 
 def test_service_refuses_unknown_fields(context, uploaded):

@@ -141,6 +141,25 @@ METRICS = {
     "kappa": 0.71,
     "ece": 0.061,
 }
+INTERVALS = {
+    name: {"low": value - 0.1, "high": min(1, value + 0.1), "n": 24, "interval": "95% over 24 images", "over": "images"}
+    for name, value in METRICS.items()
+}
+
+
+def leakage(copies: int = 0, *, allowed: bool = False) -> dict[str, Any]:
+    """What a run says of its leakage."""
+    from core.images.leak_counts import Leakage, LeakCount
+
+    count = LeakCount(copies, 24, copies // 2)
+    return Leakage(count, LeakCount(1, 24, 0), LeakCount(0, 0, 0), 0, 0, allowed).as_dict()
+
+
+CALIBRATION = {
+    "n": 3,
+    "note": "Calibrated on 3 validation images only: take probabilities as rough.",
+    "also_chose": ["the step that is kept"],
+}
 EPOCHS = [
     {"epoch": n, "loss": 1.2 / n, "terms": {"cross_entropy": 1.2 / n}, "learning_rate": 0.002, "train_accuracy": n / 10}
     for n in range(1, 9)
@@ -205,6 +224,10 @@ def run(state: str = "succeeded", **more: Any) -> dict[str, Any]:
         "n_val": 3,
         "n_test": 24,
         "metrics": METRICS if done else None,
+        "intervals": INTERVALS if done else None,
+        "leakage": leakage() if done else None,
+        "known_classes": [] if done else None,
+        "calibration": CALIBRATION if done else None,
         "model_id": MODEL_ID if done else None,
         "notes": ["The encoder has learned these classes before: its zero-shot is no zero-shot."],
         "classes": CLASSES,
@@ -218,11 +241,11 @@ def run(state: str = "succeeded", **more: Any) -> dict[str, Any]:
     } | more
 
 
-def comparison(*, with_zero_shot: bool = True) -> dict[str, Any]:
+def comparison(*, with_zero_shot: bool = True, **facts: Any) -> dict[str, Any]:
     """Two methods of one group, as the service compares them."""
     from core.evaluation.comparison import compare_runs
 
-    place = {"fingerprint": "f" * 64, "backbone_checksum": "c" * 64}
+    place = {"fingerprint": "f" * 64, "backbone_checksum": "c" * 64} | facts
     runs = [
         run(id=f"run-{seed}", seed=seed, metrics=METRICS | {"accuracy": 0.75 + 0.05 * seed}) | place
         for seed in (1, 2, 3)
@@ -250,6 +273,11 @@ MODEL = {
     "n_val": 0,
     "n_test": 24,
     "calibrated": False,
+    "calibration": {"n": 0, "note": "No validation image was left.", "also_chose": []},
+    "leakage": leakage(),
+    "allowed_leakage": False,
+    "known_classes": [],
+    "intervals": INTERVALS,
     "created_at": MADE,
     "size_bytes": 8000,
     "trainable_parameters": 1536,

@@ -52,6 +52,7 @@ class Api:
         self.jobs = [answers.job()]
         self.run = answers.run()
         self.runs: list[dict[str, Any]] | None = None
+        self.model = answers.MODEL
         self.refusal: dict[str, Any] | None = None
         self.comparison = answers.comparison()
         self.recipes = [answers.RECIPE]
@@ -109,7 +110,7 @@ class Api:
             "/runs": items(*([self.run] if self.runs is None else self.runs)),
             "/runs/run-1": self.run,
             "/runs/comparison": self.comparison,
-            "/models": items(answers.MODEL),
+            "/models": items(self.model),
             "/classifications": items(answers.CLASSIFICATION),
             "/classifications/answers-1": answers.CLASSIFICATION,
             "/explanations": items(),
@@ -551,3 +552,68 @@ def test_an_image_is_chosen_by_keyboard_from_the_test_part(window: Visit, api: A
     page.get_by_role("button", name="Show attention").press("Enter")
     page.wait_for_selector(".ps-pane canvas")
     assert api.sent[-1][2]["class_name"] == "benign"
+
+
+# what makes numbers too good ------------------------------------------------------------------------------------------
+
+COPIES = (
+    "Leakage was allowed: 6 of 24 test images are exact copies of images outside the test part (3 of ones that this"
+    " run used); 1 of 24 test images is almost the same as an image outside the test part (none of ones that this run"
+    " used)."
+    " The metrics are too good to be true. Groups (patients) are unknown."
+)
+
+
+@pytest.mark.parametrize("path", ["/train?id=job-1", "/jobs?id=job-1", "/compare?run=run-1", "/classify"])
+def test_leakage_that_was_allowed_stands_on_every_page_of_the_run(window: Visit, api: Api, path: str) -> None:
+    leaky = answers.leakage(6, allowed=True)
+    api.run, api.model = answers.run(leakage=leaky), answers.MODEL | {"leakage": leaky, "allowed_leakage": True}
+    page = window.open(path, "text=Leakage was allowed")
+    notice = page.locator(".ps-notice-bad", has_text="Leakage was allowed").first
+    assert notice.inner_text() == COPIES
+    assert page.get_by_text("Leakage was allowed: 6 of 24").count() == 1
+    assert measured(page) == NOTHING_WRONG
+
+
+def test_a_run_without_leakage_shows_its_counts_too(window: Visit, api: Api) -> None:
+    page = window.open("/compare?run=run-1", ".ps-factlist")
+    facts = page.locator(".ps-factlist").first.inner_text()
+    assert "0 of 24 test images" in facts
+    assert "1 of 24 test images, 0 by images this run used" in facts
+    assert "not known for any test image" in facts
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
+def test_compare_warns_above_the_numbers_and_marks_the_rows(
+    open_window: Callable[..., Visit], width: int, dark: bool
+) -> None:
+    visit = open_window(width=width, dark=dark)
+    api = Api(visit)
+    api.comparison = answers.comparison(leakage=answers.leakage(6, allowed=True), known_classes=["benign"])
+    page = visit.open("/compare", ".ps-compare")
+    notices = page.locator(".ps-card .ps-notice").all_inner_texts()
+    assert notices[0] == COPIES
+    assert notices[1].startswith("The text side of the backbone 'embedded' has learned benign from labelled images")
+    assert page.locator(".ps-compare .ps-chip", has_text="Leakage allowed: too good").count() == 2
+    assert measured(page) == NOTHING_WRONG
+
+
+def test_compare_says_what_the_server_has_tested_and_what_intervals_are_over(window: Visit, api: Api) -> None:
+    page = window.open("/compare", ".ps-compare")
+    text = page.locator(".ps-card").first.inner_text()
+    assert "CoOp has the highest balanced accuracy (80.0 %); whether it is better was not tested here." in text
+    assert "interval lies above all others" not in text
+    assert "One seed: the spread over draws is unknown." not in text
+    assert page.locator(".ps-baseline small").inner_text() == "Intervals: this one model, over 24 test images."
+
+
+def test_classify_says_what_calibrated_the_probabilities(window: Visit, api: Api) -> None:
+    api.model = answers.MODEL | {"calibrated": True, "calibration": answers.CALIBRATION, "known_classes": ["benign"]}
+    page = window.open("/classify", "text=Probabilities are calibrated")
+    text = page.locator(".ps-card").first.inner_text()
+    assert (
+        "Calibrated on 3 validation images only: take probabilities as rough. The same images also chose the step that "
+        "is kept: new images will look somewhat less well calibrated."
+    ) in text
+    assert "has learned benign from labelled images" in text
+    assert "accuracy 81.3 % (71.2 % to 91.2 %)" in text

@@ -89,7 +89,7 @@ def test_thousands_of_images_are_compared_in_seconds(monkeypatch: pytest.MonkeyP
     bits = np.random.default_rng(0).integers(0, 2**63, 8000, dtype=np.uint64).tolist()
     bits[7000] = bits[10] ^ 0b101
     table = {i.sha256: Signature(1, 1, "PNG", i.name, bit) for i, bit in zip(image_set.images, bits, strict=True)}
-    monkeypatch.setattr("core.images.leakage._signatures", lambda images: table)
+    monkeypatch.setattr("core.images.leakage.signatures_of", lambda images: table)
     start = time.perf_counter()
     assert [(p.file, p.found) for p in find_near_duplicates(image_set)] == [
         ("7000.png", "looks almost like '10.png' in train (2 of 64 bits differ)")

@@ -1,0 +1,119 @@
+"""How many test images training has seen, by kind. Counted for every run, whether leakage was allowed or not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.images.image_set import ImageSet, LabelledImage
+from core.images.leakage import contents_in_two_classes, near_neighbours, signatures_of
+from core.images.signature import Signature
+
+
+@dataclass(frozen=True)
+class LeakCount:
+    """Test images of one kind.
+
+    test_images: concerned by any image outside the test part. of: of how many; for groups, those whose group is known.
+    by_drawn: concerned by an image that this run was trained, tuned or calibrated on.
+    """
+
+    test_images: int
+    of: int
+    by_drawn: int
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """What stands on both sides of a split.
+
+    exact_copies: the same bytes or pixels. near_duplicates: others that look almost the same. shared_groups: of a group
+    (patient) that is on both sides, `groups` of them. two_classes: contents that stand under two classes, anywhere in
+    the set. allowed: whether the run was told to train all the same.
+    """
+
+    exact_copies: LeakCount
+    near_duplicates: LeakCount
+    shared_groups: LeakCount
+    groups: int
+    two_classes: int
+    allowed: bool
+
+    @property
+    def found(self) -> bool:
+        """Whether something makes the metrics worthless. Near duplicates are a warning, not a proof."""
+        return bool(self.exact_copies.test_images or self.shared_groups.test_images or self.two_classes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form, with `found` and the sentence."""
+        return asdict(self) | {"found": self.found, "sentence": self.sentence}
+
+    @property
+    def sentence(self) -> str:
+        """The counts in words, those that are 0 left out."""
+        said = list(self._said())
+        known = "" if self.shared_groups.of else " Groups (patients) are unknown."
+        if not said:
+            start = "Leakage was allowed, and none was found" if self.allowed else "No leakage was found"
+            return f"{start}: no test image is a copy or near duplicate of another part's image.{known}"
+        start = "Leakage was allowed: " if self.allowed else ""
+        end = " The metrics are too good to be true." if self.found else " Look whether they are copies."
+        text = f"{start}{'; '.join(said)}."
+        return f"{text[0].upper()}{text[1:]}{end}{known}"
+
+    def _said(self) -> Iterator[str]:
+        copies, near, shared = self.exact_copies, self.near_duplicates, self.shared_groups
+        if copies.test_images:
+            what = "an exact copy of an image" if copies.test_images == 1 else "exact copies of images"
+            yield f"{_share(copies)} {what} outside the test part{_drawn(copies)}"
+        if shared.test_images:
+            groups = "1 group (patient) that is" if self.groups == 1 else f"{self.groups} groups (patients) that are"
+            yield f"{_share(shared)} of {groups} on both sides{_drawn(shared)}"
+        if self.two_classes:
+            yield f"{self.two_classes} image{' stands' if self.two_classes == 1 else 's stand'} under two classes"
+        if near.test_images:
+            yield f"{_share(near)} almost the same as an image outside the test part{_drawn(near)}"
+
+
+def count_leakage(image_set: ImageSet, drawn: Collection[LabelledImage], allowed: bool) -> Leakage:
+    """The counts of a set for a run that uses the `drawn` images. Decodes images not decoded before in this process."""
+    seen = [image for image in image_set.images if image.part != "test"]
+    test = image_set.part("test")
+    signatures = signatures_of([*seen, *test])
+    sides = (seen, [image for image in seen if image in set(drawn)])
+    copies, drawn_copies = (_copied(side, test, signatures) for side in sides)
+    rest = [image for image in test if image not in copies]
+    near, drawn_near = ({image for image, *_ in near_neighbours(side, rest, signatures)} for side in sides)
+    shared, drawn_shared = (_of_shared_groups(side, test) for side in sides)
+    return Leakage(
+        LeakCount(len(copies), len(test), len(drawn_copies)),
+        LeakCount(len(near), len(test), len(drawn_near)),
+        LeakCount(len(shared), sum(image.group is not None for image in test), len(drawn_shared)),
+        len({image.group for image in shared}),
+        contents_in_two_classes(image_set),
+        allowed,
+    )
+
+
+def _copied(
+    seen: Sequence[LabelledImage], test: Sequence[LabelledImage], signatures: dict[str, Signature]
+) -> set[LabelledImage]:
+    pixels = {signatures[image.sha256].pixels for image in seen}
+    return {image for image in test if signatures[image.sha256].pixels in pixels}
+
+
+def _of_shared_groups(seen: Sequence[LabelledImage], test: Sequence[LabelledImage]) -> set[LabelledImage]:
+    groups = {image.group for image in seen if image.group is not None}
+    return {image for image in test if image.group in groups}
+
+
+def _share(count: LeakCount) -> str:
+    verb = "is" if count.test_images == 1 else "are"
+    return f"{count.test_images} of {count.of} test images {verb}"
+
+
+def _drawn(count: LeakCount) -> str:
+    if count.by_drawn == count.test_images:
+        return ", all by images that this run used"
+    return f" ({count.by_drawn or 'none'} of ones that this run used)"

@@ -1,0 +1,60 @@
+/**
+ * Words for what makes numbers too good: leakage between training and test, classes the encoder knew before, and what
+ * calibrated the probabilities. The server counts and writes the sentences; pages show them the same way.
+ */
+
+import { chip, h } from "./core.js";
+
+const KINDS = [
+  ["exact_copies", "Exact copies"],
+  ["near_duplicates", "Near duplicates"],
+  ["shared_groups", "Of a group (patient) on both sides"],
+];
+
+/** "3 of 60 test images, 1 by images this run used" for each kind, as facts; none for runs that were not counted. */
+export function leakageFacts(leakage) {
+  if (!leakage?.exact_copies) return [];
+  return KINDS.map(([kind, title]) => [title, countText(leakage[kind])]);
+}
+
+function countText(count) {
+  if (!count.of) return "not known for any test image";
+  const used = count.test_images ? `, ${count.by_drawn} by images this run used` : "";
+  return `${count.test_images} of ${count.of} test images${used}`;
+}
+
+/** Whether numbers are too good: leakage was found, or it was allowed and nobody counted. */
+export const isBad = (leakage) => Boolean(leakage && (leakage.found || (leakage.allowed && leakage.found === null)));
+
+/** The leakage of a run as a paragraph; strong where it makes the numbers too good. */
+export function leakageLine(leakage) {
+  if (!leakage) return "";
+  return h("p", { class: isBad(leakage) ? "ps-notice ps-notice-bad" : "ps-hint" }, leakage.sentence);
+}
+
+/** A mark for a row, empty where nothing was allowed or found. */
+export function leakageChip(leakage) {
+  if (!leakage || !(leakage.allowed || leakage.found)) return "";
+  if (leakage.found === false) return chip("Leakage allowed, none found", "warn");
+  return chip("Leakage allowed: too good", "bad");
+}
+
+/** Classes that the encoder's text side has learned from labelled images, as a paragraph. */
+export function knownLine(names, backbone) {
+  if (!names?.length) return "";
+  const text = `The text side of the encoder '${backbone}' has learned ${names.join(", ")} from labelled images: zero-shot and few-shot numbers on them are not honest ones.`;
+  return h("p", { class: "ps-notice ps-notice-warn" }, text);
+}
+
+/** How far calibrated probabilities can be trusted, as a sentence; empty where nothing is known. */
+export function calibrationText(calibration) {
+  if (!calibration) return "";
+  const chosen = calibration.also_chose || [];
+  const also = chosen.length
+    ? ` The same images also chose ${listed(chosen)}: new images will look somewhat less well calibrated.`
+    : "";
+  return `${calibration.note}${also}`;
+}
+
+const listed = (words) =>
+  words.length === 1 ? words[0] : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;

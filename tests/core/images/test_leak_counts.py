@@ -1,0 +1,110 @@
+"""Every test image that training has seen is counted, by kind, whoever allowed it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from core.images.image_set import ImageSet
+from core.images.leak_counts import LeakCount, count_leakage
+from core.images.read import read_image_set
+from tests.core.images import builders as b
+
+NONE = LeakCount(0, 8, 0)
+
+
+def scene(seed: int, form: str = "PNG") -> bytes:
+    """A picture with structure, as hashes of noise say little."""
+    coarse = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (6, 6), dtype=np.uint8))
+    file = io.BytesIO()
+    coarse.resize((120, 100), Image.Resampling.BICUBIC).save(file, form)
+    return file.getvalue()
+
+
+def leaky_set(folder: Path, changes: dict[str, bytes]) -> ImageSet:
+    """Two classes with six images to train and four to test each, some of them exchanged."""
+    files = {
+        f"{part}/{name}/{at}.png": scene(100 * k + 10 * p + at)
+        for k, name in enumerate(("benign", "malignant"))
+        for p, (part, count) in enumerate((("train", 6), ("test", 4)))
+        for at in range(count)
+    }
+    return read_image_set(b.write_folder(folder, files | changes))
+
+
+def with_groups(image_set: ImageSet, groups: dict[str, str]) -> ImageSet:
+    """Groups by file name; images without one have none."""
+    return replace(image_set, images=tuple(replace(image, group=groups.get(image.name)) for image in image_set.images))
+
+
+def test_a_clean_set_counts_nothing_and_says_of_how_many(tmp_path: Path) -> None:
+    found = count_leakage(leaky_set(tmp_path, {}), (), allowed=False)
+    assert (found.exact_copies, found.near_duplicates) == (NONE, NONE)
+    assert found.shared_groups == LeakCount(0, 0, 0)
+    assert (found.groups, found.two_classes, found.found) == (0, 0, False)
+    assert found.sentence == (
+        "No leakage was found: no test image is a copy or near duplicate of another part's image. "
+        "Groups (patients) are unknown."
+    )
+    assert replace(found, allowed=True).sentence.startswith("Leakage was allowed, and none was found: ")
+
+
+def test_copies_are_counted_by_bytes_and_by_pixels_and_by_what_the_run_used(tmp_path: Path) -> None:
+    changes = {"test/benign/0.png": scene(0), "test/benign/1.bmp": scene(1, "BMP")}
+    image_set = leaky_set(tmp_path, changes)
+    used = [image for image in image_set.part("train") if image.name.endswith("benign/1.png")]
+    found = count_leakage(image_set, used, allowed=True)
+    assert found.exact_copies == LeakCount(2, 9, 1)
+    assert found.near_duplicates == LeakCount(0, 9, 0)
+    assert found.found
+    assert found.sentence == (
+        "Leakage was allowed: 2 of 9 test images are exact copies of images outside the test part "
+        "(1 of ones that this run used). The metrics are too good to be true. Groups (patients) are unknown."
+    )
+
+
+def test_near_duplicates_are_counted_apart_and_are_a_warning(tmp_path: Path) -> None:
+    image_set = leaky_set(tmp_path, {"test/malignant/3.jpg": scene(100, "JPEG")})
+    found = count_leakage(image_set, (), allowed=False)
+    assert (found.exact_copies.test_images, found.near_duplicates) == (0, LeakCount(1, 9, 0))
+    assert not found.found
+    assert found.sentence == (
+        "1 of 9 test images is almost the same as an image outside the test part (none of ones that this run used). "
+        "Look whether they are copies. Groups (patients) are unknown."
+    )
+
+
+def test_every_test_image_of_a_shared_group_counts(tmp_path: Path) -> None:
+    groups = {
+        "train/benign/0.png": "A",
+        "train/benign/1.png": "B",
+        "test/benign/0.png": "A",
+        "test/benign/1.png": "A",
+        "test/malignant/0.png": "C",
+    }
+    image_set = with_groups(leaky_set(tmp_path, {}), groups)
+    found = count_leakage(image_set, image_set.part("train"), allowed=True)
+    assert (found.shared_groups, found.groups) == (LeakCount(2, 3, 2), 1)
+    assert found.sentence == (
+        "Leakage was allowed: 2 of 3 test images are of 1 group (patient) that is on both sides, all by images that "
+        "this run used. The metrics are too good to be true."
+    )
+
+
+def test_one_content_under_two_classes_counts_wherever_it_stands(tmp_path: Path) -> None:
+    found = count_leakage(leaky_set(tmp_path, {"train/malignant/5.png": scene(5)}), (), allowed=True)
+    assert (found.two_classes, found.found) == (1, True)
+    assert "1 image stands under two classes." in found.sentence
+
+
+def test_the_json_form_has_each_count_with_its_whole(tmp_path: Path) -> None:
+    found = count_leakage(leaky_set(tmp_path, {}), (), allowed=False).as_dict()
+    assert found["exact_copies"] == {"test_images": 0, "of": 8, "by_drawn": 0}
+    assert set(found) == {
+        *("exact_copies", "near_duplicates", "shared_groups", "groups", "two_classes"),
+        *("allowed", "found", "sentence"),
+    }
