@@ -28,7 +28,7 @@ GROUP_NAMES = (
         "patient", "patientid", "patientno", "patientnumber", "patientnr", "patientidentifier", "patientcode",
         "patientkey", "patid", "patno", "pid", "ptid", "subject", "subjectid", "subjectno", "subjectnumber", "subj",
         "subjid", "participant", "participantid", "person", "personid", "individual", "individualid", "mrn", "donor",
-        "donorid", "volunteer", "volunteerid", "animal", "animalid", "mouse", "mouseid", "anonpatientid",
+        "donorid", "id", "volunteer", "volunteerid", "animal", "animalid", "mouse", "mouseid", "anonpatientid",
     ),
     ("case", "caseid", "caseno", "casenum", "casenumber", "casenr"),
     (
@@ -131,7 +131,7 @@ def recognise_columns(sheet: Sheet, is_file: Callable[[str], bool], choice: Colu
     if not found.has_classes and found.path is not None:
         found.label = _only_other_column(sheet, taken)
     taken |= {found.label, found.names, *found.one_hot}
-    found.groups = _group_columns(sheet, taken)
+    found.groups = [group for group in _group_columns(sheet, taken) if not _is_label(sheet, found, group.column)]
     found.group = _group(sheet, found, choice)
     read = taken | {found.group} | {group.column for group in found.groups}
     found.unread = [sheet.columns[c] for c in range(len(sheet.columns)) if c not in read and _is_identity(sheet, c)]
@@ -256,17 +256,21 @@ def _group_columns(sheet: Sheet, taken: set[int | None]) -> list[GroupColumn]:
         if _divides(sheet, column, by_word=names[0] not in _SURE)
     ]
     most = max((group.n_images for group in found), default=0)
-    # A column that is empty for most images keeps few of them together.
-    return [group for group in found if 2 * group.n_images >= most]
+    # A column that is empty for most images keeps few of them together; one with a value of its own in each row, none.
+    full = [group for group in found if 2 * group.n_images >= most]
+    return [group for group in full if group.n_groups < group.n_images] or full
+
+
+def _is_label(sheet: Sheet, found: Columns, column: int) -> bool:
+    """Whether a column is the class under another name: one value for each class."""
+    return found.label is not None and _names_each(sheet, found.label, column)
 
 
 def _divides(sheet: Sheet, column: int, by_word: bool) -> bool:
-    """Whether the values tell several things apart; a bare word such as "study" may head a mere category."""
-    n_values = len(set(sheet.cells(column)) - {""})
-    is_bare = (
-        by_word and not _ID_NAME.search(plain(sheet.columns[column]), 1) and plain(sheet.columns[column])[-2:] != "id"
-    )
-    return n_values > (3 if is_bare else 1)
+    """Whether the values tell several things apart; a bare word such as "study" or "id" may head a mere category."""
+    name = plain(sheet.columns[column])
+    is_bare = name == "id" or (by_word and not name.endswith("id") and not _ID_NAME.search(name, 1))
+    return len(set(sheet.cells(column)) - {""}) > (3 if is_bare else 1)
 
 
 def describe_group(sheet: Sheet, column: int, usual: bool = False) -> GroupColumn:

@@ -54,9 +54,9 @@ class Tables:
         self.search.check_choice()
         unused = [e for e in self.search.unused() if e.n_found and not e.columns.groups]
         plan.notes += [f"'{printable(e.sheet.name)}' was not used: {e.cause}." for e in unused]
-        add_groups(plan, self.search)
-        hint = patient_hint([entry.name for entry in plan.entries]) if plan.grouped_by is None else None
-        plan.notes += [hint] if hint else []
+        read = {examined.sheet.name for examined in self.search.examined if examined.n_found}
+        plan.problems = [problem for problem in plan.problems if problem.file not in read]
+        self._add_groups(plan)
         return plan
 
     def refusal(self, error: UnreadableSource) -> UnreadableSource:
@@ -69,8 +69,15 @@ class Tables:
         plan = Plan(listing.classes, [], listing.problems, listing.notes)
         self._add_rows(plan, listing, self.search.base([row.path for row in listing.rows]))
         plan.notes.insert(0, f"Classes and parts come from '{name}'.")
-        add_groups(plan, self.search)
+        self._add_groups(plan)
         return plan
+
+    def _add_groups(self, plan: Plan) -> None:
+        """Group the entries by a column, or say where their names look like patients and nothing groups them."""
+        add_groups(plan, self.search)
+        if plan.grouped_by is None and not self.search.choice.is_ungrouped:
+            hint = patient_hint([entry.name for entry in plan.entries])
+            plan.notes += [hint] if hint else []
 
     def _plan(self, chosen: list[Examined]) -> Plan:
         """Entries of all chosen tables, classes put together."""
@@ -89,7 +96,7 @@ class Tables:
         self._name_unlisted(plan, chosen)
         names = " and ".join(f"'{printable(e.sheet.name)}'" for e in chosen)
         plan.notes[:0] = [f"Classes and parts come from {names}.", *_columns_said(chosen[0])]
-        add_groups(plan, self.search)
+        self._add_groups(plan)
         return plan
 
     def _add_rows(self, plan: Plan, listing: Listing, base: str) -> None:

@@ -239,7 +239,7 @@ class TableSearch:
     def candidates(self) -> list[tuple[Examined, GroupColumn]]:
         """Every column that could group the images, the coarsest first; see `GROUP_NAMES`."""
         found = [(e, g) for e in self.examined if e.columns.path is not None and e.n_found for g in e.columns.groups]
-        return sorted(found, key=lambda pair: _level(pair[1].name))
+        return sorted(found, key=lambda pair: (pair[1].n_groups == pair[1].n_images, _level(pair[1].name)))
 
 
 class _DiskIndex(FileIndex):

@@ -219,7 +219,7 @@ PUBLIC: dict[str, Case] = {
         [f"img/{n}_left.png" for n in range(8)],
         ["ID,filename,labels,target", *(f'{n // 2},{n}_left.png,"[\'{"NC"[n % 2]}\']","[1, 0]"' for n in range(8))],
         {f"{n}_left": "NC"[n % 2] for n in range(8)},
-        None,
+        "ID",
     ),
 }
 
@@ -391,6 +391,13 @@ def test_a_chosen_column_of_classes_counts(tmp_path: Path) -> None:
     lines = ["image,label,shade", *(f"a{n},{'yn'[n % 2]},{'dark' if n < 4 else 'light'}" for n in range(8))]
     folder = b.write_folder(tmp_path, pictures([f"a{n}" for n in range(8)]) | {"t.csv": table(*lines)})
     assert read_image_set(folder, choice=ColumnChoice(label="shade")).classes == ("dark", "light")
+
+
+def test_a_number_of_the_class_or_of_the_row_groups_nothing(tmp_path: Path) -> None:
+    lines = ["image,case,subject,lesion_id,label"]
+    lines += [f"a{n},{n},{'yn'[n % 2]},L{n // 4},{n % 2}" for n in range(24)]
+    found = as_folder(pictures([f"a{n}" for n in range(24)]) | {"t.csv": table(*lines)}, tmp_path)
+    assert found.extra == {"grouped_by": "lesion_id"}
 
 
 def test_an_identity_that_is_not_read_is_named(tmp_path: Path) -> None:
