@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from core.errors import PromptoscopeError, Unavailable
+from core.disk import Reserve, disk_full, is_full
+from core.errors import DatabaseAway, DiskFull, PromptoscopeError, Unavailable
 from core.images.image_set import ImageSet
 from core.records import descriptions, image_sets, jobs, models, runs
 from core.records.audit import add_audit_entry
@@ -30,7 +31,11 @@ from training_jobs.processes import give_way, started
 from training_jobs.reporter import Reporter, StopRequested, Superseded
 
 DONE, CANCELLED, SUPERSEDED, GIVEN_BACK = 0, 3, 4, 5
-WRITE_TRIES = 6
+TRIES = 6
+LONGEST_PAUSE_S = 30.0
+# How long a job that cannot be given back waits for its database before its worker has to find out.
+GIVE_BACK_TRIES = 120
+T = TypeVar("T")
 
 Train = Callable[..., Any]
 """What trains: `core.tuning.train.train`, or something that takes and gives the same."""
@@ -70,12 +75,16 @@ def run_job(job_id: str, token: int, *, settings: Settings, train: Train | None 
     """
     database = Database(settings.database)
     try:
-        with database.reading() as session:
-            run_id = jobs.find_job(session, job_id).run_id
+        run_id = _patiently(lambda: _run_of(database, job_id))
         work = Work(database, settings, job_id, run_id, token, JobLog(log_path(settings, job_id)))
         return _run(work, train)
     finally:
         database.close()
+
+
+def _run_of(database: Database, job_id: str) -> str:
+    with database.reading() as session:
+        return jobs.find_job(session, job_id).run_id
 
 
 def main(arguments: list[str] | None = None, train: Train | None = None) -> int:
@@ -97,11 +106,11 @@ def _terminate(number: int, _frame: object) -> None:
 
 def _run(work: Work, train: Train | None) -> int:
     try:
-        _say_hello(work)
+        _patiently(lambda: _say_hello(work))
         with Reporter(work.database, work.job_id, work.run_id, work.fence, work.log) as reporter:
             trained = _train(work, reporter, train)
             model = describe_model_folder(Path(trained.record["model"]))
-            _persist(lambda: _seal(work, reporter, trained, model))
+            _patiently(lambda: _seal(work, reporter, trained, model))
     except Superseded:
         work.log.write("stopped: another attempt has taken the job over")
         return SUPERSEDED
@@ -110,13 +119,17 @@ def _run(work: Work, train: Train | None) -> int:
         shutil.rmtree(work.model_folder, ignore_errors=True)
         return CANCELLED
     except Terminated:
-        return _give_back(work)
+        return _give_back(work, "stopped from outside")
+    except DatabaseAway as error:
+        # Nothing is wrong with the training, so it must not fail for it.
+        work.log.write_failure(error)
+        return _patiently(lambda: _give_back(work, "the database did not answer"), GIVE_BACK_TRIES)
     except PromptoscopeError as error:
         work.log.write_failure(error)
         return _fail(work, error.as_dict())
     except Exception as error:  # whatever a training can raise must end in its row, not in a silent process
         work.log.write_failure(error)
-        return _fail(work, _unexpected(error))
+        return _fail(work, disk_full().as_dict() if is_full(error) else _unexpected(error))
     shutil.rmtree(work.folder / CHECKPOINT, ignore_errors=True)
     work.log.write("succeeded")
     return DONE
@@ -136,7 +149,7 @@ def _train(work: Work, reporter: Reporter, train: Train | None) -> Any:
         from core.tuning.train import train as core_train
 
         train = core_train
-    request, image_set, sentences = _load(work)
+    request, image_set, sentences = _patiently(lambda: _load(work))
     work.log.write(f"method {request.method}, backbone {request.backbone}, seed {request.seed}")
     return train(
         image_set,
@@ -186,32 +199,44 @@ def _seal(work: Work, reporter: Reporter, trained: Any, model: Mapping[str, Any]
 
 def _fail(work: Work, error: Mapping[str, Any]) -> int:
     def write() -> None:
-        with work.database.writing() as session:
-            job_queue.fail(session, work.job_id, work.fence, error)
+        try:
+            _write_failure(work, error)
+        except DiskFull:
+            # The reason is worth the room that is held back for deletions.
+            Reserve.of(work.settings.home).release()
+            raise
 
-    _persist(write)
+    _patiently(write)
     return DONE
 
 
-def _give_back(work: Work) -> int:
-    """Told to stop: a cancelled job is finished by its worker, any other waits in the queue for the next process."""
+def _write_failure(work: Work, error: Mapping[str, Any]) -> None:
+    with work.database.writing() as session:
+        if job_queue.fail(session, work.job_id, work.fence, error):
+            shutil.rmtree(work.model_folder, ignore_errors=True)  # no row will name it
+
+
+def _give_back(work: Work, why: str) -> int:
+    """A cancelled job is finished by its worker, any other waits in the queue for the next process."""
     with work.database.writing() as session:
         if jobs.is_cancel_requested(session, work.job_id):
             work.log.write("stopped: cancelled")
             return CANCELLED
         job_queue.give_back(session, work.job_id, work.fence)
-    work.log.write("stopped from outside; it goes on from the last finished epoch later")
+    work.log.write(f"{why}; it goes on from the last finished epoch later")
     return GIVEN_BACK
 
 
-def _persist(write: Callable[[], None]) -> None:
-    """Write something that must not be lost, waiting for a database that is away for a short while."""
-    for pause_s in range(WRITE_TRIES - 1):
+def _patiently(step: Callable[[], T], tries: int = TRIES) -> T:
+    """What a step with the database gives; done again, with growing pauses, while the database is away or full."""
+    for attempt in range(tries - 1):
         try:
-            return write()
-        except Unavailable:
-            time.sleep(2**pause_s / 2)
-    return write()
+            return step()
+        except Unavailable as error:
+            if not isinstance(error, DatabaseAway | DiskFull):
+                raise
+            time.sleep(min(2**attempt / 2, LONGEST_PAUSE_S))
+    return step()
 
 
 def _unexpected(error: Exception) -> dict[str, Any]:

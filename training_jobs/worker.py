@@ -12,6 +12,7 @@ import threading
 import time
 from datetime import datetime
 
+from core.disk import is_full
 from core.errors import PromptoscopeError, Unavailable
 from core.records import jobs
 from core.records.ids import new_id
@@ -62,6 +63,8 @@ class Worker:
                 self.tick()
             except Unavailable as error:
                 log.warning("the worker waits: %s", error.sentence)
+                # Jobs could not be heard meanwhile, so their silence says nothing.
+                self._heard.clear()
             stop.wait(self._poll_s)
         try:
             if stop_jobs:
@@ -176,7 +179,7 @@ class Worker:
             log.warning("job %s could not be started: %s", claim.job_id, type(error).__name__)
             self._claim_again_at = time.monotonic() + EXECUTOR_PAUSE_S
             with self._database.writing() as session:
-                job_queue.lose(session, claim.job_id, claim.fence, "The training process could not be started")
+                job_queue.lose(session, claim.job_id, claim.fence, _not_started(error))
             return False
         with self._database.writing() as session:
             jobs.record_process(
@@ -214,6 +217,11 @@ class Worker:
         with self._database.reading() as session:
             attempts = jobs.running_attempts(session)
         return [each for each in attempts if (each.executor, each.host) == (self._executor.name, self._executor.host)]
+
+
+def _not_started(error: Exception) -> str:
+    why = ", because the disk is full" if is_full(error) else ""
+    return f"The training process could not be started{why}"
 
 
 def _key(attempt: RunningAttempt) -> Key:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -16,13 +19,17 @@ from app.api.common import PREFIX
 from app.api.upload import MEGABYTE, TooLarge
 from app.http_errors import known_error_response
 from app.services.context import Context
-from core.errors import InvalidInput, PromptoscopeError
+from core.errors import InvalidInput, PromptoscopeError, Unavailable
 from core.records import idempotency
+from core.scratch import is_held
+
+log = logging.getLogger(__name__)
 
 KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 LARGEST_BODY_BYTES = 8 * MEGABYTE
 LONGEST_KEY = 200
+FINISH_PAUSES_S = (0.1, 0.5, 2.0)
 MULTIPART = hashlib.sha256(b"multipart").hexdigest()
 
 
@@ -40,11 +47,13 @@ class OnceOnly:
 
     JSON bodies are read whole, up to LARGEST_BODY_BYTES (uploads are read by their own route, to disk). A POST with a
     key is done once: the same key and body get the first answer again; an error frees the key. Bodies of uploads are
-    not compared, since every sending draws another boundary.
+    not compared, since every sending draws another boundary. Keys of a server that is gone, or that could not write an
+    answer down, are taken over by the next request.
     """
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self.app, self.context = app, context
+        self._at_work: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, look up, pass on, keep."""
@@ -89,10 +98,37 @@ class OnceOnly:
             await run_in_threadpool(self._finish, asked, status, answer)
 
     def _begin(self, asked: Asked) -> idempotency.StoredAnswer | None:
-        with self.context.db.writing() as session:
-            return idempotency.begin_request(session, "POST", asked.path, asked.key, asked.body_sha256)
+        owner = self.context.server_folder()
+
+        def is_alive(other: str) -> bool:
+            if other == owner.name:
+                return (asked.path, asked.key) in self._at_work
+            return is_held(owner.with_name(other))
+
+        def begin(session: Session) -> idempotency.StoredAnswer | None:
+            return idempotency.begin_request(
+                session, "POST", asked.path, asked.key, asked.body_sha256, owner=owner.name, is_alive=is_alive
+            )
+
+        known = self.context.db.write(begin)
+        if known is None:
+            self._at_work.add((asked.path, asked.key))
+        return known
 
     def _finish(self, asked: Asked, status: int, answer: dict[str, Any] | None) -> None:
+        try:
+            for pause_s in FINISH_PAUSES_S:
+                try:
+                    return self._write_down(asked, status, answer)
+                except Unavailable:
+                    time.sleep(pause_s)
+            self._write_down(asked, status, answer)
+        except Unavailable as error:
+            log.warning("the answer to a request with a key was not kept: %s", error.sentence)
+        finally:
+            self._at_work.discard((asked.path, asked.key))
+
+    def _write_down(self, asked: Asked, status: int, answer: dict[str, Any] | None) -> None:
         with self.context.db.writing() as session:
             if answer is None:
                 idempotency.drop_request(session, "POST", asked.path, asked.key)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from app.services.line import Lines
 from core.images.store import FileStore
 from core.records.session import BUSY_TIMEOUT_S, Database
+from core.scratch import process_folder
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,6 +104,15 @@ class Context:
     def explanations_dir(self) -> Path:
         """Maps and arrays of explanations, one folder each."""
         return self.settings.home / "explanations"
+
+    @property
+    def servers_dir(self) -> Path:
+        """One folder for each process that answers requests, held while it lives."""
+        return self.settings.cache_dir / "servers"
+
+    def server_folder(self) -> Path:
+        """That of this process."""
+        return process_folder(self.servers_dir)
 
     def close(self) -> None:
         """Stop heavy work and give up database connections."""

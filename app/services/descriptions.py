@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.services.context import Context
 from app.services.image_sets import ACTOR, checked_name
 from core.backbones.text_lengths import TextLengths
@@ -70,13 +72,17 @@ def save_version(
     Raises ClassMismatch if a class is missing or unknown, Conflict if somebody saved since `based_on`.
     """
     name = checked_name(name)
-    with ctx.db.writing() as session:
-        found = image_sets.image_set_dict(session, str(image_set_id))
+
+    def work(session: Session) -> tuple[str, int]:
+        found = image_sets.image_set_dict(session, image_sets.hold_image_set(session, str(image_set_id)).id)
         ordered = _for_classes(sentences, [row["name"] for row in found["classes"]])
         set_id, version = records.save_version(
             session, found["id"], name, ordered, author=author or ACTOR, source=source, based_on=based_on
         )
         audit.add_audit_entry(session, author or ACTOR, "save", "description_set", set_id, {"version": version})
+        return set_id, version
+
+    set_id, version = ctx.db.write(work)
     return get_description_set(ctx, set_id, version)
 
 

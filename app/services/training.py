@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.orm import Session
+
 from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL, load_image_set
 from app.services.jobs import get_job
@@ -50,14 +52,16 @@ def submit(ctx: Context, request: Mapping[str, Any]) -> dict[str, Any]:
 def submit_many(ctx: Context, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Queue several trainings, all or none."""
     checked = [check_request(ctx, request) for request in requests]
-    with ctx.db.writing() as session:
-        made = []
-        for training in checked:
-            run_id = runs.add_run(session, training.request)
-            job_id = job_queue.enqueue(session, run_id, training.request.label)
-            audit.add_audit_entry(session, ACTOR, "submit", "job", job_id)
-            made.append(job_id)
-    return [get_job(ctx, job_id) for job_id in made]
+    return [get_job(ctx, job_id) for job_id in ctx.db.write(lambda session: _queue(session, checked))]
+
+
+def _queue(session: Session, checked: Sequence[CheckedTraining]) -> list[str]:
+    made = []
+    for training in checked:
+        run_id = runs.add_run(session, training.request)
+        made.append(job_queue.enqueue(session, run_id, training.request.label))
+        audit.add_audit_entry(session, ACTOR, "submit", "job", made[-1])
+    return made
 
 
 def estimate(ctx: Context, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,7 +106,9 @@ def _check(name: str, sentences: Mapping[str, Sequence[str]]) -> None:
 
 def _set_named(session: Session, image_set_id: str | None, name: str) -> DescriptionSetRow:
     same_set = DescriptionSetRow.image_set_id.is_not_distinct_from(image_set_id)
-    row = session.scalar(select(DescriptionSetRow).where(same_set, DescriptionSetRow.name == name))
+    # Held, so that two who save at once make one version each, one after the other.
+    query = select(DescriptionSetRow).where(same_set, DescriptionSetRow.name == name).with_for_update()
+    row = session.scalar(query)
     if row is None:
         row = DescriptionSetRow(id=new_id(), image_set_id=image_set_id, name=name)
         session.add(row)

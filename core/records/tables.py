@@ -447,7 +447,8 @@ class AuditEntryRow(Base):
 class IdempotencyKeyRow(Base):
     """The answer once given to a request with a key, so that sending it twice does it once.
 
-    status and response are empty while the first request is still at work.
+    status and response are empty while the first request is still at work. owner: which server works on it; one that
+    is gone left the key free.
     """
 
     __tablename__ = "idempotency_keys"
@@ -457,6 +458,7 @@ class IdempotencyKeyRow(Base):
     path: Mapped[str] = mapped_column(Text)
     key: Mapped[str] = mapped_column(Name)
     request_sha256: Mapped[str] = mapped_column(Sha256)
+    owner: Mapped[str | None] = mapped_column(Name)
     status: Mapped[int | None]
     response: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from sqlalchemy import update
+
 from app.services import image_sets
-from core.errors import Conflict
+from core.errors import Conflict, DatabaseAway
+from core.records import idempotency
+from core.records.tables import IdempotencyKeyRow
+from core.scratch import scratch_folder
 from tests.app.conftest import labelled_pictures, zipped
 
 URL = "/api/v1/image-sets"
@@ -70,3 +77,46 @@ def test_keys_are_short_and_printable(client, error_of):
 def test_strangers_learn_nothing_from_a_known_key(client, stranger):
     assert send(client, "k").status_code == 201
     assert send(stranger, "k").status_code == 401
+
+
+def unanswered(context, key: str, owner: str | None) -> None:
+    """A request that some server has begun."""
+    with context.db.writing() as session:
+        alive = lambda _: True  # noqa: E731
+        idempotency.begin_request(session, "POST", URL, key, "0" * 64, owner=owner or "", is_alive=alive)
+        if owner is None:
+            session.execute(update(IdempotencyKeyRow).values(owner=None))
+
+
+def test_key_of_a_server_that_died_is_free_at_once(client, context):
+    with scratch_folder(context.servers_dir) as dead:
+        pass
+    unanswered(context, "k", dead.name)
+    assert send(client, "k").status_code == 201
+    assert send(client, "k").headers["idempotency-replayed"] == "true"
+
+
+def test_key_of_another_server_at_work_is_kept(client, context, error_of):
+    with scratch_folder(context.servers_dir) as living:
+        unanswered(context, "k", living.name)
+        assert error_of(send(client, "k"), 409)["expected"] == "An Idempotency-Key belongs to one request"
+    assert send(client, "k").status_code == 201
+
+
+def test_key_whose_answer_could_not_be_written_down_is_free(client, context, monkeypatch):
+    monkeypatch.setattr("app.api.once.FINISH_PAUSES_S", ())
+    with monkeypatch.context() as patch:
+
+        def away(*_):
+            raise DatabaseAway("The database answers", "it does not")
+
+        patch.setattr(idempotency, "finish_request", away)
+        assert send(client, "k").status_code == 201
+    assert send(client, "k", name="Again").status_code == 201
+
+
+def test_key_of_an_unknown_server_is_free_after_a_while(client, context, error_of, monkeypatch):
+    unanswered(context, "k", None)
+    assert send(client, "k").status_code == 409
+    monkeypatch.setattr(idempotency, "UNANSWERED", timedelta(0))
+    assert send(client, "k").status_code == 201
