@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.root_path import public_path
+from core.disk import disk_full, is_full
 from core.errors import PromptoscopeError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -194,8 +195,12 @@ def _is_json_error(message: Message) -> bool:
 def failure_response(method: str, path: str, error: Exception) -> JSONResponse:
     """A 500 answer; where it happened goes to the log under the same id.
 
-    The error's own text does not: it may name files, and those name patients.
+    The error's own text does not: it may name files, and those name patients. A full disk is no mystery and is said.
     """
+    if is_full(error):
+        full = disk_full()
+        log.error("%s %s: the disk is full", method, path)
+        return error_response(full.status, {"error": full.as_dict()})
     log_id = secrets.token_hex(6)
     places = "".join(traceback.format_tb(error.__traceback__))
     log.error("request failed, log id %s: %s %s: %s\n%s", log_id, method, path, type(error).__name__, places)

@@ -23,11 +23,14 @@ from app.security import Access, Guard, PrivacyHeaders
 from app.services.contents import fill_reserve, sweep_home
 from app.services.context import Context, open_context
 from app.worker_process import WorkerProcess
+from core.disk import Reserve, free_bytes
+from core.errors import Unavailable
 from core.records import migrate
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
 VERSION = "0.1.0"
+ROOM_TO_OPEN_BYTES = 1024**2
 # A person or a program waits for the answer, so a locked database is told sooner than a command or a job tells it.
 DATABASE_WAIT_S = 10
 
@@ -97,12 +100,22 @@ def _lifespan(context: Context, with_worker: bool) -> Callable[[FastAPI], Abstra
 
 def prepare_home(context: Context) -> None:
     """Migrate the database, after a backup if it is older and holds data, and remove what a crash left behind."""
-    done = migrate.upgrade(context.settings.database, backups_dir=context.home / "backups")
+    done = _migrate(context)
     if done.backup:
         log.warning("the database was brought from %s to %s; a copy is at %s", done.before, done.after, done.backup)
     if swept := sweep_home(context):
         log.warning("%d unfinished uploads or removals of an earlier process were cleared away", swept)
     fill_reserve(context)
+
+
+def _migrate(context: Context) -> migrate.Upgrade:
+    try:
+        return migrate.upgrade(context.settings.database, backups_dir=context.home / "backups")
+    except Unavailable:
+        # Even opening an SQLite database needs some room, and without a site nobody can delete anything.
+        if free_bytes(context.home) >= ROOM_TO_OPEN_BYTES or not Reserve.of(context.home).release():
+            raise
+        return migrate.upgrade(context.settings.database, backups_dir=context.home / "backups")
 
 
 def load_engine() -> None:

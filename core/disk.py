@@ -62,6 +62,11 @@ class Reserve:
     def __init__(self, file: Path) -> None:
         self._file = file
 
+    @classmethod
+    def of(cls, home: Path) -> Reserve:
+        """That of a home folder."""
+        return cls(home / "reserve")
+
     @property
     def held_bytes(self) -> int:
         """How much is held back now."""

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse
 
 from app.api.schemas import DISCLAIMER, ErrorAnswer
 from app.services.context import Context
+from core.errors import NotFound
 
 PREFIX = "/api/v1"
 LARGEST_PAGE = 1000
@@ -30,12 +31,13 @@ _MEANINGS = {
     422: "A value that cannot be used as it is",
     500: "An unforeseen failure; `log_id` finds it in the log",
     503: "The database or weights are not there now, or too much waits already; ask again after `Retry-After`",
+    507: "The disk is full; deleting makes room",
 }
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries of error answers; those any address can give are always among them."""
-    listed = sorted({400, 401, 403, 422, 500, 503, *statuses})
+    listed = sorted({400, 401, 403, 422, 500, 503, 507, *statuses})
     return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in listed}
 
 
@@ -74,7 +76,14 @@ InPages = Annotated[Paging, Depends(Paging)]
 def file_answer(
     path: Path, media_type: str, name: str, *, download: bool = False, results: bool = False
 ) -> FileResponse:
-    """A file under our own name, never sniffed, run as nothing, kept by no cache: its disk outlives a session."""
+    """A file under our own name, never sniffed, run as nothing, kept by no cache: its disk outlives a session.
+
+    Raises NotFound if the file was removed meanwhile.
+    """
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        raise NotFound("A stored file", "it was removed meanwhile", "Load the page again.") from None
     kind = "attachment" if download else "inline"
     headers = {
         "Content-Disposition": f"{kind}; filename*=UTF-8''{quote(name)}",
@@ -83,7 +92,7 @@ def file_answer(
     }
     if results:
         headers[RESEARCH_HEADER] = DISCLAIMER
-    return FileResponse(path, media_type=media_type, headers=headers)
+    return FileResponse(path, media_type=media_type, headers=headers, stat_result=facts)
 
 
 def binary(description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from app.services.line import go_on
 from core.errors import InvalidInput, PromptoscopeError
@@ -151,6 +151,8 @@ async def _read(request: Request, writer: _FormWriter, boundary: bytes) -> Recei
                 raise too_many_bytes(writer.limits)
             await run_in_threadpool(parser.write, chunk)
         parser.finalize()
+    except ClientDisconnect:
+        raise InvalidInput("A complete multipart body", "its sender went away", "Send the form again.") from None
     except FormParserError as error:
         raise InvalidInput("A well-formed multipart body", str(error), "Send the form again.") from None
     finally:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from core.disk import disk_full, is_full
 from core.errors import InvalidOption, NotFound, PromptoscopeError
 
 DISCLAIMER = "Research use only. Not for use in diagnostic procedures."
@@ -86,6 +87,11 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
         except PromptoscopeError as error:
             show_error(error, as_json=bool(kwargs.get("json")))
             raise typer.Exit(exit_code(error)) from None
+        except (OSError, RuntimeError) as error:
+            if not is_full(error):
+                raise
+            show_error(disk_full(), as_json=bool(kwargs.get("json")))
+            raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             print("Stopped.", file=sys.stderr)
             raise typer.Exit(FAILED) from None

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 
+from core.disk import told_when_full
 from core.errors import InvalidInput, NotFound, Unavailable
 from core.records import migrate
 from core.records.session import read_url
@@ -62,7 +63,7 @@ def _unsound(file: Path, found: str) -> InvalidInput:
 def _copy_sqlite(file: Path, target: Path) -> None:
     # SQLite's own copying takes its locks, so that a reader sees the old database or the new one.
     target.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(target)) as live:
+    with told_when_full(), closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(target)) as live:
         source.backup(live)
 
 

@@ -81,7 +81,7 @@ def remove(ctx: Context, work: Callable[[Session], Iterable[str]]) -> None:
         with told_when_full():
             _remove(ctx, work)
     except DiskFull:
-        if not reserve(ctx).release():
+        if not Reserve.of(ctx.home).release():
             raise
         with told_when_full():
             _remove(ctx, work)
@@ -127,6 +127,7 @@ def scratch_places(ctx: Context) -> list[tuple[Path, str]]:
         (ctx.uploads_dir, ""),
         (settings.unpacked_dir, ""),
         (ctx.drafts_dir, ""),
+        (ctx.servers_dir, ""),
         (settings.images_dir / STAGING, ""),
         (settings.models_dir, DRAFT),
     ]
@@ -143,16 +144,11 @@ def purge(ctx: Context, paths: Iterable[str]) -> None:
                 _remove_path(ctx, path)
 
 
-def reserve(ctx: Context) -> Reserve:
-    """Room for noting down deletions on a full disk."""
-    return Reserve(ctx.home / "reserve")
-
-
 def fill_reserve(ctx: Context) -> None:
     """Hold back as much as deleting everything from an SQLite database may write, within bounds."""
     database = Path(ctx.db.url.database or "")
     size = database.stat().st_size if not ctx.db.is_postgresql and database.is_file() else 0
-    reserve(ctx).fill(min(max(size, SMALLEST_RESERVE_BYTES), LARGEST_RESERVE_BYTES))
+    Reserve.of(ctx.home).fill(min(max(size, SMALLEST_RESERVE_BYTES), LARGEST_RESERVE_BYTES))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL, image_file, mask_file
 from app.services.line import go_on
 from app.services.models import get_model, model_folder
+from core.disk import told_when_full
 from core.errors import NotFound
 from core.images.decode import opened_picture
 from core.records import audit, image_sets
@@ -36,7 +37,8 @@ def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None =
         image = image_sets.image_dict(session, str(image_id))
     path, _ = image_file(ctx, image["id"])
     mask = _mask(ctx, image)
-    with scratch_folder(ctx.drafts_dir) as draft:
+    ctx.explanations_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with told_when_full(), scratch_folder(ctx.drafts_dir) as draft:
         with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
             with opened_picture(path) as picture:
                 rgb, told = picture.rgb(), picture.told()

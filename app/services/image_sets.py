@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -185,7 +184,7 @@ def thumbnail(ctx: Context, image_id: str, size_px: int = 160) -> tuple[Path, st
     stored, target, size = _thumbnail_place(ctx, image_id, size_px)
     if not target.exists():
         source, _ = _existing(ctx, stored.file)
-        _write_thumbnail(source, target, size)
+        _write_thumbnail(ctx, source, target, size)
         _forget_if_deleted(ctx, stored.image_id, target)
     return target, "image/png"
 
@@ -304,19 +303,16 @@ def _missing() -> NotFound:
     return NotFound("A stored file", "it is missing from the image store", "Restore the home folder from a backup.")
 
 
-def _write_thumbnail(source: Path, target: Path, size_px: int) -> None:
+def _write_thumbnail(ctx: Context, source: Path, target: Path, size_px: int) -> None:
     try:
         picture = small_copy(source, size_px)
     except FileNotFoundError:
         raise _missing() from None
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=target.parent, suffix=".part")
-    try:
-        with told_when_full(), os.fdopen(handle, "wb") as file:
-            file.write(picture)
+    with told_when_full(), scratch_folder(ctx.drafts_dir) as folder:
+        draft = folder / target.name
+        draft.write_bytes(picture)
         os.replace(draft, target)
-    finally:
-        Path(draft).unlink(missing_ok=True)
 
 
 def export_image_set(ctx: Context, id_or_name: str, out: Path) -> dict[str, Any]:
@@ -328,16 +324,24 @@ def export_image_set(ctx: Context, id_or_name: str, out: Path) -> dict[str, Any]
     if out.exists():
         raise InvalidInput("A new file or folder to export to", f"'{out}' exists", "Choose another name.")
     members = _export_names(found)
-    if out.suffix.lower() == ".zip":
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with told_when_full(), scratch_folder(out.parent, f".{out.name}-") as draft:
+        whole = draft / "export"
+        _write_export(members, whole, is_zip=out.suffix.lower() == ".zip")
+        os.replace(whole, out)
+    return {"name": found.name, "n_images": len(members), "path": str(out)}
+
+
+def _write_export(members: list[tuple[Path, str]], out: Path, is_zip: bool) -> None:
+    if is_zip:
         with zipfile.ZipFile(out, "x", zipfile.ZIP_STORED) as archive:
             for path, member in members:
                 archive.write(path, member)
-    else:
-        for path, member in members:
-            target = out / member
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-    return {"name": found.name, "n_images": len(members), "path": str(out)}
+        return
+    for path, member in members:
+        target = out / member
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def _export_names(found: ImageSet) -> list[tuple[Path, str]]:

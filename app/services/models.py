@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,7 @@ from app.services import contents
 from app.services.context import Context
 from app.services.image_sets import ACTOR, ALL
 from app.services.methods import is_baseline, method_title
+from core.disk import told_when_full
 from core.errors import NotFound
 from core.records import audit
 from core.records import models as records
@@ -55,12 +57,21 @@ def archive_model(ctx: Context, id: str) -> Path:
     """The model's files in a zip, for the caller to send and remove."""
     folder = model_folder(ctx, get_model(ctx, id))
     ctx.settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=ctx.settings.cache_dir, suffix=".zip", delete=False) as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for name in FILES:
-                if (folder / name).is_file():
-                    archive.write(folder / name, f"model-{id}/{name}")
-        return Path(file.name)
+    handle, name = tempfile.mkstemp(dir=ctx.settings.cache_dir, suffix=".zip")
+    try:
+        with told_when_full(), os.fdopen(handle, "wb") as file:
+            _pack(folder, f"model-{id}", file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)
+
+
+def _pack(folder: Path, name: str, file: BinaryIO) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for part in FILES:
+            if (folder / part).is_file():
+                archive.write(folder / part, f"{name}/{part}")
 
 
 def delete_model(ctx: Context, id: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from core.disk import is_full
 from core.errors import UnreadableImage, UnreadableSource
 from core.images import split
 from core.images.archive import RefusedFile, ZipSource, check_nested, printable, safe_name
@@ -431,5 +433,13 @@ def _repeats(images: Sequence[LabelledImage]) -> list[str]:
 
 @functools.cache
 def process_store() -> FileStore:
-    """A private store in the home folder's cache that is removed when this process ends, or at the next start."""
-    return FileStore(process_folder(Settings().unpacked_dir))
+    """A private store in the home folder's cache that is removed when this process ends, or at the next start.
+
+    Where the home folder cannot be written it lies in the system's temporary folder.
+    """
+    try:
+        return FileStore(process_folder(Settings().unpacked_dir))
+    except OSError as error:
+        if is_full(error):
+            raise
+        return FileStore(process_folder(Path(tempfile.mkdtemp(prefix="promptoscope-"))))

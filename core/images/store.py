@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
+from core.disk import told_when_full
 from core.errors import InvalidInput, NotFound, Unavailable
 from core.scratch import scratch_folder
 
@@ -65,7 +66,7 @@ class FileStore:
     @contextmanager
     def staging(self) -> Iterator[Staging]:
         """A store beside this one for contents that nothing refers to yet; what is not settled goes with the block."""
-        with scratch_folder(self.folder / STAGING) as folder:
+        with told_when_full(), scratch_folder(self.folder / STAGING) as folder:
             yield Staging(self, folder)
 
     def path_of(self, sha256: str) -> Path:

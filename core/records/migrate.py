@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select, table, text
 from sqlalchemy.engine import URL
 
+from core.disk import told_when_full
 from core.errors import Conflict, InvalidInput, Unavailable
 from core.records.failures import told_in_sentences
 from core.records.session import Database, is_in_memory, make_engine, read_url
@@ -253,12 +254,23 @@ def _backups_beside(url: URL) -> Path:
 
 
 def _copy_sqlite(url: URL, target: Path) -> Path:
-    part = target.with_suffix(".part")
-    with closing(sqlite3.connect(url.database or "")) as source, closing(sqlite3.connect(part)) as copy:
-        source.backup(copy)
-    part.chmod(0o600)
-    part.replace(target)
+    with _draft(target) as part:
+        with closing(sqlite3.connect(url.database or "")) as source, closing(sqlite3.connect(part)) as copy:
+            source.backup(copy)
+        part.chmod(0o600)
     return target
+
+
+@contextmanager
+def _draft(target: Path) -> Iterator[Path]:
+    """Where a copy is written; it gets its name when it is whole and goes when it is not. Raises DiskFull."""
+    part = target.with_suffix(".part")
+    try:
+        with told_when_full():
+            yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _dump_postgresql(url: URL, target: Path) -> Path:
@@ -268,18 +280,17 @@ def _dump_postgresql(url: URL, target: Path) -> Path:
     # The password goes by the environment: arguments are visible to every user of the machine.
     address = url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
     environment = os.environ | ({"PGPASSWORD": str(url.password)} if url.password else {})
-    part = target.with_suffix(".part")
-    arguments = [program, "--format=custom", "--no-password", f"--file={part}", address]
-    try:
-        done = subprocess.run(
-            arguments, env=environment, capture_output=True, text=True, timeout=DUMP_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise _no_backup(f"pg_dump was not done after {DUMP_TIMEOUT_S} s") from None
-    if done.returncode != 0:
-        raise _no_backup(f"pg_dump said: {(done.stderr.strip() or 'nothing').splitlines()[-1]}")
-    part.chmod(0o600)
-    part.replace(target)
+    with _draft(target) as part:
+        arguments = [program, "--format=custom", "--no-password", f"--file={part}", address]
+        try:
+            done = subprocess.run(
+                arguments, env=environment, capture_output=True, text=True, timeout=DUMP_TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise _no_backup(f"pg_dump was not done after {DUMP_TIMEOUT_S} s") from None
+        if done.returncode != 0:
+            raise _no_backup(f"pg_dump said: {(done.stderr.strip() or 'nothing').splitlines()[-1]}")
+        part.chmod(0o600)
     return target
 
 

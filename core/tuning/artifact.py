@@ -12,6 +12,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from core.disk import told_when_full
 from core.errors import NotFound, UnreadableSource
 from core.evaluation.calibration import TEMPERATURES
 from core.scratch import scratch_folder
@@ -30,7 +31,7 @@ DISCLAIMER = "For research use only. Not for use in diagnostic procedures."
 
 def save_artifact(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write a model folder in one move; an existing one of the same name is replaced."""
-    with scratch_folder(folder.parent, DRAFT) as draft:
+    with told_when_full(), scratch_folder(folder.parent, DRAFT) as draft:
         # a scratch folder is private; a model folder follows the umask like any other
         draft.chmod(0o755 & ~_umask())
         save_file({name: value.clone() for name, value in tensors.items()}, draft / WEIGHTS)

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from core.disk import told_when_full
 from core.tuning.contract import Method
 from core.tuning.progress import Progress
 
@@ -47,8 +48,12 @@ class Checkpoint:
         metadata = {"purpose": self._purpose, "epoch": str(epoch), "optimizer": json.dumps(numbers)}
         metadata["reports"] = json.dumps([asdict(report) for report in reports[-REPORTS_KEPT:]])
         draft = self._path.with_suffix(f".{os.getpid()}.draft")
-        save_file({k: v.clone() for k, v in tensors.items()}, draft, metadata)
-        os.replace(draft, self._path)
+        try:
+            with told_when_full():
+                save_file({k: v.clone() for k, v in tensors.items()}, draft, metadata)
+            os.replace(draft, self._path)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def read(self, method: Method, optimizer: Optimizer) -> tuple[int, list[Progress]]:
         """Put the state back; gives the number of finished epochs and the last reports, (0, []) for a fresh start."""

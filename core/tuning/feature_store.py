@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from core.disk import disk_full, is_full
+from core.errors import DatabaseAway
 
 SQL_VARIABLES = 500
 """Keys asked for in one statement; SQLite allows more, this keeps statements short."""
@@ -25,13 +29,14 @@ class FeatureStore:
     def __init__(self, path: Path | None = None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        # a feature can be computed again, so the last writes may be lost in a power cut
-        self._db.execute("PRAGMA synchronous=OFF")
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS features (address TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
-        )
+        with _told():
+            self._db = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # a feature can be computed again, so the last writes may be lost in a power cut
+            self._db.execute("PRAGMA synchronous=OFF")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS features (address TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+            )
 
     def get(self, addresses: Iterable[str]) -> dict[str, Tensor]:
         """The vectors that are there, by address."""
@@ -40,20 +45,44 @@ class FeatureStore:
         for start in range(0, len(wanted), SQL_VARIABLES):
             chunk = wanted[start : start + SQL_VARIABLES]
             marks = ",".join("?" * len(chunk))
-            rows = self._db.execute(f"SELECT address, vector FROM features WHERE address IN ({marks})", chunk)
-            found.update({address: torch.from_numpy(np.frombuffer(v, np.float32).copy()) for address, v in rows})
+            with _told():
+                rows = self._db.execute(f"SELECT address, vector FROM features WHERE address IN ({marks})", chunk)
+                found.update({address: torch.from_numpy(np.frombuffer(v, np.float32).copy()) for address, v in rows})
         return found
 
     def put(self, vectors: Mapping[str, Tensor]) -> None:
         """Keep vectors; an address that exists already keeps its value."""
         rows = [(address, v.detach().float().cpu().numpy().tobytes()) for address, v in vectors.items()]
+        with _told(), self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", rows)
-        self._db.execute("COMMIT")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # SQLite has ended it already where the disk is full
+                self._db.execute("ROLLBACK")
+            raise
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turns what SQLite says of a full disk, or of others that write for long, into what mends it."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if is_full(error):
+            raise disk_full("the disk with the feature cache") from error
+        if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise DatabaseAway("The feature cache is free to be written", f"it said: {error}", "Try again.") from error
+        raise
 
 
 def address(*parts: object) -> str:

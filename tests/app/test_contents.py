@@ -128,7 +128,7 @@ def alternate(ctx: Context, name: str, times: int, seed: int, wrong: list[Any]) 
 
 def test_a_hundred_uploads_and_deletions_of_the_same_images_at_once(ctx):
     wrong: list[Any] = []
-    threads = [in_thread(lambda n=n: alternate(ctx, f"set {n}", 25, n, wrong)) for n in range(4)]
+    threads = [in_thread(lambda n=n: alternate(ctx, f"set {n}", 13, n, wrong)) for n in range(4)]
     for thread in threads:
         thread.join()
     assert wrong == ["finished"] * 4
@@ -156,7 +156,7 @@ def test_uploads_and_deletions_of_the_same_images_by_several_processes(ctx):
         "PYTHONPATH": str(PROJECT),
     }
     command = [sys.executable, "-c", PROCESS]
-    others = [subprocess.Popen([*command, f"other {n}", "12", str(n)], env=environment, cwd=PROJECT) for n in range(2)]
+    others = [subprocess.Popen([*command, f"other {n}", "6", str(n)], env=environment, cwd=PROJECT) for n in range(2)]
     wrong: list[Any] = []
     while any(other.poll() is None for other in others):
         alternate(ctx, "mine", 2, 7, wrong)
@@ -218,7 +218,7 @@ def test_files_that_vanish_while_they_wait_are_missed_before_anything_is_recorde
 
 
 def test_sets_that_share_an_image_keep_masks_of_their_own(ctx):
-    other = zipped(FILES | {"masks/test/a/0.png": png(98, 255, (8, 8)), "masks/test/a/1.png": png(97, 255, (8, 8))})
+    other = zipped(FILES | {"masks/test/a/0.png": png(98, 0, (8, 8)), "masks/test/a/1.png": png(97, 0, (8, 8))})
     first, second = add(ctx, "A", MASKED), add(ctx, "B", other)
     assert len(files(ctx)) == 8 + 3
     service.delete_image_set(ctx, first["id"])
