@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from core.images.decode import opened_picture
-from core.images.findings import Finding
+from core.images.findings import CONSTANT, Finding
 from core.images.limits import Limits
 from core.images.picture import Picture
 from core.images.windowing import Windowing
@@ -46,6 +46,11 @@ class Signature:
     difference: int
     windowing: Windowing | None = None
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it shows nothing but one grey."""
+        return any(found.problem == CONSTANT for found in self.findings)
 
 
 def sign(content: bytes, sha256: str, limits: Limits | None = None) -> Signature:

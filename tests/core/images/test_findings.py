@@ -85,6 +85,15 @@ def test_check_names_each_such_file_and_stays_content(tmp_path: Path) -> None:
     assert any(note.startswith("2 of 8 images are nearly constant or empty: ") for note in summary["notes"])
 
 
+def test_black_pictures_of_other_bytes_are_no_leak(tmp_path: Path) -> None:
+    files = b.parted_files()
+    for n, name in enumerate(("train/benign/black.png", "test/malignant/black.png")):
+        files[name] = b.encoded(image=Image.new("L", (40, 40)), compress_level=n)
+    found, summary = check_images(b.write_folder(tmp_path / "set", files))
+    assert [p.problem for p in found] == ["constant", "constant"]
+    assert (summary["leaks"], summary["ok"]) == (0, True)
+
+
 def test_check_fails_where_every_picture_is_flat(tmp_path: Path) -> None:
     _, summary = check_images(folder_of(tmp_path, dull=4, bright=0))
     assert summary["ok"] is False
