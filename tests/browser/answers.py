@@ -283,11 +283,35 @@ MODEL = {
     "trainable_parameters": 1536,
 }
 PROBABILITIES = {"benign": 0.305, "malignant": 0.62, "<b>normal</b>": 0.075}
+PICTURE = {
+    "windowing": {
+        "low": 0.0,
+        "high": 3990.0,
+        "source": "data",
+        "bits": 16,
+        "kind": "unsigned",
+        "declared_bits": None,
+        "inverted": False,
+        "padding": [],
+        "sentence": "16-bit unsigned values, 0 shown as black and 3990 as white.",
+    },
+    "findings": [
+        {
+            "problem": "low_contrast",
+            "expected": "a picture that uses more of its range",
+            "found": "the picture uses a small part of its range",
+            "sentence": "The picture uses a small part of its range: look at it before you trust an answer.",
+        }
+    ],
+}
 CLASSIFICATION = {
     "id": "answers-1",
     "model_id": MODEL_ID,
     "created_at": MADE,
-    "images": [{"file": "<u>scan</u>.png", "image_id": IMAGE_ID, "label": "malignant", "probabilities": PROBABILITIES}],
+    "images": [
+        {"file": "<u>scan</u>.png", "image_id": IMAGE_ID, "label": "malignant", "probabilities": PROBABILITIES}
+        | PICTURE
+    ],
     "problems": [
         {"file": "notes.txt", "problem": "unreadable_image", "expected": "A PNG or JPEG image", "found": "found text"}
     ],
@@ -350,6 +374,7 @@ EXPLANATION = {
     "class": "malignant",
     "predicted": "malignant",
     "probabilities": PROBABILITIES,
+    **PICTURE,
     "seconds": 1.5,
     "created_at": MADE,
     "maps": [

@@ -463,6 +463,7 @@ def test_images_are_classified_and_bad_files_are_named(window: Visit, api: Api) 
     assert body.count(b'name="files"') == 2
     result = page.locator(".ps-result").inner_text().replace("\u00a0", " ")
     assert "Most likely: malignant (62 %)." in result
+    assert "The picture uses a small part of its range: look at it before you trust an answer." in result
     assert page.locator(".ps-share-value").all_inner_texts() == ["62.0 %", "30.5 %", "7.5 %"]
     assert (
         "notes.txt: Unreadable image. A PNG or JPEG image; found text." in page.locator(".ps-notice-bad").inner_text()
@@ -538,6 +539,8 @@ def test_trust_region_layers_and_what_if_are_said_in_words(window: Visit, api: A
     text = page.locator("section[aria-label=Explanation]").inner_text().replace("\u00a0", " ")
     assert "Read this map with care" in text
     assert answers.EXPLANATION["trust"]["verdict"] in text
+    assert "look at it before you trust an answer" in text
+    assert "Shown range: 16-bit unsigned values, 0 shown as black and 3990 as white." in text
     assert "Grad-CAM puts 30.0 % there, 5.0 times as much as by chance." in text
     assert "Mean over 3 layers: zero vectors 25 %, class token 15 %, image patches 60 %." in text
     assert "With 4 zero vectors they take 20.0 % of the class token's attention; the image keeps 60.0 %." in text
