@@ -20,7 +20,7 @@ from app.services.line import Busy
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MODEL_PATHS = frozenset({f"{PREFIX}/explanations", f"{PREFIX}/classifications"})
-UPLOAD_PATHS = frozenset({f"{PREFIX}/image-sets", f"{PREFIX}/image-sets/demo"})
+UPLOAD_PATHS = frozenset(f"{PREFIX}/image-sets{rest}" for rest in ("", "/columns", "/demo"))
 # More than all lanes can hold at once, so that files of the pages always find one.
 THREADS = 160
 

@@ -81,7 +81,7 @@ async def recognise_columns(request: Request, ctx: InContext) -> Any:
     async with received_form(request, ctx.uploads_dir, TABLES_ALONE) as form:
         names = form.required("names", '["images/a.png", "metadata.csv"]')
         choice = ColumnChoice(form.fields.get("group") or None, form.fields.get("label") or None)
-        return await run_in_threadpool(image_sets.recognise_columns, names, form.streams(), choice)
+        return await ctx.lines.uploads.do(request.receive, image_sets.recognise_columns, names, form.streams(), choice)
 
 
 @router.post(
