@@ -81,7 +81,8 @@ def count_leakage(image_set: ImageSet, drawn: Collection[LabelledImage], allowed
     seen = [image for image in image_set.images if image.part != "test"]
     test = image_set.part("test")
     signatures = signatures_of([*seen, *test])
-    sides = (seen, [image for image in seen if image in set(drawn)])
+    used = set(drawn)
+    sides = (seen, [image for image in seen if image in used])
     copies, drawn_copies = (_copied(side, test, signatures) for side in sides)
     rest = [image for image in test if image not in copies]
     near, drawn_near = ({image for image, *_ in near_neighbours(side, rest, signatures)} for side in sides)
