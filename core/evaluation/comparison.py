@@ -205,11 +205,8 @@ def _seed_note(first: Run, seeds: int, measurements: int) -> str:
 
 def _are_one_measurement(runs: Sequence[Run]) -> bool:
     """Whether all gave the same answers, as seeds of a method do in which nothing is drawn."""
-    tables = [run.get("confusion") for run in runs]
-    if all(tables):
-        return all(table == tables[0] for table in tables)
-    values = [[run["metrics"].get(name) for name in STEADY_METRICS] for run in runs]
-    return all(each == values[0] for each in values)
+    told = [(run.get("confusion"), *(run["metrics"].get(name) for name in STEADY_METRICS)) for run in runs]
+    return all(each == told[0] for each in told)
 
 
 def _missing_zero_shot() -> dict[str, Any]:

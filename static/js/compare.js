@@ -155,7 +155,7 @@ class Compare extends PsElement {
       const value = row.metrics[metric.name];
       return {
         label: rowName(row),
-        note: `${metricText(metric, value.mean)}, ${overText(value, row)}`,
+        note: `${metricText(metric, value.mean)}, ${unitsText(value, row)}`,
         mean: value.mean,
         low: value.low,
         high: value.high,
@@ -314,6 +314,12 @@ function bare(metric, value) {
 }
 
 const GROUPS = ["group (patient)", "groups (patients)"];
+
+/** The units of an interval, short enough to stand beside a plot. */
+function unitsText(value, row) {
+  if (value.over === "groups") return count(value.n_units, "group");
+  return value.over === "images" ? count(value.n_units, "image") : count(row.n_seeds, "seed");
+}
 
 /** What an interval is over, in a few words. */
 function overText(value, row) {
