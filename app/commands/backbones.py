@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -48,13 +47,18 @@ def fetch(
 @command
 def check(name: Name = "embedded", json: JsonFlag = False) -> None:
     """Check a backbone's files, checksum, tokenizer and towers: one row a check, up to the first that fails."""
-    from core.backbones.catalogue import find_folder
+    from core.backbones.catalogue import FOLDER_PREFIX, find_folder
     from core.backbones.check import check_backbone
-    from core.errors import Unavailable
+    from core.errors import NotFound, Unavailable
 
     with output(json) as out:
-        with suppress(Unavailable):  # known but not fetched: a finding of the check; unknown names are wrong use
+        try:
             find_folder(name, settings().home)
+        except Unavailable:
+            pass  # known but not fetched: a finding of the check
+        except NotFound:
+            if not Path(name.removeprefix(FOLDER_PREFIX)).is_dir():
+                raise  # wrong use; a folder that is there and holds no backbone is a finding again
         rows = check_backbone(name, settings().home)
         for row in rows:
             fix = f"  -> {row['fix']}" if row["fix"] else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from core.errors import NotFound, Unavailable
+from core.errors import InvalidInput, NotAllowed, NotFound, Unavailable
 from core.settings import Settings
 
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
@@ -64,7 +65,7 @@ def entry_for(name: str) -> Entry:
     """The entry of a known name, or one made up for `hf-hub:owner/name`. Raises NotFound."""
     if name in catalogue():
         return catalogue()[name]
-    if re.fullmatch(rf"{HUB_PREFIX}[\w.-]+/[\w.-]+", name):
+    if _is_hub_name(name):
         hub = name.removeprefix(HUB_PREFIX)
         known = next((entry for entry in catalogue().values() if entry.hub == hub), None)
         return known or Entry(hub_slug(hub), hub, "open_clip", "see the publisher's page", "", hub=hub)
@@ -85,16 +86,41 @@ def fetched_folder(entry: Entry, home: Path) -> Path:
     return home / "backbones" / entry.name
 
 
-def find_folder(name_or_path: str, home: Path) -> tuple[str, Path]:
+def names_folder(name: str) -> bool:
+    """Whether a name can only mean a folder of this machine. The disk is not looked at."""
+    return name.startswith(FOLDER_PREFIX) or (not _is_hub_name(name) and bool(re.search(r"[/\\~]|^\.+$", name)))
+
+
+def _is_hub_name(name: str) -> bool:
+    return re.fullmatch(rf"{HUB_PREFIX}[\w.-]+/[\w.-]+", name) is not None
+
+
+def refuse_folder(kind: str) -> NotAllowed:
+    """The error for a request that names a folder of the machine, where the setting does not let it."""
+    return NotAllowed(
+        f"A {kind} must be named, not given as a folder of this machine",
+        "the request names a folder",
+        "Choose one from the list, or have the machine's owner set PROMPTOSCOPE_ALLOW_FOLDERS=true.",
+    )
+
+
+def find_folder(name_or_path: str, home: Path, *, folders: bool = True) -> tuple[str, Path]:
     """The lasting name of a backbone and the folder that holds it.
 
-    The name is what loads it again: a catalogue name, or `local-dir:` and the absolute path.
-    Raises NotFound for an unknown name or missing folder, Unavailable for a known one that has not been fetched.
+    The name is what loads it again: a catalogue name, or `local-dir:` and the absolute path. folders: whether a folder
+    outside the home may be named; if not, the disk is not asked about one.
+    Raises NotFound for an unknown name or missing folder, Unavailable for a known one that has not been fetched,
+    NotAllowed for a folder where none may be named.
     """
     if name_or_path == "embedded":
         return name_or_path, EMBEDDED_FOLDER
-    path = Path(name_or_path.removeprefix(FOLDER_PREFIX)).expanduser()
-    if name_or_path.startswith(FOLDER_PREFIX) or (name_or_path not in catalogue() and path.is_dir()):
+    if not folders and names_folder(name_or_path):
+        raise refuse_folder("backbone")
+    if "\0" in name_or_path:
+        raise NotFound("The name of a backbone or the path of a folder", "found a null character", "Leave it out.")
+    path = _user_path(name_or_path.removeprefix(FOLDER_PREFIX))
+    named = name_or_path.startswith(FOLDER_PREFIX)
+    if folders and (named or (name_or_path not in catalogue() and _is_folder(path))):
         return _given_folder(path.resolve(), home)
     entry = entry_for(name_or_path)
     if not entry.supported:
@@ -109,6 +135,20 @@ def find_folder(name_or_path: str, home: Path) -> tuple[str, Path]:
     return entry.lasting_name, folder
 
 
+def _user_path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(text)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long for a path, for example
+        return False
+
+
 def _given_folder(path: Path, home: Path) -> tuple[str, Path]:
     """A folder given by its path; the embedded and the fetched ones keep the name they are known by."""
     if not (path / CONFIG_FILE).is_file():
@@ -119,17 +159,36 @@ def _given_folder(path: Path, home: Path) -> tuple[str, Path]:
         )
     if path == EMBEDDED_FOLDER.resolve():
         return "embedded", path
+    return _recorded_name(path, home) or f"{FOLDER_PREFIX}{path}", path
+
+
+def _recorded_name(path: Path, home: Path) -> str | None:
+    """The name a fetched folder is known by, where it leads back to this folder."""
     recorded = read_record(path).get("name") if path.parent == (home / "backbones").resolve() else None
-    return str(recorded or f"{FOLDER_PREFIX}{path}"), path
+    try:
+        leads_here = isinstance(recorded, str) and fetched_folder(entry_for(recorded), home).resolve() == path
+    except NotFound:
+        return None
+    return recorded if leads_here else None
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `backbones fetch` wrote down about a folder; empty where it did not write it."""
+    """What `backbones fetch` wrote down about a folder; empty where it did not, or where that is damaged."""
     try:
         found = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and isinstance(found.get("sha256") or "", str) else {}
+
+
+def check_record(folder: Path) -> None:
+    """Raise InvalidInput where a folder's record is there and damaged: its checksum would go unnoticed."""
+    if os.path.lexists(folder / RECORD_FILE) and not read_record(folder):
+        raise InvalidInput(
+            f"{folder / RECORD_FILE} must hold what `backbones fetch` wrote down",
+            "it is damaged",
+            "Fetch or copy the folder again.",
+        )
 
 
 def list_backbones(home: Path | None = None) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from core.backbones.catalogue import (
     entry_for,
     fetched_folder,
 )
+from core.backbones.folder_rules import HUB_NAME
 from core.errors import InvalidInput, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -170,11 +171,17 @@ def _localise_config(given: Path, out: Path) -> str | None:
     try:
         config = json.loads(given.read_text(encoding="utf-8"))
         text_config = config["model_cfg"]["text_cfg"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInput(
             f"{CONFIG_FILE} must hold model_cfg.text_cfg", "the publisher's file does not", "Choose another backbone."
         ) from error
     text_hub = text_config.get("hf_model_name")
+    if text_hub and not HUB_NAME.holds(text_hub):
+        raise InvalidInput(
+            f"'hf_model_name' in the publisher's {CONFIG_FILE} must be {HUB_NAME.expected}",
+            f"found {str(text_hub)[:80]!r}",
+            "Choose another backbone.",
+        )
     for key in ("hf_model_name", "hf_tokenizer_name"):
         if text_config.get(key):
             text_config[key] = "."
@@ -246,9 +253,21 @@ def _config_from_clip(given: Path, out: Path) -> None:
     """open_clip's configuration of a transformers CLIPModel, from its config.json."""
     from transformers import CLIPConfig
 
-    clip: Any = CLIPConfig.from_dict(json.loads(given.read_text(encoding="utf-8")))
+    try:
+        clip: Any = CLIPConfig.from_dict(json.loads(given.read_text(encoding="utf-8")))
+        model_config = _clip_sizes(clip)
+    except Exception as error:  # whatever an odd value makes the library raise
+        raise InvalidInput(
+            "config.json must describe a CLIP model of transformers",
+            f"the publisher's does not ({type(error).__name__})",
+            "Choose another backbone.",
+        ) from error
+    out.write_text(json.dumps({"model_cfg": model_config, "preprocess_cfg": {}}, indent=1), encoding="utf-8")
+
+
+def _clip_sizes(clip: Any) -> dict[str, Any]:
     image, text = clip.vision_config, clip.text_config
-    model_config: dict[str, Any] = {
+    return {
         "embed_dim": clip.projection_dim,
         "quick_gelu": image.hidden_act == "quick_gelu",
         "vision_cfg": {
@@ -268,7 +287,6 @@ def _config_from_clip(given: Path, out: Path) -> None:
             "mlp_ratio": text.intermediate_size / text.hidden_size,
         },
     }
-    out.write_text(json.dumps({"model_cfg": model_config, "preprocess_cfg": {}}, indent=1), encoding="utf-8")
 
 
 def _write_record(entry: Entry, folder: Path, facts: dict[str, Any]) -> None:

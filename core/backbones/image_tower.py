@@ -177,6 +177,12 @@ class TimmTower(ImageTower):
         self.width, self.prefix = trunk.embed_dim, trunk.num_prefix_tokens
         self.patch_size = tuple(trunk.patch_embed.patch_size)
         self.image_size = tuple(visual.image_size)
+        if not trunk.dynamic_img_size and self.image_size != tuple(trunk.patch_embed.img_size):
+            raise InvalidInput(
+                f"Pictures of this architecture have {trunk.patch_embed.img_size[0]} pixels a side",
+                f"'image_size' in the configuration is {self.image_size[0]} x {self.image_size[1]}",
+                "Fetch or copy the backbone again.",
+            )
 
     def embed(self, pixels: Tensor) -> Tensor:
         return self.trunk._pos_embed(self.trunk.patch_embed(pixels))

@@ -135,7 +135,7 @@ def test_a_folder_without_configuration_is_refused(tmp_path):
 
 def test_a_broken_configuration_is_refused(folder, tmp_path):
     (folder / CONFIG_FILE).write_text("{")
-    with pytest.raises(InvalidInput, match="must hold model_cfg with embed_dim, vision_cfg and text_cfg"):
+    with pytest.raises(InvalidInput, match=r"open_clip_config\.json must hold a JSON object; it could not be read"):
         load(folder, tmp_path)
     (folder / CONFIG_FILE).write_text('{"model_cfg": {"embed_dim": 3}}')
     with pytest.raises(InvalidInput, match="parts are missing"):
@@ -172,9 +172,8 @@ def test_weights_that_differ_from_their_record_are_refused(folder, tmp_path):
         ({"preprocess_cfg": {"resize_mode": "longest"}}, "'longest', 'bicubic'"),
     ],
 )
-def test_towers_and_recipes_that_cannot_be_opened_are_refused(folder, tmp_path, monkeypatch, changes, sentence):
+def test_towers_and_recipes_that_cannot_be_opened_are_refused(folder, tmp_path, changes, sentence):
     change_config(folder, **changes)
-    monkeypatch.setattr("core.backbones.loading._load_weights", lambda model, weights: None)
     with pytest.raises(InvalidInput, match=sentence):
         load(folder, tmp_path)
 
@@ -183,10 +182,9 @@ def test_towers_and_recipes_that_cannot_be_opened_are_refused(folder, tmp_path, 
     "changes",
     [{"no_causal_mask": True}, {"pool_type": "last"}, {"embed_cls": True}],
 )
-def test_text_towers_that_do_not_pool_at_the_end_token_are_refused(tmp_path, monkeypatch, changes):
+def test_text_towers_that_do_not_pool_at_the_end_token_are_refused(tmp_path, changes):
     folder = shutil.copytree(tiny_backbone_folder("timm-causal"), tmp_path / "backbone")
     change_config(folder, text_cfg=changes)
-    monkeypatch.setattr("core.backbones.loading._load_weights", lambda model, weights: None)
     with pytest.raises(InvalidInput, match="causal transformer that pools at the end token"):
         load(folder, tmp_path)
 
