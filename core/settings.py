@@ -34,6 +34,11 @@ class Settings(BaseSettings):
         description="Arithmetic of the towers; auto takes what this device does fastest. fp32 gives the same numbers "
         "on every processor, up to rounding.",
     )
+    allow_folders: bool = Field(
+        default=False,
+        description="Whether requests of the site may name folders of this machine as backbone or language model. "
+        "The command line may always: whoever uses it owns the machine.",
+    )
     executor: Literal["local", "ray"] = Field(default="local", description="What runs training jobs.")
     root_path: str = Field(
         default="",

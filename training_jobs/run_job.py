@@ -150,6 +150,7 @@ def _train(work: Work, reporter: Reporter, train: Train | None) -> Any:
 
         train = core_train
     request, image_set, sentences = _patiently(lambda: _load(work))
+    _check_folders(request, work.settings)
     work.log.write(f"method {request.method}, backbone {request.backbone}, seed {request.seed}")
     return train(
         image_set,
@@ -171,6 +172,16 @@ def _train(work: Work, reporter: Reporter, train: Train | None) -> Any:
         checkpoint_dir=work.folder / CHECKPOINT,
         allow_leakage=request.allow_leakage,
     )
+
+
+def _check_folders(request: RunRequest, settings: Settings) -> None:
+    """Jobs come from the site: what may be named there is checked again, since settings change while jobs wait."""
+    from core.backbones.catalogue import find_folder
+    from core.tuning.language_model_folder import check_name
+
+    find_folder(request.backbone, settings.home, folders=settings.allow_folders)
+    if name := str(request.options.get("language_model") or "").strip():
+        check_name(name, folders=settings.allow_folders)
 
 
 def _load(work: Work) -> tuple[RunRequest, ImageSet, Any]:

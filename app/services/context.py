@@ -130,7 +130,7 @@ def open_context(settings: Settings, db: Database | None = None, wait_s: float =
     def load(folder: Path) -> Classifier:
         from core.tuning.classifier import load_model  # loads torch: only where a model is used
 
-        return load_model(folder, home=settings.home)
+        return load_model(folder, home=settings.home, folders=settings.allow_folders)
 
     db = db or Database(settings.database, wait_s)
     return Context(settings, db, FileStore(settings.images_dir), LoadedClassifiers(load))

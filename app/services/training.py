@@ -87,7 +87,7 @@ def check_request(ctx: Context, request: Mapping[str, Any]) -> CheckedTraining:
     """
     asked = run_request(ctx, request)
     found = load_image_set(ctx, asked.image_set)
-    _, config, notes = checked_config(ctx.home, asked)
+    _, config, notes = checked_config(ctx.home, asked, folders=ctx.settings.allow_folders)
     _check_test_part(found)
     draw = draw_shots(found, asked.shots, asked.seed)
     config = config.settled(len(draw.train), len(found.classes))
@@ -125,8 +125,13 @@ def check_numbers(shots: int | None, seed: int) -> None:
         raise InvalidOption(f"'seed' lies between 0 and {LARGEST_SEED}", f"found {seed}", "Choose 1, for example.")
 
 
-def checked_config(home: Path, asked: RunRequest) -> tuple[type[Method], MethodConfig, list[str]]:
-    """The method and the option values it would run with. Raises InvalidOption, NotFound, Unavailable."""
+def checked_config(
+    home: Path, asked: RunRequest, *, folders: bool = True
+) -> tuple[type[Method], MethodConfig, list[str]]:
+    """The method and the option values it would run with.
+
+    folders: whether folders of this machine may be named. Raises InvalidOption, NotFound, Unavailable, NotAllowed.
+    """
     from core.backbones.catalogue import find_folder
     from core.descriptions.templates import class_template
     from core.tuning.presets import resolve_config
@@ -136,7 +141,7 @@ def checked_config(home: Path, asked: RunRequest) -> tuple[type[Method], MethodC
     recipe = get_recipe(asked.recipe) if asked.recipe else None
     kind = get_method(asked.method)
     _check_needs(kind)
-    backbone, _ = find_folder(asked.backbone, home)
+    backbone, _ = find_folder(asked.backbone, home, folders=folders)
     config, notes = resolve_config(
         kind,
         backbone,
@@ -148,15 +153,15 @@ def checked_config(home: Path, asked: RunRequest) -> tuple[type[Method], MethodC
         template=class_template(None if recipe else asked.modality, asked.template),
         recipe=recipe,
     )
-    _check_language_model(config)
+    _check_language_model(config, folders)
     return kind, config, notes
 
 
-def _check_language_model(config: MethodConfig) -> None:
-    from core.tuning.hidden_states import find_language_model
+def _check_language_model(config: MethodConfig, folders: bool) -> None:
+    from core.tuning.language_model_folder import find_language_model
 
     if name := str(getattr(config, "language_model", "")).strip():
-        find_language_model(name)
+        find_language_model(name, folders=folders)
 
 
 def _followed(

@@ -58,8 +58,9 @@ class Config(PromptConfig):
 
     language_model: str = option(
         "",
-        "Folder or hub name of a causal language model that is on this machine; empty takes the backbone's own text "
-        "layers, which is not the published method.",
+        "Hub name or folder of a causal language model that is on this machine (a folder on the site only where "
+        "PROMPTOSCOPE_ALLOW_FOLDERS is set); empty takes the backbone's own text layers, which is not the published "
+        "method.",
     )
     visual_tokens: int = option(4, "Learned vectors in the image tower.", unit="tokens", bounds=(1, 64))
     depth: int | None = option(

@@ -100,17 +100,21 @@ def load_model(
     precision: str = "auto",
     backbone: Backbone | None = None,
     classes: Sequence[str] | None = None,
+    folders: bool = True,
 ) -> Classifier:
     """Load a model folder.
 
-    backbone: use this one instead of loading the one the card names. classes: the list the caller counts on. Raises
+    backbone: use this one instead of loading the one the card names. classes: the list the caller counts on. folders:
+    whether the card may name a backbone by a folder of this machine; NotAllowed is raised if not. Raises
     BackboneMismatch if the weights are not those the model was trained on, ClassMismatch if the lists differ.
     """
     from core.backbones.loading import load_backbone
 
     folder = Path(folder).resolve()
     card, tensors = read_artifact(folder)
-    tower = backbone or load_backbone(card["backbone"], device=device, precision=precision, home=home)
+    tower = backbone or load_backbone(
+        str(card["backbone"]), device=device, precision=precision, home=home, folders=folders
+    )
     if tower.checksum != card["backbone_checksum"]:
         raise BackboneMismatch(
             f"The backbone '{card['backbone']}' with the checksum {card['backbone_checksum'][:12]}",

@@ -6,7 +6,6 @@ Only class names go in, never an image. Nothing is fetched: a model is a folder,
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.backbones.catalogue import FOLDER_PREFIX, HUB_PREFIX
 from core.backbones.contract import Backbone
 from core.backbones.loading import file_checksum
-from core.errors import InvalidInput, NotFound, Unavailable
+from core.errors import InvalidInput
 from core.tuning.feature_store import FeatureStore, address
+from core.tuning.language_model_folder import (
+    FILES,
+    answering_options,
+    check_tokenizer,
+    find_language_model,
+    model_files,
+    read_model_config,
+    unusable,
+)
 
 QUESTION = "In an image, describe the distinctive visual features of {}."
 ANSWER_TOKENS = 128
 TEXTS_PER_PASS = 64
-WEIGHTS = "*.safetensors"
-FILES = (WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt")
-"""What a language model's states depend on: weights, configuration, tokenizer and chat template."""
 
 
 class LanguageModel:
@@ -38,10 +42,12 @@ class LanguageModel:
     def __init__(self, name: str, home: Path, device: torch.device) -> None:
         self.name, self._folder, self._device = name, find_language_model(name), device
         sums = [
-            f"{file.name}={file_checksum(file, home)}" for pattern in FILES for file in _files(self._folder, pattern)
+            f"{file.name}={file_checksum(file, home)}"
+            for pattern in FILES
+            for file in model_files(self._folder, pattern)
         ]
         self.checksum = address(*sorted(set(sums)))
-        self._layers = int(_read_config(self._folder).get_text_config().num_hidden_layers)
+        self._layers = int(read_model_config(self._folder).get_text_config().num_hidden_layers)
 
     def states(
         self, classes: Sequence[str], store: FeatureStore, progress: Callable[[int, int], None] | None = None
@@ -70,20 +76,6 @@ class LanguageModel:
 
     def _address(self, name: str) -> str:
         return address(self.checksum, "hidden states", ANSWER_TOKENS, QUESTION.format(name))
-
-
-def find_language_model(name: str) -> Path:
-    """The folder of a causal language model. Raises NotFound, Unavailable or InvalidInput; loads no weights."""
-    given = name.strip()
-    folder = Path(given.removeprefix(FOLDER_PREFIX)).expanduser()
-    if not folder.is_dir():
-        folder = _cached(given.removeprefix(HUB_PREFIX))
-    _check_causal(folder)
-    if not _files(folder, WEIGHTS):
-        raise InvalidInput(
-            "A language model's weights come as safetensors", f"none are in {folder}", "Choose or convert another one."
-        )
-    return folder
 
 
 def text_tower_states(backbone: Backbone, groups: Sequence[Sequence[str]]) -> Tensor:
@@ -131,7 +123,14 @@ def _last_states(tokenizer: Any, model: Any, question: str) -> Tensor:
         if ends and int(whole[0, -1]) not in ends:
             whole = torch.cat([whole, whole.new_tensor([[ends[0]]])], dim=1)
         layers = model(whole, output_hidden_states=True).hidden_states
-    return torch.stack([layer[0, -1] for layer in layers[1:]]).float().cpu().clone()
+    found = torch.stack([layer[0, -1] for layer in layers[1:]]).float().cpu().clone()
+    if not bool(found.isfinite().all()):
+        raise InvalidInput(
+            "A language model's states must be finite numbers",
+            f"those of '{question}' are not",
+            "Its weights are damaged: copy it again, or choose another one.",
+        )
+    return found
 
 
 def _encode(tokenizer: Any, question: str) -> Tensor:
@@ -152,66 +151,28 @@ def _end_tokens(tokenizer: Any, model: Any) -> list[int]:
 
 
 def _load(folder: Path, device: torch.device) -> tuple[Any, Any]:
-    """Tokenizer and model, in the precision it was saved in. Code that comes with a model is never run."""
+    """Tokenizer and model, in the precision it was saved in. Code that comes with a model is never run.
+
+    Raises InvalidInput for a model that is not whole: weights that a file lacks would be noise.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    check_tokenizer(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype="auto"
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype="auto",
+            output_loading_info=True,
         )
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise _unusable(folder, error) from error
+    except Exception as error:  # whatever a damaged file makes the library raise
+        raise unusable(folder, error) from error
+    model, report = loaded
+    absent = sorted(str(name) for kind in ("missing_keys", "mismatched_keys") for name in report.get(kind, ()))
+    if absent:
+        raise unusable(folder, ValueError(f"the weights do not hold {absent[0]} and {len(absent) - 1} more"))
+    model.generation_config = answering_options(folder)
     return tokenizer, model.to(device).eval()
-
-
-def _read_config(folder: Path) -> Any:
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _unusable(folder, error) from error
-
-
-def _check_causal(folder: Path) -> None:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
-
-    config = _read_config(folder)
-    made = list(config.architectures or [])
-    if not set(made) & set(CAUSAL.values()):
-        raise InvalidInput(
-            "A language model that writes text word by word (a causal one)",
-            f"{folder} holds a {', '.join(made) or config.model_type}",
-            "Choose another one.",
-        )
-
-
-def _cached(name: str) -> Path:
-    """The folder of a hub name in the hub's local cache; the hub is not asked."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise NotFound("The folder of a language model", f"'{name}' is none", "Check the path.")
-    try:
-        return Path(snapshot_download(name, local_files_only=True))
-    except LocalEntryNotFoundError:
-        raise Unavailable(
-            f"The language model '{name}' must be on this machine",
-            "it is neither a folder nor in the local cache of the model hub",
-            f"Run `hf download {name}` on a machine with network, and give the folder it names or copy that here.",
-        ) from None
-
-
-def _files(folder: Path, pattern: str) -> list[Path]:
-    return sorted(file for file in folder.glob(pattern) if file.is_file())
-
-
-def _unusable(folder: Path, error: Exception) -> InvalidInput:
-    lines = str(error).strip().splitlines()
-    return InvalidInput(
-        f"{folder} must hold a causal language model in the format of transformers",
-        lines[0] if lines else type(error).__name__,
-        "Choose another folder, or copy it again.",
-    )

@@ -61,8 +61,8 @@ def test_job_is_queued_with_its_place(client, uploaded):
         ({"description_set": "nosuch"}, 404, "A description set with this id or name; 'nosuch' is none."),
         (
             {"method": "cilmp", "options": {"language_model": "/none"}},
-            404,
-            "The folder of a language model; '/none' is none.",
+            403,
+            "A language model must be named, not given as a folder of this machine; the request names a folder.",
         ),
         ({"seed": -1}, 422, "'seed' lies between 0 and 2147483647; found -1."),
     ],
