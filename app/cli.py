@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import typer
 
@@ -22,16 +23,35 @@ from app.commands import (
     train,
 )
 from core.threads import wait_briefly
+from core.version import VERSION
 
 app = typer.Typer(
     name="promptoscope",
-    help="Few-shot tuning, honest comparison and attention maps of biomedical vision-language models. "
-    "Research use only. Not for use in diagnostic procedures.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"promptoscope {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print name and version.")
+    ] = False,
+) -> None:
+    """Few-shot tuning, honest comparison and attention maps of biomedical vision-language models.
+
+    Research use only. Not for use in diagnostic procedures.
+    """
+
+
 for module in (serve, doctor, train, predict, explain, compare):
     for function in module.COMMANDS:
         app.command()(function)

@@ -27,9 +27,9 @@ from core.disk import Reserve, free_bytes
 from core.errors import Unavailable
 from core.records import migrate
 from core.settings import Settings
+from core.version import VERSION
 
 log = logging.getLogger(__name__)
-VERSION = "0.1.0"
 ROOM_TO_OPEN_BYTES = 1024**2
 # A person or a program waits for the answer, so a locked database is told sooner than a command or a job tells it.
 DATABASE_WAIT_S = 10

@@ -349,11 +349,14 @@ def readme() -> str:
 
 
 def main() -> None:
-    """Write all pages."""
+    """Write all pages, and what methods say of themselves for those who do not load them."""
     REFERENCE.mkdir(parents=True, exist_ok=True)
     for name, write in PAGES.items():
         (REFERENCE / name).write_text(write(), "utf-8")
     (ROOT / "README.md").write_text(readme(), "utf-8")
+    from core.tuning.method_cards import FILE, write_cards
+
+    (ROOT / "core/tuning" / FILE).write_text(write_cards(), "utf-8")
 
 
 if __name__ == "__main__":

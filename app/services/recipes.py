@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from app.services.context import Context
 from core.errors import InvalidOption, NotFound
+
+if TYPE_CHECKING:
+    from app.services.context import Context  # brings the database with it
 
 
 def list_recipes(ctx: Context | None = None, method: str | None = None) -> list[dict[str, Any]]:

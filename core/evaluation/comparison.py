@@ -275,7 +275,7 @@ def _collect(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[R
 @cache
 def _zero_shot() -> str:
     """The method that learns nothing. Looked up when first needed: the registry loads the engine."""
-    from core.tuning.registry import baseline_method
+    from core.tuning.method_cards import baseline_method
 
     return baseline_method()
 

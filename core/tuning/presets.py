@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 from core.errors import InvalidOption
 from core.tuning.contract import EPOCH_RULES, LoopConfig, Method, MethodConfig
+from core.tuning.preset_files import preset, preset_notes
 from core.tuning.recipe import Recipe
 
 DEFAULT = "default"
-NOTE = "note"
-
-
-def preset(backbone: str, method: str) -> dict[str, Any]:
-    """Option values from `presets/<backbone>/<method>.toml`; empty where the published defaults stand.
-
-    A method's own defaults are the published settings for BiomedCLIP-type models. A folder beside this file holds
-    what was found better for one backbone.
-    """
-    return {key: value for key, value in _read(backbone, method).items() if key != NOTE}
-
-
-def preset_notes(backbone: str, method: str) -> list[str]:
-    """What every run with the preset should say of it: the key "note" of the file."""
-    found = _read(backbone, method)
-    return [str(found[NOTE])] if NOTE in found else []
-
-
-def _read(backbone: str, method: str) -> dict[str, Any]:
-    path = files("core.tuning") / "presets" / backbone / f"{method}.toml"
-    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
 def resolve_config(

@@ -15,13 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.templates import SOURCE as FROM_TEMPLATES
 from core.errors import InvalidOption, NotFound
-from core.tuning.contract import MethodConfig
-from core.tuning.registry import get_method
+from core.tuning.registry import check_method_name, get_method
+
+if TYPE_CHECKING:
+    from core.tuning.contract import MethodConfig
 
 BASE_TO_NOVEL = "base-to-novel"
 ALL = "all"
@@ -68,8 +70,8 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form, with the hash."""
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return plain | {"hash": self.hash}
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: _plain(value) for name, value in values.items()} | {"hash": self.hash}
 
     def config(self) -> MethodConfig:
         """All option values of a run that follows the recipe. Raises InvalidOption."""
@@ -130,7 +132,7 @@ def get_recipe(name: str) -> Recipe:
 def list_recipes(method: str | None = None) -> list[Recipe]:
     """All recipes, or those of one method. Raises InvalidOption for an unknown method."""
     if method is not None:
-        get_method(method)
+        check_method_name(method)
     return [recipe for recipe in _recipes().values() if method in (None, recipe.method)]
 
 
@@ -258,6 +260,13 @@ def _sentences(descriptions: DescriptionSet | None) -> int | str | list[int]:
         return FROM_TEMPLATES
     counts = sorted({len(sentences) for sentences in descriptions.sentences.values()})
     return counts[0] if len(counts) == 1 else counts
+
+
+def _plain(value: Any) -> Any:
+    """The same for the caller alone, lists for tuples as JSON has them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _is_empty(value: Any) -> bool:

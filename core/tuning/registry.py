@@ -1,4 +1,7 @@
-"""Methods by name. A file in `core/methods` is a method; nothing else lists them."""
+"""Methods by name. A file in `core/methods` is a method; nothing else lists them.
+
+Naming them loads none: a method brings PyTorch with it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,14 @@ import difflib
 import importlib
 import pkgutil
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import core.methods
 from core.errors import InvalidOption
-from core.tuning.contract import Method
+
+if TYPE_CHECKING:
+    from core.tuning.contract import Method
 
 
 def method_names() -> list[str]:
@@ -17,25 +24,26 @@ def method_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(core.methods.__path__))
 
 
-@cache
-def get_method(name: str) -> type[Method]:
-    """The method class of a name. Raises InvalidOption with the nearest known name."""
+def method_file(name: str) -> Path:
+    """The file of a method that there is."""
+    return next(file for folder in core.methods.__path__ if (file := Path(folder) / f"{name}.py").is_file())
+
+
+def check_method_name(name: str) -> None:
+    """Raise InvalidOption with the nearest known name where there is no such method. Loads none."""
     names = method_names()
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         remedy = f"Did you mean '{near[0]}'?" if near else f"Known methods: {', '.join(names)}."
         raise InvalidOption("The name of a method", f"'{name}' is none", remedy)
+
+
+@cache
+def get_method(name: str) -> type[Method]:
+    """The method class of a name. Raises InvalidOption with the nearest known name."""
+    from core.tuning.contract import Method
+
+    check_method_name(name)
     module = importlib.import_module(f"core.methods.{name}")
     found = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Method)]
     return next(v for v in found if v.__module__ == module.__name__)
-
-
-def starter_method() -> str:
-    """The method that is trained where none is named: the first of those that say to be offered first."""
-    places = {name: starter.place for name in method_names() if (starter := get_method(name).starter)}
-    return min(places, key=places.__getitem__)
-
-
-def baseline_method() -> str:
-    """The method that learns nothing, which every comparison holds the others against."""
-    return next(name for name in method_names() if get_method(name).is_baseline)

@@ -41,10 +41,11 @@ from core.tuning.feature_store import FeatureStore
 from core.tuning.features import image_features, view_pixels
 from core.tuning.hidden_states import LanguageModel
 from core.tuning.loop import FitReport, fit
+from core.tuning.method_cards import starter_method
 from core.tuning.presets import resolve_config
 from core.tuning.progress import Progress, Report, unheard
 from core.tuning.recipe import Recipe, deviations, get_recipe, recipe_record
-from core.tuning.registry import get_method, starter_method
+from core.tuning.registry import get_method
 from core.tuning.run_notes import chosen_on_validation, known_classes, run_notes
 from core.tuning.views import CENTER
 

@@ -8,8 +8,9 @@ import pytest
 
 from app.ui.layout import STATIC_DIR
 from app.ui.train import PAGE
+from core.tuning.method_cards import baseline_method, starter_method
 from core.tuning.progress import Progress
-from core.tuning.registry import baseline_method, get_method, method_names, starter_method
+from core.tuning.registry import get_method, method_names
 
 # What method-form.js has a control for; every other kind would be sent as text.
 KINDS = {"int", "float", "bool", "str"}
