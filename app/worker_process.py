@@ -10,6 +10,7 @@ import threading
 import time
 
 from core.settings import Settings
+from training_jobs.processes import session_options
 
 log = logging.getLogger(__name__)
 POLL_S = 1.0
@@ -59,7 +60,7 @@ class WorkerProcess:
     def _launch(self) -> None:
         self._let_go()
         self._process = subprocess.Popen(
-            self._command, env=self._environment, stdin=subprocess.PIPE, start_new_session=True
+            self._command, env=self._environment, stdin=subprocess.PIPE, **session_options()
         )
 
     def _let_go(self) -> None:

@@ -129,6 +129,11 @@ def newer_python():
 
 def main():
     """Read the arguments, change to a newer Python where needed, install."""
+    if os.name == "nt":
+        raise SystemExit(
+            "`make` and this script need Linux or macOS. On Windows run Promptoscope in the Windows Subsystem for "
+            "Linux (WSL) or in a container: docs/how-to/run-with-docker.md."
+        )
     if sys.version_info[:2] < OLDEST_PYTHON:
         python = newer_python()
         if python is None:

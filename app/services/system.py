@@ -16,6 +16,7 @@ from core.settings import Settings
 
 Status = Literal["pass", "warn", "fail"]
 ENOUGH_GB, LITTLE_GB = 10, 2
+TRIED = (("Linux", "x86_64"), ("Linux", "amd64"))
 PACKAGES = ("torch", "open-clip-torch", "timm", "transformers", "gradio", "fastapi", "sqlalchemy", "pillow")
 
 
@@ -37,6 +38,7 @@ def doctor(ctx: Context | None = None, settings: Settings | None = None) -> list
     """What works on this machine and what does not: [{check, status, message, fix}]. Changes nothing."""
     settings = settings or (ctx.settings if ctx else Settings())
     checks: dict[str, Callable[[Settings], dict[str, str]]] = {
+        "system": _system,
         "python": _python,
         "packages": _packages,
         "home": _home,
@@ -62,6 +64,17 @@ def _finding(status: Status, message: str, fix: str = "") -> dict[str, str]:
     return {"status": status, "message": message, "fix": fix}
 
 
+def _system(settings: Settings) -> dict[str, str]:
+    """Whether Promptoscope has been tried on this kind of machine."""
+    system, machine = platform.system(), platform.machine()
+    if (system, machine.lower()) in TRIED:
+        return _finding("pass", f"{system} on {machine}")
+    where = "Windows' Subsystem for Linux (WSL)" if system == "Windows" else "a container"
+    return _finding(
+        "warn", f"{system or 'This system'} on {machine}: not tried yet", f"If something fails, run it in {where}."
+    )
+
+
 def _python(settings: Settings) -> dict[str, str]:
     return _finding("pass", f"Python {platform.python_version()}")
 
@@ -84,7 +97,7 @@ def _home(settings: Settings) -> dict[str, str]:
         return _finding("warn", f"{home} does not exist yet", "The first command that needs it makes it.")
     if not os.access(home, os.W_OK):
         return _finding("fail", f"{home} cannot be written", "Set PROMPTOSCOPE_HOME to a folder of yours.")
-    if home.stat().st_mode & 0o077:
+    if os.name == "posix" and home.stat().st_mode & 0o077:
         return _finding("warn", f"Other users may enter {home}", f"Run `chmod 700 {home}`.")
     return _finding("pass", f"{home} can be written and is private")
 
