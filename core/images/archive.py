@@ -16,8 +16,12 @@ from pathlib import PurePosixPath
 from typing import IO, BinaryIO
 
 from core.errors import InvalidInput, UnreadableSource
+from core.images.decode import describe_content
+from core.images.file_kind import START_BYTES, suffix_of
 from core.images.image_set import Problem
 from core.images.limits import Limits, megabytes
+from core.images.zip_names import sent_names
+from core.text import shown, text_fault
 
 CHUNK_BYTES = 1024**2
 ARCHIVE_SUFFIXES = frozenset(
@@ -43,6 +47,16 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|
 _DRIVE = re.compile(r"[A-Za-z]:")
 _IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "@eadir", "$recycle.bin"})
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_COMPRESSIONS = {
+    1: "Shrink",
+    6: "Implode",
+    9: "Deflate64",
+    12: "bzip2",
+    14: "LZMA",
+    93: "Zstandard",
+    95: "XZ",
+    98: "PPMd",
+}
 
 
 class RefusedFile(InvalidInput):
@@ -79,10 +93,14 @@ def safe_name(raw: str, limits: Limits | None = None) -> str:
     return str(PurePosixPath(name))
 
 
+def with_slashes(name: str) -> str:
+    """A name as some Windows programs write it, with `/` between its parts; to be checked only afterwards."""
+    return name.replace("\\", "/")
+
+
 def printable(raw: str) -> str:
     """A refused name made fit for a screen: control characters replaced, at most 200 characters."""
-    text = "".join(c if c.isprintable() else "\ufffd" for c in raw)
-    return text if len(text) <= 200 else f"{text[:197]}..."
+    return shown(raw)
 
 
 def _name_fault(name: str) -> str | None:
@@ -90,8 +108,8 @@ def _name_fault(name: str) -> str | None:
     parts = name.split("/")
     if not name.strip():
         return "found an empty name"
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
-        return "found control characters in the name"
+    if text_fault(name):
+        return "found control characters or marks of direction in the name"
     if name.startswith(("\\\\", "//")):
         return "found a network (UNC) path"
     if name.startswith("/"):
@@ -127,6 +145,7 @@ class ZipSource:
     def __init__(self, stream: BinaryIO, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
         self._read_bytes = 0
         _check_start(stream)
         self._zip = _open_zip(stream, self.limits)
@@ -156,6 +175,14 @@ class ZipSource:
     def open(self, name: str) -> IO[bytes]:
         """One member as a stream; whoever reads it counts."""
         return self._zip.open(self._members[name])
+
+    def start(self, name: str) -> bytes:
+        """The first bytes of a member; none if they cannot be read."""
+        try:
+            with self._zip.open(self._members[name]) as member:
+                return member.read(START_BYTES)
+        except Exception:  # as in `read`, which tells what is wrong
+            return b""
 
     def read(self, name: str) -> bytes:
         """The content of one member, decompressed under the limits.
@@ -208,12 +235,13 @@ class ZipSource:
         _check_overlap(files)
         members: dict[str, zipfile.ZipInfo] = {}
         folded: dict[str, str] = {}
-        for info in files:
-            raw = _sent_name(info)
-            if is_ignored(raw.replace("\\", "/")):
+        sent, note = sent_names(files)
+        self.notes += [note] if note else []
+        for info, raw in zip(files, sent, strict=True):
+            if is_ignored(with_slashes(raw)):
                 continue
             try:
-                name = safe_name(raw, self.limits)
+                name = safe_name(with_slashes(raw), self.limits)
                 _check_member(info, name)
                 check_new(name, folded)
             except RefusedFile as refusal:
@@ -225,7 +253,7 @@ class ZipSource:
 
 def check_nested(name: str) -> None:
     """Refuse archives inside a source by their names."""
-    suffix = PurePosixPath(name).suffix.lower()
+    suffix = suffix_of(name)
     if suffix in ARCHIVE_SUFFIXES:
         raise RefusedFile(
             "nested_archive", "Images, not archives", f"found an archive inside ({suffix})", "Unpack it first."
@@ -244,7 +272,10 @@ def _check_member(info: zipfile.ZipInfo, name: str) -> None:
     check_nested(name)
     if info.compress_type not in _METHODS:
         raise RefusedFile(
-            "compression", "Members stored or deflated", "found another compression", "Make the zip with Deflate."
+            "compression",
+            "Members stored or deflated",
+            f"found another compression, {_COMPRESSIONS.get(info.compress_type, 'an unknown one')}",
+            "Make the zip with the method Deflate.",
         )
 
 
@@ -270,21 +301,6 @@ def _check_overlap(files: list[zipfile.ZipInfo]) -> None:
                 "found members that overlap, as in decompression bombs",
                 "Make the zip again from the images.",
             )
-
-
-def _sent_name(info: zipfile.ZipInfo) -> str:
-    """The name as its sender meant it.
-
-    Without the UTF-8 flag zip names are CP437, but many packers write UTF-8 there all the same: bytes that are valid
-    UTF-8 are read as UTF-8.
-    """
-    raw = info.orig_filename
-    if info.flag_bits & 0x800 or raw.isascii():
-        return raw
-    try:
-        return raw.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return raw
 
 
 class _CappedReads:
@@ -315,13 +331,15 @@ class _CappedReads:
 def _check_start(stream: BinaryIO) -> None:
     """Refuse what does not begin as a zip: other archives, and files that are two things at once."""
     stream.seek(0)
-    start = stream.read(4)
+    begin = stream.read(START_BYTES)
     stream.seek(0)
-    if start not in (b"PK\x03\x04", b"PK\x05\x06"):
+    if begin[:4] not in (b"PK\x03\x04", b"PK\x05\x06"):
         ends_as_zip = zipfile.is_zipfile(stream)
         stream.seek(0)
         found = (
-            "found a file that begins as something else and ends as a zip" if ends_as_zip else "found something else"
+            "found a file that begins as something else and ends as a zip"
+            if ends_as_zip
+            else f"found something else, {describe_content(begin)}"
         )
         raise UnreadableSource("A zip archive", found, "Send the images as a plain .zip file.")
 

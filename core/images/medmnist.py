@@ -23,6 +23,7 @@ from PIL import Image
 from core.errors import InvalidInput, UnreadableSource
 from core.images.archive import ZipSource, printable
 from core.images.class_names import check_distinct, class_name
+from core.images.file_kind import START_BYTES
 from core.images.image_set import PARTS, Part, Problem
 from core.images.limits import Limits, megabytes
 from core.images.plan import Entry, Plan
@@ -64,6 +65,7 @@ class MedMnistSource:
     def __init__(self, stream: BinaryIO, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
         self._archive = ZipSource(stream, self.limits)
         self.labels: dict[Part, np.ndarray] = {}
         self._arrays: dict[str, tuple[IO[bytes], tuple[int, ...], int]] = {}
@@ -92,6 +94,9 @@ class MedMnistSource:
 
     def path(self, name: str) -> None:
         return None
+
+    def start(self, name: str) -> bytes:
+        return self.read(name)[:START_BYTES]
 
     @_damage_told
     def read(self, name: str) -> bytes:

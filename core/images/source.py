@@ -10,15 +10,26 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from core.errors import UnreadableSource
-from core.images.archive import RefusedFile, check_nested, check_new, is_ignored, printable, safe_name
+from core.images.archive import (
+    RefusedFile,
+    check_nested,
+    check_new,
+    is_ignored,
+    printable,
+    safe_name,
+    with_slashes,
+)
+from core.images.file_kind import START_BYTES
 from core.images.image_set import Problem
 from core.images.limits import Limits, megabytes
+from core.text import text_fault
 
 
 class Source(Protocol):
     """Named files of one sender. Names are relative, in NFC, with `/`."""
 
     problems: list[Problem]
+    notes: list[str]
 
     @property
     def names(self) -> list[str]:
@@ -33,6 +44,9 @@ class Source(Protocol):
     def path(self, name: str) -> Path | None:
         """Where the file lies and may stay, or None if its bytes must be stored first."""
 
+    def start(self, name: str) -> bytes:
+        """Its first bytes (`file_kind.START_BYTES`); none if they cannot be read."""
+
     def read(self, name: str) -> bytes:
         """Its bytes. Raises RefusedFile."""
 
@@ -43,6 +57,7 @@ class FolderSource:
     def __init__(self, folder: Path, limits: Limits | None = None) -> None:
         self.folder, self.limits = folder, limits or Limits()
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
         self._found: dict[str, Path] = {}
 
     @cached_property
@@ -69,6 +84,14 @@ class FolderSource:
     def path(self, name: str) -> Path | None:
         return self._locate(name)
 
+    def start(self, name: str) -> bytes:
+        path = self._locate(name)
+        try:
+            with (path or Path()).open("rb") as file:
+                return file.read(START_BYTES)
+        except OSError:  # `read` tells why
+            return b""
+
     def read(self, name: str) -> bytes:
         path = self._locate(name)
         try:
@@ -84,15 +107,22 @@ class FolderSource:
         name = path.relative_to(self.folder).as_posix()
         if is_ignored(name):
             return
-        if not name.isprintable():
+        if text_fault(name):
             refused = RefusedFile("unsafe_name", "A plain relative file name", "found characters that cannot be shown")
             self.problems.append(refused.about(printable(name)))
             return
-        self._found[_nfc(name)] = path
+        self._found[self._shown_name(name)] = path
         if len(self._found) > self.limits.max_files:
             raise UnreadableSource(
                 f"A folder of at most {self.limits.max_files:,} files", "found more", "Point at the images only."
             )
+
+    def _shown_name(self, name: str) -> str:
+        """The name in our form; "train\\a\\1.png" is what some programs make of a zip written on Windows."""
+        try:
+            return safe_name(with_slashes(name), self.limits) if "\\" in name else _nfc(name)
+        except RefusedFile:  # a backslash that means no folder
+            return _nfc(name)
 
     def _locate(self, name: str) -> Path | None:
         """The file of a name, also where the disk spells it decomposed (NFD), as some systems do."""
@@ -108,14 +138,15 @@ class UploadSource:
     def __init__(self, files: Iterable[tuple[str, BinaryIO]], limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
         self._streams: dict[str, BinaryIO] = {}
         self._read_bytes = 0
         folded: dict[str, str] = {}
         for raw, stream in files:
-            if is_ignored(raw.replace("\\", "/")):
+            if is_ignored(with_slashes(raw)):
                 continue
             try:
-                name = safe_name(raw, self.limits)
+                name = safe_name(with_slashes(raw), self.limits)
                 check_nested(name)
                 check_new(name, folded)
                 self._streams[name] = stream
@@ -139,6 +170,10 @@ class UploadSource:
     def path(self, name: str) -> None:
         return None
 
+    def start(self, name: str) -> bytes:
+        self._streams[name].seek(0)
+        return self._streams[name].read(START_BYTES)
+
     def read(self, name: str) -> bytes:
         stream = self._streams[name]
         stream.seek(0)
@@ -156,7 +191,7 @@ class OverlaySource:
 
     def __init__(self, base: Source, name: str, content: bytes) -> None:
         self.base, self.name, self.content = base, name, content
-        self.problems = base.problems
+        self.problems, self.notes = base.problems, base.notes
 
     @property
     def names(self) -> list[str]:
@@ -170,6 +205,9 @@ class OverlaySource:
 
     def path(self, name: str) -> Path | None:
         return self.base.path(name)
+
+    def start(self, name: str) -> bytes:
+        return self.content[:START_BYTES] if name == self.name else self.base.start(name)
 
     def read(self, name: str) -> bytes:
         return self.content if name == self.name else self.base.read(name)
