@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.home import settings
+from app.commands.home import opened, settings
 from app.commands.model import find_folder
 from app.commands.output import DISCLAIMER, FAILED, JsonFlag, command, output
+
+if TYPE_CHECKING:
+    from app.services.classification import NewImage
+    from core.images.image_set import Problem
+    from core.images.store import FileStore
 
 
 @command
 def predict(
     model: Annotated[str, typer.Option(help="A model folder, or the name or id of a stored model.")],
-    images: Annotated[Path, typer.Option(help="An image, a folder or a zip of images.")],
+    images: Annotated[
+        Path, typer.Option(help="An image, folder, zip, manifest or .npz, or the name of a stored image set.")
+    ],
     json: JsonFlag = False,
 ) -> None:
-    """Classify images: one object a file. Unreadable files go to standard error and make the exit code 1."""
-    from app.services.classification import nothing_readable, predictions, read_image_path
+    """Classify images: one object a file. Unreadable files go to standard error and make the exit code 1.
+
+    Masks, and tables or texts beside images, are left out and named; they do not change the exit code.
+    """
+    from app.services.classification import is_left_out, nothing_readable, predictions
     from core import load_model
-    from core.errors import NotFound
     from core.images.picture import shown
     from core.images.store import FileStore
     from core.scratch import scratch_folder
 
     with output(json) as out, scratch_folder(settings().unpacked_dir) as folder:
-        if not images.exists():
-            raise NotFound("An image, a zip or a folder of images", f"there is none at '{images}'", "Check the path.")
         place = find_folder(model)
-        found, problems = read_image_path(images, FileStore(folder))
+        found, problems = _read(images, FileStore(folder))
         if not found:
             raise nothing_readable(problems)
         classifier = load_model(place, home=settings().home)
@@ -45,8 +52,27 @@ def predict(
         out.text(DISCLAIMER)
         for problem in problems:
             out.note(f"{problem.file}: {problem.expected}; {problem.found}")
-        if problems:
+        if not all(is_left_out(problem) for problem in problems):
             raise typer.Exit(FAILED)
+
+
+def _read(images: Path, store: FileStore) -> tuple[list[NewImage], list[Problem]]:
+    """The images at a path, or those of a stored set. Raises NotFound."""
+    from app.services.classification import images_of_set, read_image_path
+    from app.services.image_sets import load_image_set
+    from core.errors import NotFound
+
+    if images.exists():
+        return read_image_path(images, store)
+    try:
+        with opened() as ctx:
+            return images_of_set(load_image_set(ctx, str(images))), []
+    except NotFound as error:
+        raise NotFound(
+            "An image, a zip or a folder of images, or the name of a stored set",
+            f"there is none at '{images}'",
+            "Check the path.",
+        ) from error
 
 
 COMMANDS = (predict,)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlalchemy.orm import Session
@@ -16,12 +17,20 @@ from app.services.image_sets import ACTOR, ALL
 from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.errors import UnreadableImage, UnreadableSource
-from core.images.archive import RefusedFile, ZipSource, printable
+from core.images.archive import RefusedFile, ZipSource, check_nested, printable
 from core.images.decode import STORED_SUFFIX, decode_image
+from core.images.file_kind import TABLE, is_picture, kind_of, remedy_in, suffix_of
 from core.images.findings import Finding
 from core.images.gate import PIXELS_AT_ONCE
-from core.images.image_set import Problem
+from core.images.image_set import ImageSet, Problem
+from core.images.layout import plan_source
 from core.images.limits import Limits
+from core.images.masks import MASK_PROBLEMS, find_masks, lonely_mask, mask_problem
+from core.images.medmnist import MedMnistSource
+from core.images.read import MOST_ARCHIVES, check_content, listed_folder
+from core.images.refusal import most_common
+from core.images.sent_file import true_suffix
+from core.images.sheet import SHEET_SUFFIXES
 from core.images.signature import sign
 from core.images.source import FolderSource, Source, UploadSource
 from core.images.store import FileStore, Staging
@@ -134,18 +143,26 @@ def _passes(paths: Sequence[Path]) -> Iterator[list[Image.Image]]:
 def read_images(
     files: Sequence[tuple[str, BinaryIO]], store: FileStore, limits: Limits | None = None
 ) -> tuple[list[NewImage], list[Problem]]:
-    """Decode images and zips of images sent by a browser; the readable ones stored, the others named."""
+    """Decode images, zips and MedMNIST archives sent by a browser; the readable ones stored, the others named.
+
+    The content decides what a file is. Masks are left out and named, as in an image set.
+    """
     limits = limits or Limits()
     images: list[NewImage] = []
     problems: list[Problem] = []
-    plain = [pair for pair in files if PurePosixPath(pair[0]).suffix.lower() != ".zip"]
-    sources: list[Source] = [UploadSource(plain, limits)] if plain else []
+    plain: list[tuple[str, BinaryIO]] = []
+    sources: list[Source] = []
     for name, stream in files:
-        if PurePosixPath(name).suffix.lower() == ".zip":
-            try:
-                sources.append(ZipSource(stream, limits))
-            except (RefusedFile, UnreadableSource) as error:
-                problems.append(Problem(printable(name), "unreadable_archive", error.expected, error.found))
+        suffix = true_suffix(name, stream, limits) if len(files) <= MOST_ARCHIVES else suffix_of(name)
+        try:
+            if suffix in (".zip", ".npz"):
+                sources.append(ZipSource(stream, limits) if suffix == ".zip" else MedMnistSource(stream, limits))
+            else:
+                plain.append((name, stream))
+        except (RefusedFile, UnreadableSource) as error:
+            problems.append(Problem(printable(name), "unreadable_archive", error.expected, error.found))
+    if plain:
+        sources.insert(0, UploadSource(plain, limits))
     for source in sources:
         found, refused = _read_source(source, store, limits)
         images += found
@@ -154,41 +171,76 @@ def read_images(
 
 
 def read_image_path(path: Path, store: FileStore, limits: Limits | None = None) -> tuple[list[NewImage], list[Problem]]:
-    """The same for an image file, zip or folder of this machine."""
+    """The same for an image file, folder, archive, manifest or split file of this machine.
+
+    Raises UnreadableSource for a path without anything, and for a manifest that cannot be used.
+    """
     limits = limits or Limits()
     if path.is_dir():
         return _read_source(FolderSource(path, limits), store, limits)
     if not path.is_file():
         raise UnreadableSource("An image, a zip or a folder of images", f"there is none at '{path}'", "Check the path.")
     with path.open("rb") as stream:
+        suffix = true_suffix(path.name, stream, limits)
+        if suffix in (*SHEET_SUFFIXES, ".json"):
+            folder, listing = listed_folder(path, stream, suffix, limits)
+            plan = plan_source(folder, listing)
+            found, refused = _read_named(folder, [entry.key for entry in plan.entries], store, limits)
+            return found, [*plan.problems, *refused]
         return read_images([(path.name, stream)], store, limits)
+
+
+def images_of_set(found: ImageSet) -> list[NewImage]:
+    """The images of a stored set, to be classified as if they were new."""
+    return [NewImage(i.name, i.sha256, i.path, i.width, i.height, i.windowing, i.findings or ()) for i in found.images]
+
+
+def is_left_out(problem: Problem) -> bool:
+    """Whether a file was left out as it should be: a mask, or a table or text beside the images."""
+    is_text = problem.problem == "not_an_image" and kind_of(problem.file, b"") is TABLE
+    return is_text or problem.problem in MASK_PROBLEMS
 
 
 def nothing_readable(problems: Sequence[Problem]) -> UnreadableSource:
     """The error where not one image could be read; the problems travel with it."""
     found = "; ".join(f"{p.file}: {p.found}" for p in problems[:3])
+    remedy = remedy_in(most_common(problems).found) if problems else None
     error = UnreadableSource(
-        "At least one readable image", found or "found no file", "Send PNG, JPEG, TIFF, BMP or WebP."
+        "At least one readable image", found or "found no file", remedy or "Send PNG, JPEG, TIFF, BMP or WebP."
     )
     error.problems = tuple(problems)  # type: ignore[attr-defined]
     return error
 
 
 def _read_source(source: Source, store: FileStore, limits: Limits) -> tuple[list[NewImage], list[Problem]]:
+    """Every image of a source; masks are named and left out as they are where the same files become a set."""
+    names = source.names
+    pairs = find_masks(name for name in names if is_picture(name, functools.partial(source.start, name)))
+    masks = pairs.names | set(pairs.lonely)
+    images, refused = _read_named(source, [name for name in names if name not in masks], store, limits)
+    left_out = [mask_problem(image, mask) for image, found in pairs.masks.items() for mask in found]
+    return images, [*source.problems, *refused, *left_out, *map(lonely_mask, pairs.lonely)]
+
+
+def _read_named(
+    source: Source, names: Sequence[str], store: FileStore, limits: Limits
+) -> tuple[list[NewImage], list[Problem]]:
     images: list[NewImage] = []
     refused: list[Problem] = []
-    for name in source.names:
+    for name in names:
         try:
             images.append(_read_one(source, name, store, limits))
         except RefusedFile as refusal:
             refused.append(refusal.about(name))
         except UnreadableImage as error:
             refused.append(Problem(name, error.code, error.expected, error.found))
-    return images, [*source.problems, *refused]
+    return images, refused
 
 
 def _read_one(source: Source, name: str, store: FileStore, limits: Limits) -> NewImage:
+    check_nested(name)
     content = source.read(name)
+    check_content(name, content)
     found = sign(content, hashlib.sha256(content).hexdigest(), limits)
     sha256, path = store.put(content, STORED_SUFFIX[found.format])
     return NewImage(name, sha256, path, found.width, found.height, found.windowing, found.findings)
