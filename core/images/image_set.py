@@ -36,7 +36,8 @@ class LabelledImage:
 
     path: where its bytes lie now. name: the sender's relative name, for people. label: index into the set's classes.
     sha256: of the file's bytes. group: patient, lesion or slide; None where unknown. windowing: how deep values are
-    shown, None for 8 bits. findings: what the picture lacks; None where nobody has looked.
+    shown, None for 8 bits. findings: what the picture lacks; None where nobody has looked. masks: files that lie where
+    they were read; the mask of a stored image lies beside it.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class LabelledImage:
     height: int = 0
     windowing: Windowing | None = None
     findings: tuple[Finding, ...] | None = None
+    masks: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

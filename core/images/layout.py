@@ -1,30 +1,39 @@
 """From the names in a source to a plan: which file is which class, part and group.
 
-Layouts, tried in this order at the root (or below one wrapping folder):
+Layouts, tried in this order:
 
-1. a table: one CSV manifest with the columns path and label, or one `split_*.json` (see `core.images.table`);
-2. `train/<class>/*` with `test/<class>/*` and `val/<class>/*` (also training, testing, valid, validation);
+1. a table: a manifest, a published table of labels or one `split_*.json` (see `core.images.table`);
+2. `train/<class>/*` with `test/<class>/*` and `val/<class>/*` (also training, testing, valid, validation), or
+   `<class>/train/*`;
 3. `<class>/*`.
 
-Class names are folder names with "_" read as a space, in natural order. `masks/` and `*_mask` files are masks.
+Any number of folders may wrap these, and folders within them may hold the images, group the classes or name patients
+(see `core.images.class_folders`). Class names are folder names with "_" read as a space, in natural order. Masks are no
+images (see `core.images.masks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from core.errors import UnreadableSource
-from core.images.class_names import check_distinct, class_name, natural_key, natural_order
+from core.images.archive import RefusedFile, check_nested
+from core.images.class_folders import ClassFolders, Folders, PartFolder, find_classes, part_folder
+from core.images.class_names import ClassNames, name_classes, natural_key, natural_order
 from core.images.columns import ColumnChoice
-from core.images.decode import SUFFIXES
+from core.images.file_kind import TABLE, is_picture, kind_of, not_an_image
 from core.images.image_set import PARTS, Part, Problem
-from core.images.masks import is_below_masks, pair_masks
-from core.images.parts import part_of
-from core.images.plan import Entry, Plan, wrapping_folder
+from core.images.masks import MaskPairs, find_masks, lonely_mask
+from core.images.plan import Entry, Plan
+from core.images.refusal import common_cause
 from core.images.source import Source
 from core.images.table import Tables
 
+_COMPARED = 20
 _LAYOUTS = "Folders train/<class> and test/<class>, folders <class>, a manifest.csv or a split_*.json"
 
 
@@ -46,60 +55,223 @@ def plan_source(source: Source, table_name: str | None = None, choice: ColumnCho
 
 
 def plan_by_folders(source: Source) -> Plan:
-    """The plan that folder names give. Raises UnreadableSource if no folder can be a class."""
-    top = wrapping_folder(source.names)
-    return _plan_folders({name.removeprefix(top): name for name in source.names})
-
-
-def _plan_folders(keys: dict[str, str]) -> Plan:
-    """Plan `<part>/<class>/*` or `<class>/*`. keys: {name below the wrapping folder: name in the source}."""
-    names = list(keys)
-    firsts = {PurePosixPath(n).parts[0] for n in names if "/" in n and not is_below_masks(n)}
-    parts = {first for first in firsts if part_of(first) is not None}
-    depth = 3 if parts else 2
-    plan = Plan([], [])
-    masks = pair_masks(names)
-    mask_names = {mask for found in masks.values() for mask in found}
-    placed: list[tuple[str, str, Part | None]] = []
-    for name in names:
-        if name in mask_names or is_below_masks(name):
-            continue
-        path = PurePosixPath(name)
-        if len(path.parts) != depth or (parts and path.parts[0] not in parts):
-            plan.problems.append(_misplaced(name, depth))
-        else:
-            placed.append((name, path.parts[-2], part_of(path.parts[0]) if parts else None))
-    _number_classes(plan, placed, keys, masks)
-    if mask_names:
-        plan.notes.append(f"{len(mask_names)} masks were found; they are no training images.")
+    """The plan that folder names give. Raises UnreadableSource if no folder can be a class, or if two readings fit."""
+    names = source.names
+    pictures = [name for name in names if is_picture(name, functools.partial(source.start, name))]
+    pairs = find_masks(pictures)
+    images = [name for name in pictures if name not in pairs.names and name not in set(pairs.lonely)]
+    if not images:
+        raise nothing_to_read(source, names)
+    try:
+        tree = _tree(images, source)
+    except UnreadableSource as error:
+        apart = f"; {len(pairs.names)} masks were set apart" if pairs.names else ""
+        raise UnreadableSource(error.expected, error.found + apart, error.remedy) from error
+    classes = name_classes(tree.found.classes.values())
+    plan = Plan([], [], notes=[*tree.notes, *tree.found.notes, *classes.notes])
+    _add_entries(plan, tree, classes, pairs)
+    plan.problems += [_other_file(source, name, tree.shown(name)) for name in set_apart(names, pictures)]
+    plan.problems += [lonely_mask(tree.shown(name)) for name in pairs.lonely]
+    plan.notes += _mask_notes(pairs, tree)
     return plan
 
 
-def _misplaced(name: str, depth: int) -> Problem:
-    where = "train/<class>, val/<class> or test/<class>" if depth == 3 else "<class>"
-    if PurePosixPath(name).suffix.lower() not in SUFFIXES:
-        found = f"a file of kind '{PurePosixPath(name).suffix.lower() or 'no suffix'}' elsewhere"
-        return Problem(name, "not_an_image", f"images in {where}", found)
+@dataclass
+class _Tree:
+    """Images by folder, with the part of each folder. top: what wraps everything, as "a/b/"."""
+
+    images: dict[Folders, list[str]]
+    parts: dict[Folders, Part | None]
+    found: ClassFolders
+    top: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def shown(self, name: str) -> str:
+        """A name for people: without what wraps everything."""
+        return name.removeprefix(self.top)
+
+
+def _tree(names: Sequence[str], source: Source) -> _Tree:
+    """Where the parts and the classes are."""
+    images: dict[Folders, list[str]] = {}
+    for name in names:
+        images.setdefault(PurePosixPath(name).parts[:-1], []).append(name)
+    places = {folders: part_folder(folders) for folders in images}
+    parted = {folders: place for folders, place in places.items() if place is not None}
+    notes: list[str] = []
+    if parted and not _are_classes_above(parted) and not any(place.below for place in parted.values()):
+        parted = _unlabelled_parts(parted, images)
+    parted = _without_copies(parted, images, source, notes)
+    paths = _paths(parted) if parted else {folders: folders for folders in images if places[folders] is None}
+    paths = _unwrapped(paths, parted)
+    found = find_classes(paths, {folders: len(images[folders]) for folders in paths})
+    _check_training_part(parted)
+    parts: dict[Folders, Part | None] = {folders: parted[folders].part if parted else None for folders in found.classes}
+    return _Tree(images, parts, found, _top(found, parted), notes)
+
+
+def _are_classes_above(parted: dict[Folders, PartFolder]) -> bool:
+    """Whether the parts lie within the classes: `<class>/train/*`."""
+    above = {place.above for place in parted.values()}
+    return not any(place.below for place in parted.values()) and len(above) > 1
+
+
+def _unlabelled_parts(parted: dict[Folders, PartFolder], images: dict[Folders, list[str]]) -> dict[Folders, PartFolder]:
+    """No parts, where folders beside them hold the classes. Raises UnreadableSource if nothing does."""
+    if len(images) - len(parted) < 2:
+        places = " and ".join(f"'{'/'.join(folders)}'" for folders in sorted(parted)[:3])
+        raise UnreadableSource(
+            "Class folders in each part, as train/<class> and test/<class>",
+            f"found {sum(len(images[folders]) for folders in parted)} images directly in {places}",
+            "Sort the images of each part into one folder per class, or add a manifest.csv with path,label,split.",
+        )
+    return {}
+
+
+def _paths(parted: dict[Folders, PartFolder]) -> dict[Folders, Folders]:
+    """What names the class of each folder: what lies below the part, or above it where nothing does."""
+    if _are_classes_above(parted):
+        return {folders: place.above for folders, place in parted.items()}
+    return {folders: place.below for folders, place in parted.items()}
+
+
+def _unwrapped(paths: dict[Folders, Folders], parted: dict[Folders, PartFolder]) -> dict[Folders, Folders]:
+    """Paths without what wraps all classes of a part; each part may be wrapped in its own way."""
+    by_part: dict[Part | None, list[Folders]] = {}
+    for folders in paths:
+        by_part.setdefault(parted[folders].part if parted else None, []).append(folders)
+    short = dict(paths)
+    for members in by_part.values():
+        below = [short[folders] for folders in members if short[folders]]
+        while len(set(below)) > 1 and min(map(len, below)) > 1 and len({path[0] for path in below}) == 1:
+            below = [path[1:] for path in below]
+            short |= {folders: short[folders][1:] for folders in members}
+    return short
+
+
+def _without_copies(
+    parted: dict[Folders, PartFolder], images: dict[Folders, list[str]], source: Source, notes: list[str]
+) -> dict[Folders, PartFolder]:
+    """One tree of parts. A second one with the same files is left out; raises UnreadableSource for any other."""
+    if not parted or _are_classes_above(parted):
+        return parted
+    trees: dict[Folders, dict[str, str]] = {}
+    for folders, place in parted.items():
+        tree = trees.setdefault(place.above, {})
+        tree |= {"/".join(PurePosixPath(name).parts[len(place.above) :]): name for name in images[folders]}
+    first, *others = sorted(trees, key=lambda above: (-len(trees[above]), len(above), above))
+    for above in others:
+        if _is_copy(trees[above], trees[first], source):
+            notes.append(f"'{'/'.join(above)}' repeats files of '{'/'.join(first) or '.'}' and was left out.")
+            parted = {folders: place for folders, place in parted.items() if place.above != above}
+        elif {p.part for p in parted.values() if p.above == above} & {
+            p.part for p in parted.values() if p.above == first
+        }:
+            raise UnreadableSource(
+                "One set of train, val and test folders",
+                f"found one in '{'/'.join(first) or '.'}' and one in '{'/'.join(above) or '.'}'",
+                "Give the folder that holds the one you want.",
+            )
+    return parted
+
+
+def _is_copy(files: dict[str, str], others: dict[str, str], source: Source) -> bool:
+    """Whether all names stand in the other tree too, and a sample of them with the same bytes."""
+    if not files.keys() <= others.keys():
+        return False
+    sample = sorted(files)[:: max(1, len(files) // _COMPARED)][:_COMPARED]
+    try:
+        return all(source.read(files[name]) == source.read(others[name]) for name in sample)
+    except RefusedFile:
+        return False
+
+
+def _check_training_part(parted: dict[Folders, PartFolder]) -> None:
+    parts = {place.part for place in parted.values()}
+    if parts and "train" not in parts:
+        raise UnreadableSource(
+            "A training part",
+            f"found only folders for {' and '.join(sorted(parts))}",
+            "Add a folder 'train', or give the folder that holds the classes.",
+        )
+
+
+def _top(found: ClassFolders, parted: dict[Folders, PartFolder]) -> str:
+    """What wraps all folders with a class, above parts and classes."""
+    places = [parted[folders].above if parted else folders[:-1] for folders in found.classes]
+    depth = 0
+    while all(len(place) > depth and place[depth] == places[0][depth] for place in places):
+        depth += 1
+    top = places[0][:depth]
+    written = set(found.classes.values())
+    while top and top[-1] in written:
+        top = top[:-1]
+    return "".join(f"{folder}/" for folder in top)
+
+
+def _add_entries(plan: Plan, tree: _Tree, classes: ClassNames, pairs: MaskPairs) -> None:
+    """Entries with labels in natural order of the class names; images without a class become problems."""
+    plan.classes = natural_order(set(classes.names.values()))
+    rank = {name: label for label, name in enumerate(plan.classes)}
+    for folders, names in tree.images.items():
+        written = tree.found.classes.get(folders)
+        for name in names:
+            if written is None:
+                plan.problems.append(_misplaced(tree.shown(name), has_parts=any(tree.parts.values())))
+            elif written in classes.refused:
+                error = classes.refused[written]
+                plan.problems.append(Problem(tree.shown(name), "bad_class_name", error.expected, error.found))
+            else:
+                label, group = rank[classes.names[written]], tree.found.groups.get(folders)
+                masks = tuple(pairs.masks.get(name, []))
+                plan.entries.append(Entry(name, tree.shown(name), label, tree.parts[folders], group, masks))
+    plan.entries.sort(key=_file_order())
+
+
+def _misplaced(name: str, has_parts: bool) -> Problem:
+    where = "train/<class>, val/<class> or test/<class>" if has_parts else "<class>"
     return Problem(name, "misplaced", f"images directly in {where}", "an image elsewhere")
 
 
-def _number_classes(
-    plan: Plan, placed: list[tuple[str, str, Part | None]], keys: dict[str, str], masks: dict[str, list[str]]
-) -> None:
-    """Give labels in natural order of the class names, and put the entries in order."""
-    pictures = {written for name, written, _ in placed if PurePosixPath(name).suffix.lower() in SUFFIXES}
-    if not pictures:
-        raise UnreadableSource(_LAYOUTS, "found none of these", "Sort the images into one folder per class.")
-    check_distinct(natural_order({written for _, written, _ in placed if written in pictures}))
-    plan.classes = natural_order({class_name(written) for written in pictures})
-    rank = {name: label for label, name in enumerate(plan.classes)}
-    for name, written, part in placed:
-        if written in pictures:
-            found = tuple(keys[mask] for mask in masks.get(name, []))
-            plan.entries.append(Entry(keys[name], name, rank[class_name(written)], part, None, found))
-        else:
-            plan.problems.append(_misplaced(name, 3 if part else 2))
-    plan.entries.sort(key=_file_order())
+def _other_file(source: Source, key: str, name: str) -> Problem:
+    """The problem of a file that is no image."""
+    try:
+        check_nested(name)
+    except RefusedFile as refusal:
+        return refusal.about(name)
+    expected, found, _ = not_an_image(name, source.start(key))
+    return Problem(name, "not_an_image", expected, found)
+
+
+def _mask_notes(pairs: MaskPairs, tree: _Tree) -> list[str]:
+    notes = [f"{len(pairs.names)} masks were found; they are no training images."] if pairs.names else []
+    written = set(tree.found.classes.values())
+    return notes + [
+        f"The folder '{folder}' is read as a class: its pictures pair with no image, so they are no masks."
+        for folder in pairs.genuine
+        if folder in written
+    ]
+
+
+def set_apart(names: Iterable[str], taken: Iterable[str]) -> list[str]:
+    """The names that are not among the taken ones, in order."""
+    known = set(taken)
+    return [name for name in names if name not in known]
+
+
+def nothing_to_read(source: Source, names: Sequence[str]) -> UnreadableSource:
+    """The error for a source without an image: it names what most of its files are, and what to do with them."""
+    if source.problems and len(source.problems) > len(names):
+        return common_cause(source.problems)
+    kinds = Counter(kind_of(name, source.start(name)) for name in names)
+    if not kinds:
+        return UnreadableSource(_LAYOUTS, "found no file", "Sort the images into one folder per class.")
+    kind, count = next(((kind, n) for kind, n in kinds.most_common() if kind is not TABLE), kinds.most_common(1)[0])
+    what = f"{count} {kind.many}" if count > 1 else kind.one
+    example = next(name for name in names if kind_of(name, source.start(name)) is kind)
+    return UnreadableSource(
+        _LAYOUTS, f"found {what} (such as '{example}') and no image of a format that is read", kind.remedy
+    )
 
 
 def _file_order() -> Callable[[Entry], tuple[object, ...]]:

@@ -22,7 +22,8 @@ from core.errors import UnreadableImage, UnreadableSource
 from core.images import split
 from core.images.archive import RefusedFile, ZipSource, check_nested, printable, safe_name
 from core.images.columns import ColumnChoice
-from core.images.decode import FORMAT_NAMES, STORED_SUFFIX, SUFFIXES, read_bounded, sniff_format
+from core.images.decode import STORED_SUFFIX, SUFFIXES, read_bounded, sniff_format
+from core.images.file_kind import START_BYTES, not_an_image, suffix_of
 from core.images.findings import faults_note
 from core.images.image_set import ImageSet, LabelledImage, Problem
 from core.images.layout import plan_source
@@ -30,6 +31,8 @@ from core.images.limits import Limits, megabytes
 from core.images.masks import join_masks
 from core.images.medmnist import NAMES_SUFFIXES, MedMnistSource, names_beside, parse_names, plan_medmnist
 from core.images.plan import Entry, Plan
+from core.images.refusal import most_common, refused_words, remedy_for
+from core.images.sent_file import true_name, true_suffix
 from core.images.sheet import SHEET_SUFFIXES, other_table
 from core.images.signature import map_in_threads, sign
 from core.images.source import FolderSource, OverlaySource, Source, UploadSource
@@ -39,7 +42,9 @@ from core.scratch import process_folder
 from core.settings import Settings
 
 HOLD_OUT = 0.3
-_Loaded = tuple[LabelledImage | None, list[Problem]]
+# Beyond this many files an upload is a folder, whose files are looked at one by one.
+MOST_ARCHIVES = 8
+_Loaded = tuple[LabelledImage | None, list[Problem], str | None]
 _Fetched = tuple[Entry, bytes, list[bytes]] | Problem
 
 
@@ -79,17 +84,31 @@ def read_image_set(
         return finish(FolderSource(path, limits), lambda source: plan_source(source, None, choice))
     if not path.is_file():
         raise UnreadableSource("An existing folder or file", f"found nothing at '{path}'", "Check the path.")
-    kind = path.suffix.lower()
-    if kind in (*SHEET_SUFFIXES, ".json") or other_table(path.name):
-        _check_listing_size(path.stat().st_size, limits)
-        return finish(FolderSource(path.parent, limits), lambda source: plan_source(source, path.name, choice))
     with path.open("rb") as stream:
+        kind = true_suffix(path.name, stream, limits)
+        if kind in (*SHEET_SUFFIXES, ".json") or other_table(f"x{kind}"):
+            _check_listing_size(path.stat().st_size, limits)
+            listed, listing = listed_folder(path, stream, kind, limits)
+            return finish(listed, lambda source: plan_source(source, listing, choice))
+        if kind in SUFFIXES:
+            raise UnreadableSource(
+                "A folder, zip, manifest or MedMNIST archive", "found a single image", "Give the folder of its classes."
+            )
         if kind == ".npz":
             arrays, beside = MedMnistSource(stream, limits), names_beside(path)
             names = parse_names(read_bounded(beside, limits), beside.name) if beside else None
             wanted = path.with_suffix(".json").name
             return finish(arrays, lambda _: plan_medmnist(arrays, names, wanted, seed))
         return finish(ZipSource(stream, limits), lambda source: plan_source(source, None, choice))
+
+
+def listed_folder(path: Path, stream: BinaryIO, suffix: str, limits: Limits) -> tuple[Source, str]:
+    """The folder of a manifest or split file, and the file's name in it. suffix: what its content is."""
+    folder = FolderSource(path.parent, limits)
+    if path.suffix.lower() == suffix:
+        return folder, path.name
+    name = f"{path.name}{suffix}"
+    return OverlaySource(folder, name, stream.read()), name
 
 
 def read_uploaded_files(
@@ -110,6 +129,8 @@ def read_uploaded_files(
     limits = limits or Limits()
     if not files:
         raise UnreadableSource("A zip, or images in class folders", "found no file", "Choose files and send again.")
+    if len(files) <= MOST_ARCHIVES:
+        files = [(true_name(name, stream, limits), stream) for name, stream in files]
     source, plan_it = _upload_source(files, limits, choice, seed)
     return _read(
         source,
@@ -206,9 +227,9 @@ def _read(
         raise UnreadableSource(error.expected, error.found, error.remedy) from error
     except UnreadableSource as error:
         raise UnusableImageSet(error.expected, error.found, error.remedy, source.problems) from error
-    images, refused = _load(source, plan, store, limits)
+    images, refused, misnamed = _load(source, plan, store, limits)
     problems = [*source.problems, *plan.problems, *refused]
-    notes = list(plan.notes)
+    notes = [*source.notes, *plan.notes, *_misnamed_note(misnamed)]
     if not any(image.part == "test" for image in images):
         images = _with_test_part(images, plan.classes, fraction, seed, notes, problems)
     images, classes = _trainable(images, plan.classes, notes, problems)
@@ -220,19 +241,32 @@ def _read(
 
 def _load(
     source: Source, plan: Plan, store: FileStore | None, limits: Limits
-) -> tuple[list[LabelledImage], list[Problem]]:
-    """Read, decode and store every planned file; images stay in planned order."""
+) -> tuple[list[LabelledImage], list[Problem], list[str]]:
+    """Read, decode and store every planned file; images stay in planned order.
+
+    Returns the images, the problems, and what was read although its name says another format.
+    """
     images: list[LabelledImage] = []
     problems: list[Problem] = []
+    misnamed: list[str] = []
     work = functools.partial(_take, source=source, store=store, limits=limits)
     fetched = _fetch(source, plan, problems, keeps_masks=store is not None)
-    for image, found in map_in_threads(work, fetched, _n_bytes):
+    for image, found, other_format in map_in_threads(work, fetched, _n_bytes):
         problems += found
         if image is not None:
             images.append(image)
+        if other_format is not None:
+            misnamed.append(other_format)
     if store is not None:
         store.flush()
-    return images, problems
+    return images, problems, misnamed
+
+
+def _misnamed_note(misnamed: Sequence[str]) -> list[str]:
+    if not misnamed:
+        return []
+    files = "1 file holds" if len(misnamed) == 1 else f"{len(misnamed)} files hold"
+    return [f"{files} another format than the name says, such as {misnamed[0]}: the content was taken."]
 
 
 def _fetch(source: Source, plan: Plan, problems: list[Problem], keeps_masks: bool) -> Iterator[_Fetched]:
@@ -240,7 +274,6 @@ def _fetch(source: Source, plan: Plan, problems: list[Problem], keeps_masks: boo
     for entry in plan.entries:
         try:
             check_nested(entry.name)
-            _check_suffix(entry.name)
             content = source.read(entry.key)
         except RefusedFile as refusal:
             yield refusal.about(entry.name)
@@ -268,32 +301,38 @@ def _fetch_masks(source: Source, masks: Sequence[str], problems: list[Problem]) 
 def _take(fetched: _Fetched, source: Source, store: FileStore | None, limits: Limits) -> _Loaded:
     """Decode one file and keep it: the labelled image, or None, and its problems."""
     if isinstance(fetched, Problem):
-        return None, [fetched]
+        return None, [fetched], None
     entry, content, masks = fetched
     try:
         check_content(entry.name, content)
         sha256 = hashlib.sha256(content).hexdigest()
         signature = sign(content, sha256, limits)
     except RefusedFile as refusal:
-        return None, [refusal.about(entry.name)]
+        return None, [refusal.about(entry.name)], None
     except UnreadableImage as error:
-        return None, [Problem(entry.name, error.code, error.expected, error.found)]
+        return None, [Problem(entry.name, error.code, error.expected, error.found)], None
     place = source.path(entry.key) if store is None else None
     path = place or (store or process_store()).put(content, STORED_SUFFIX[signature.format], durable=False)[1]
-    part = entry.part or "train"
+    beside = tuple(mask for key in entry.masks if place and (mask := source.path(key)))
     image = LabelledImage(
         path,
         entry.name,
         entry.label,
-        part,
+        entry.part or "train",
         sha256,
         entry.group,
         signature.width,
         signature.height,
         signature.windowing,
         signature.findings,
+        beside,
     )
-    return image, [] if place else _keep_mask(image, masks, limits)
+    told = None if _is_named_right(entry.name, signature.format) else f"'{entry.name}' ({signature.format})"
+    return image, [] if place else _keep_mask(image, masks, limits), told
+
+
+def _is_named_right(name: str, form: str) -> bool:
+    return SUFFIXES.get(suffix_of(name)) == form
 
 
 def _keep_mask(image: LabelledImage, masks: list[bytes], limits: Limits) -> list[Problem]:
@@ -316,13 +355,11 @@ def _keep_mask(image: LabelledImage, masks: list[bytes], limits: Limits) -> list
 
 
 def check_content(name: str, content: bytes) -> None:
-    """Hold a file's content against its name. Raises RefusedFile for a mismatch and for two files in one."""
-    claimed = SUFFIXES[PurePosixPath(name).suffix.lower()]
-    found = sniff_format(content)
-    if found is not None and found != claimed:
-        raise RefusedFile("wrong_extension", f"{claimed} content, as the name says", f"found {found} content")
+    """Raises RefusedFile for content that is no image and for two files in one. The name counts only where it must."""
     if _ends_as_zip(content):
         raise RefusedFile("polyglot", "An image and nothing else", "found a file that is a ZIP archive as well")
+    if sniff_format(content) is None and suffix_of(name) not in SUFFIXES:
+        raise RefusedFile("not_an_image", *not_an_image(name, content[:START_BYTES]))
 
 
 def _ends_as_zip(content: bytes) -> bool:
@@ -330,13 +367,6 @@ def _ends_as_zip(content: bytes) -> bool:
     tail = content[-65_557:]
     at = tail.rfind(b"PK\x05\x06")
     return at >= 0 and len(tail) >= at + 22 and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") == len(tail)
-
-
-def _check_suffix(name: str) -> None:
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in SUFFIXES:
-        kind = f"a file of kind '{suffix}'" if suffix else "a file name without a suffix"
-        raise RefusedFile("not_an_image", FORMAT_NAMES[:1].upper() + FORMAT_NAMES[1:], f"found {kind}")
 
 
 def _check_listing_size(n_bytes: int, limits: Limits) -> None:
@@ -393,8 +423,8 @@ def _trainable(
     if len(trained) < 2:
         raise UnusableImageSet(
             "At least two classes with readable training images",
-            _what_remained([classes[label] for label in trained], problems),
-            "Add images, or mend the files that were refused.",
+            "; ".join([_what_remained([classes[label] for label in trained], problems), *_merged(notes)]),
+            remedy_for(problems),
             problems,
         )
     if dropped:
@@ -413,9 +443,13 @@ def _what_remained(classes: list[str], problems: list[Problem]) -> str:
     found = f"found one, '{classes[0]}'" if classes else "found none"
     if not problems:
         return found
-    first = problems[0]
-    refused = f"{len(problems)} files were refused" if len(problems) > 1 else "1 file was refused"
-    return f"{found}; {refused}, first '{first.file}' (expected {_lower(first.expected)}; {first.found})"
+    typical = most_common(problems)
+    return f"{found}; {refused_words(problems)} (expected {_lower(typical.expected)}; {typical.found})"
+
+
+def _merged(notes: Sequence[str]) -> list[str]:
+    """What was said about classes that became one."""
+    return [note.rstrip(".") for note in notes if "read as one class" in note]
 
 
 def _lower(text: str) -> str:

@@ -81,7 +81,7 @@ REFUSED_MEMBERS: dict[str, tuple[Callable[[], bytes], str, str, str]] = {
         lambda: with_bad(b.member("benign\\..\\x.png"), BMP),
         "benign\\..\\x.png",
         "unsafe_name",
-        "backslashes",
+        "'..'",
     ),
     "NUL in name": (lambda: with_bad(b.member("benign/a\0.png"), BMP), "benign/a\ufffd.png", "unsafe_name", "control"),
     "newline in name": (
@@ -139,7 +139,6 @@ REFUSED_MEMBERS: dict[str, tuple[Callable[[], bytes], str, str, str]] = {
         "unreadable_image",
         "damaged or cut-off",
     ),
-    "PNG named jpg": (lambda: with_bad("benign/p.jpg", b.encoded(6)), "benign/p.jpg", "wrong_extension", "PNG content"),
     "GIF named png": (lambda: with_bad("benign/g.png", b.encoded(6, "GIF")), "benign/g.png", "unreadable_image", "GIF"),
     "HTML named png": (
         lambda: with_bad("benign/h.png", b"<html><script>"),
@@ -149,7 +148,7 @@ REFUSED_MEMBERS: dict[str, tuple[Callable[[], bytes], str, str, str]] = {
     ),
     "SVG": (lambda: with_bad("benign/v.svg", b"<svg/>"), "benign/v.svg", "not_an_image", "'.svg'"),
     "program": (lambda: with_bad("benign/p.exe", b"MZ"), "benign/p.exe", "not_an_image", "'.exe'"),
-    "no suffix": (lambda: with_bad("benign/scan", b.encoded(6)), "benign/scan", "not_an_image", "without a suffix"),
+    "no suffix": (lambda: with_bad("benign/scan", b"text"), "benign/scan", "not_an_image", "without a suffix"),
     "JPEG and ZIP": (
         lambda: with_bad("benign/j.jpg", b.encoded(6, "JPEG") + b.zip_bytes({"a.js": b"1"})),
         "benign/j.jpg",
@@ -212,10 +211,9 @@ REFUSED_ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "empty zip": (lambda: b.zip_bytes({}), "Folders train/<class>"),
     "no folders": (lambda: b.zip_bytes({"a.png": b.encoded()}), "Sort the images into one folder per class."),
-    "colliding classes": (lambda: b.zip_bytes({**GOOD, "Benign/x.png": b.encoded(9)}), "found 'Benign' and 'benign'"),
     "colliding underscores": (
         lambda: b.zip_bytes({"a_b/1.png": b.encoded(9), "a b/1.png": b.encoded(8)}),
-        "found 'a b' and 'a_b'",
+        "found one, 'a b'; 'a b' and 'a_b' were read as one class",
     ),
 }
 
@@ -233,8 +231,8 @@ def test_set_without_a_usable_image_tells_every_problem() -> None:
     files = {"benign/1.png": b"", "malignant/1.png": b"<html>", "malignant/2.exe": b"MZ"}
     with pytest.raises(UnusableImageSet) as refusal:
         upload(b.zip_bytes(files))
-    assert [p.file for p in refusal.value.problems] == ["benign/1.png", "malignant/1.png", "malignant/2.exe"]
-    assert "found none; 3 files were refused, first 'benign/1.png'" in refusal.value.sentence
+    assert [p.file for p in refusal.value.problems] == ["malignant/2.exe", "benign/1.png", "malignant/1.png"]
+    assert "found none; 3 files were refused, such as 'malignant/2.exe'" in refusal.value.sentence
 
 
 def test_system_litter_is_ignored_silently() -> None:

@@ -85,7 +85,9 @@ def test_unicode_field_is_no_way_out_of_the_folder() -> None:
 def test_backslashes_separate_folders_and_still_lead_nowhere_else() -> None:
     files = {name.replace("/", "\\"): content for name, content in b.parted_files().items()}
     bad = {"..\\x.png": b"", "\\\\host\\x.png": b"", "C:\\x.png": b"", "\\x.png": b""}
-    members = [(b.member(name), content) for name, content in (files | bad).items()]
+    members: list[tuple[str | zipfile.ZipInfo, bytes]] = [
+        (b.member(name), content) for name, content in (files | bad).items()
+    ]
     image_set = read_uploaded_files([("set.zip", io.BytesIO(b.zip_bytes(members)))])
     assert (image_set.classes, len(image_set.images)) == (("benign", "malignant"), 10)
     assert [(p.file, p.problem) for p in image_set.problems] == [(name, "unsafe_name") for name in bad]
