@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import UnreadableSource
@@ -35,6 +35,7 @@ _PICTURE_WORDS = frozenset(_PICTURES.split())
 _COLLECTION_WORDS = _PICTURE_WORDS | frozenset(_COLLECTIONS.split())
 _PART_FILLERS = frozenset(_FILLERS.split())
 _IDENTITY_WORDS = frozenset(_IDENTITIES.split())
+_PATIENT_WORDS = frozenset(("patient", "patients", "pat", "subject", "subjects", "case"))
 _MAGNIFICATION = re.compile(r"[0-9]{1,3}x", re.IGNORECASE)
 _REMEDY = "Put the images directly into one folder per class, or give the folder that holds the classes."
 
@@ -59,9 +60,9 @@ class PartFolder:
     below: Folders
 
 
-def part_folder(folders: Folders) -> PartFolder | None:
-    """The part a path lies in. "Training400", "train_set" and "testset" are parts, "test positive" is not."""
-    levels = [(k, part) for k, folder in enumerate(folders) if (part := folder_part(folder))]
+def part_folder(folders: Folders, parts: Mapping[Folders, Part]) -> PartFolder | None:
+    """The part a path lies in, or None. parts: see `part_folders`."""
+    levels = [(k, parts[folders[: k + 1]]) for k in range(len(folders)) if folders[: k + 1] in parts]
     if not levels:
         return None
     inner = [level for level in levels if level[0] < len(folders) - 1] or levels[:1]
@@ -69,8 +70,27 @@ def part_folder(folders: Folders) -> PartFolder | None:
     return PartFolder(folders[: levels[0][0]], part, folders[at + 1 :])
 
 
+def part_folders(paths: Iterable[Folders]) -> dict[Folders, Part]:
+    """{path of a folder: its part} among all folders of the paths.
+
+    "Training400" and "train_set" are parts, "test positive" is not; "brain_train" is one beside "brain_test".
+    """
+    places = {path[: depth + 1] for path in paths for depth in range(len(path))}
+    found = {place: part for place in places if (part := folder_part(place[-1]))}
+    siblings: dict[tuple[Folders, tuple[str, ...]], dict[Folders, Part]] = defaultdict(dict)
+    for place in places - found.keys():
+        words = [word for word in words_of(place[-1]) if not word.isdecimal()]
+        meant = [part for word in words if (part := part_of(word))]
+        if len(meant) == 1:
+            siblings[place[:-1], tuple(word for word in words if not part_of(word))][place] = meant[0]
+    for members in siblings.values():
+        if "train" in members.values() and len(set(members.values())) > 1:
+            found |= members
+    return found
+
+
 def folder_part(name: str) -> Part | None:
-    """The part a folder name means, or None."""
+    """The part that a folder name means by itself, or None."""
     words = [word.removesuffix("set") for word in words_of(name) if not word.isdecimal()]
     meant = [word for word in words if word and word not in _PART_FILLERS]
     return part_of(meant[0]) if len(meant) == 1 else None
@@ -86,14 +106,15 @@ def find_classes(paths: Mapping[Folders, Folders], counts: Mapping[Folders, int]
     cut = _cut({key: _without_pictures(path) for key, path in paths.items() if key not in found.strays})
     found.strays |= {key for key, path in cut.items() if not path}
     cut = _without_identities({key: path for key, path in cut.items() if path}, found)
-    if not cut:
+    if not cut or (len(counts) == 1 and _says_pictures(next(iter(counts))[-1:])):
         raise _no_classes(counts)
+    cut = _below_identities(cut, found)
     if any(len(path) > 1 for path in cut.values()):
         _check_leaves(cut)
         groups = sorted({path[0] for path in cut.values() if len(path) > 1})
         found.notes.append(f"Classes are the folders that hold images, also below {_listed(groups)}.")
     found.classes = {key: path[-1] for key, path in cut.items()}
-    _check_chunks(sorted(set(found.classes.values())))
+    _check_meaning(sorted(set(found.classes.values())))
     return found
 
 
@@ -103,16 +124,19 @@ def _strays(counts: Mapping[Folders, int]) -> set[Folders]:
     Where folders with pictures lie within another, the side with fewer pictures is astray; what holds all of them is no
     class in any case.
     """
+    inside: dict[Folders, list[Folders]] = defaultdict(list)
+    for folders in counts:
+        for depth in range(len(folders)):
+            if folders[:depth] in counts and not _says_pictures(folders[depth:]):
+                inside[folders[:depth]].append(folders)
     strays: set[Folders] = set()
-    for outer in sorted(counts, key=lambda folders: (len(folders), folders)):
-        others = [folders for folders in counts if folders not in strays and folders != outer]
-        inside = [folders for folders in others if folders[: len(outer)] == outer]
-        inside = [folders for folders in inside if not _says_pictures(folders[len(outer) :])]
-        if outer in strays or not inside:
+    for outer in sorted(inside, key=lambda folders: (len(folders), folders)):
+        within = [folders for folders in inside[outer] if folders not in strays]
+        if outer in strays or not within:
             continue
-        holds_all = len(inside) == len(others) and len(inside) > 1
-        is_stray = not outer or holds_all or counts[outer] < sum(counts[folders] for folders in inside)
-        strays.update([outer] if is_stray else inside)
+        holds_all = len(within) > 1 and len(within) == len(counts) - len(strays) - 1
+        is_stray = not outer or holds_all or counts[outer] < sum(counts[folders] for folders in within)
+        strays.update([outer] if is_stray else within)
     return strays
 
 
@@ -164,6 +188,17 @@ def _without_identities(paths: dict[Folders, Folders], found: ClassFolders) -> d
     return _cut(paths)
 
 
+def _below_identities(paths: dict[Folders, Folders], found: ClassFolders) -> dict[Folders, Folders]:
+    """Paths without a first folder that names the patient: `10253/0`, `10253/1`."""
+    tops = sorted({path[0] for path in paths.values()})
+    is_patient = len(tops) > 1 and all(_is_patient(top) for top in tops)
+    if not is_patient or any(len(path) != 2 for path in paths.values()):
+        return paths
+    found.groups |= {key: path[0] for key, path in paths.items()}
+    found.notes.append(f"Folders such as {_listed(tops, 2)} are patients or slides, whose images stay together.")
+    return {key: path[1:] for key, path in paths.items()}
+
+
 def _are_identities(paths: Mapping[Folders, Folders]) -> bool:
     """Whether the last folders name patients: numbers, or a word such as "patient" with one; small ones only once."""
     holders: dict[str, set[Folders]] = defaultdict(set)
@@ -184,6 +219,13 @@ def _is_identity(folder: str, is_single: bool) -> bool:
     return _IDENTITY_WORDS.issuperset(names) or (n_digits >= 3 and 2 * n_digits >= n_letters)
 
 
+def _is_patient(folder: str) -> bool:
+    """Whether a folder can hardly be anything but one patient or image: "c1" and "grade 2" may be classes."""
+    words = words_of(folder)
+    n_digits = sum(len(word) for word in words if word.isdecimal())
+    return _is_identity(folder, is_single=False) and (n_digits >= 3 or not _PATIENT_WORDS.isdisjoint(words))
+
+
 def _check_leaves(paths: Mapping[Folders, Folders]) -> None:
     """Refuse paths whose last folder does not settle the class."""
     holders: dict[str, set[Folders]] = defaultdict(set)
@@ -193,7 +235,7 @@ def _check_leaves(paths: Mapping[Folders, Folders]) -> None:
     if twice:
         raise UnreadableSource(
             "One folder for each class",
-            f"found images in {_listed(['/'.join(path) for path in twice[0]])}, where either folder could be the class",
+            f"found images in {_listed(['/'.join(path) for path in twice[0]])}, where either folder may be the class",
             _REMEDY,
         )
     depth = max(map(len, paths.values()))
@@ -207,14 +249,21 @@ def _check_leaves(paths: Mapping[Folders, Folders]) -> None:
         )
 
 
-def _check_chunks(written: Sequence[str]) -> None:
-    """Refuse "images part 1" and "images part 2" as classes: they are one collection in pieces."""
-    if len(written) > 1 and all(_is_chunk(name) for name in written):
-        raise UnreadableSource(
-            "Folders named after classes",
-            f"found {_listed(written)}, which are pieces of one collection",
-            "Sort the images into one folder per class, or add the table that names each image's class.",
-        )
+def _check_meaning(written: Sequence[str]) -> None:
+    """Refuse folders that name no classes: pieces of one collection ("images part 1") and patients."""
+    if len(written) < 2:
+        return
+    if all(_is_chunk(name) for name in written):
+        what = "which are pieces of one collection"
+    elif all(_is_patient(name) for name in written):
+        what = "which name patients or images"
+    else:
+        return
+    raise UnreadableSource(
+        "Folders named after classes",
+        f"found {_listed(written)}, {what}",
+        "Sort the images into one folder per class, or add the table that names each image's class.",
+    )
 
 
 def _is_chunk(name: str) -> bool:

@@ -22,9 +22,10 @@ from pathlib import PurePosixPath
 
 from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, check_nested
-from core.images.class_folders import ClassFolders, Folders, PartFolder, find_classes, part_folder
+from core.images.class_folders import ClassFolders, Folders, PartFolder, find_classes, part_folder, part_folders
 from core.images.class_names import ClassNames, name_classes, natural_key, natural_order
 from core.images.columns import ColumnChoice
+from core.images.copies import without_copies
 from core.images.file_kind import TABLE, is_picture, kind_of, not_an_image
 from core.images.image_set import PARTS, Part, Problem
 from core.images.masks import MaskPairs, find_masks, lonely_mask
@@ -33,7 +34,6 @@ from core.images.refusal import common_cause
 from core.images.source import Source
 from core.images.table import Tables
 
-_COMPARED = 20
 _LAYOUTS = "Folders train/<class> and test/<class>, folders <class>, a manifest.csv or a split_*.json"
 
 
@@ -59,7 +59,7 @@ def plan_by_folders(source: Source) -> Plan:
     names = source.names
     pictures = [name for name in names if is_picture(name, functools.partial(source.start, name))]
     pairs = find_masks(pictures)
-    images = [name for name in pictures if name not in pairs.names and name not in set(pairs.lonely)]
+    images = set_apart(pictures, [*pairs.names, *pairs.lonely])
     if not images:
         raise nothing_to_read(source, names)
     try:
@@ -93,15 +93,16 @@ class _Tree:
 
 def _tree(names: Sequence[str], source: Source) -> _Tree:
     """Where the parts and the classes are."""
+    names, notes = without_copies(names, source)
     images: dict[Folders, list[str]] = {}
     for name in names:
         images.setdefault(PurePosixPath(name).parts[:-1], []).append(name)
-    places = {folders: part_folder(folders) for folders in images}
+    words = part_folders(images)
+    places = {folders: part_folder(folders, words) for folders in images}
     parted = {folders: place for folders, place in places.items() if place is not None}
-    notes: list[str] = []
     if parted and not _are_classes_above(parted) and not any(place.below for place in parted.values()):
         parted = _unlabelled_parts(parted, images)
-    parted = _without_copies(parted, images, source, notes)
+    _check_one_tree(parted)
     paths = _paths(parted) if parted else {folders: folders for folders in images if places[folders] is None}
     paths = _unwrapped(paths, parted)
     found = find_classes(paths, {folders: len(images[folders]) for folders in paths})
@@ -149,41 +150,20 @@ def _unwrapped(paths: dict[Folders, Folders], parted: dict[Folders, PartFolder])
     return short
 
 
-def _without_copies(
-    parted: dict[Folders, PartFolder], images: dict[Folders, list[str]], source: Source, notes: list[str]
-) -> dict[Folders, PartFolder]:
-    """One tree of parts. A second one with the same files is left out; raises UnreadableSource for any other."""
-    if not parted or _are_classes_above(parted):
-        return parted
-    trees: dict[Folders, dict[str, str]] = {}
-    for folders, place in parted.items():
-        tree = trees.setdefault(place.above, {})
-        tree |= {"/".join(PurePosixPath(name).parts[len(place.above) :]): name for name in images[folders]}
-    first, *others = sorted(trees, key=lambda above: (-len(trees[above]), len(above), above))
-    for above in others:
-        if _is_copy(trees[above], trees[first], source):
-            notes.append(f"'{'/'.join(above)}' repeats files of '{'/'.join(first) or '.'}' and was left out.")
-            parted = {folders: place for folders, place in parted.items() if place.above != above}
-        elif {p.part for p in parted.values() if p.above == above} & {
-            p.part for p in parted.values() if p.above == first
-        }:
-            raise UnreadableSource(
-                "One set of train, val and test folders",
-                f"found one in '{'/'.join(first) or '.'}' and one in '{'/'.join(above) or '.'}'",
-                "Give the folder that holds the one you want.",
-            )
-    return parted
-
-
-def _is_copy(files: dict[str, str], others: dict[str, str], source: Source) -> bool:
-    """Whether all names stand in the other tree too, and a sample of them with the same bytes."""
-    if not files.keys() <= others.keys():
-        return False
-    sample = sorted(files)[:: max(1, len(files) // _COMPARED)][:_COMPARED]
-    try:
-        return all(source.read(files[name]) == source.read(others[name]) for name in sample)
-    except RefusedFile:
-        return False
+def _check_one_tree(parted: dict[Folders, PartFolder]) -> None:
+    """Refuse parts that stand in several places: they are different sets."""
+    if _are_classes_above(parted):
+        return
+    places: dict[Part, set[Folders]] = {}
+    for place in parted.values():
+        places.setdefault(place.part, set()).add(place.above)
+    first, *others = sorted(max(places.values(), key=len, default={()}))
+    if others:
+        raise UnreadableSource(
+            "One set of train, val and test folders",
+            f"found one in '{'/'.join(first) or '.'}' and one in '{'/'.join(others[0]) or '.'}'",
+            "Give the folder that holds the one you want.",
+        )
 
 
 def _check_training_part(parted: dict[Folders, PartFolder]) -> None:
@@ -213,11 +193,12 @@ def _add_entries(plan: Plan, tree: _Tree, classes: ClassNames, pairs: MaskPairs)
     """Entries with labels in natural order of the class names; images without a class become problems."""
     plan.classes = natural_order(set(classes.names.values()))
     rank = {name: label for label, name in enumerate(plan.classes)}
+    has_parts = any(tree.parts.values())
     for folders, names in tree.images.items():
         written = tree.found.classes.get(folders)
         for name in names:
             if written is None:
-                plan.problems.append(_misplaced(tree.shown(name), has_parts=any(tree.parts.values())))
+                plan.problems.append(_misplaced(tree.shown(name), has_parts))
             elif written in classes.refused:
                 error = classes.refused[written]
                 plan.problems.append(Problem(tree.shown(name), "bad_class_name", error.expected, error.found))

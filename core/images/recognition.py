@@ -9,6 +9,7 @@ from typing import Any
 from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, safe_name
 from core.images.columns import ColumnChoice, describe_group, plain
+from core.images.file_kind import START_BYTES
 from core.images.image_set import Problem
 from core.images.layout import plan_source
 from core.images.table_search import Examined, TableSearch
@@ -21,6 +22,7 @@ class _ListedSource:
 
     def __init__(self, names: Iterable[str], tables: Mapping[str, bytes]) -> None:
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
         self._tables = dict(tables)
         self._names = dict.fromkeys([*names, *tables])
 
@@ -36,6 +38,9 @@ class _ListedSource:
 
     def path(self, name: str) -> Path | None:
         return None
+
+    def start(self, name: str) -> bytes:
+        return self._tables.get(name, b"")[:START_BYTES]
 
     def read(self, name: str) -> bytes:
         if name not in self._tables:

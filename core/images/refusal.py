@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from core.errors import UnreadableSource
-from core.images.file_kind import remedy_in
+from core.images.file_kind import TABLE, kind_of, remedy_in
 from core.images.image_set import Problem
 
 _REMEDIES = {
@@ -20,6 +20,7 @@ _REMEDIES = {
     "missing_file": "Put the table beside the images, with paths that start there.",
 }
 MEND = "Add images, or mend the files that were refused."
+SORT = "Sort the images into one folder per class, or add a table that names the class of each."
 
 
 def common_cause(problems: Sequence[Problem]) -> UnreadableSource:
@@ -30,6 +31,11 @@ def common_cause(problems: Sequence[Problem]) -> UnreadableSource:
         f"{first.found}; {refused_words(problems)}",
         remedy_for(problems),
     )
+
+
+def weighty(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems without those of tables and texts, which lie beside many image sets and cost nothing."""
+    return [p for p in problems if p.problem != "not_an_image" or kind_of(p.file, b"") is not TABLE]
 
 
 def most_common(problems: Sequence[Problem]) -> Problem:
@@ -49,7 +55,7 @@ def refused_words(problems: Sequence[Problem]) -> str:
 def remedy_for(problems: Sequence[Problem]) -> str:
     """What to do about the problems that stand most often."""
     if not problems:
-        return MEND
+        return SORT
     typical = most_common(problems)
     return remedy_in(typical.found) or _REMEDIES.get(typical.problem, MEND)
 

@@ -174,6 +174,23 @@ READ: dict[str, tuple[dict[str, bytes], dict[str, dict[str, int]], tuple[str, ..
         each(3, "benign", "malignant", "normal"),
         ("Classes are the folders that hold images, also below 'tumour'.",),
     ),
+    "cell_images with its copy": (
+        pictures(*[f"cell_images/{c}" for c in ("Parasitized", "Uninfected")])
+        | pictures(*[f"cell_images/cell_images/{c}" for c in ("Parasitized", "Uninfected")]),
+        each(3, "Parasitized", "Uninfected"),
+        ("'cell_images/cell_images' repeats files of 'cell_images' and was left out.",),
+    ),
+    "breast histopathology by patient": (
+        pictures(*[f"{p}/{c}" for p in ("10253", "10254", "8863") for c in "01"]),
+        each(9, "0", "1"),
+        ("Folders such as '10253' and '10254' and 1 more are patients or slides, whose images stay together.",),
+    ),
+    "parts named beside each other": (
+        pictures("brain_train/a", "brain_train/b", "brain_test/a", "brain_test/b"),
+        parted("a", "b", train=3, test=3),
+        (),
+    ),
+    "classes that are letters and numbers": (pictures("imgs/c0", "imgs/c1"), each(3, "c0", "c1"), ()),
     "classes that are numbers": (
         pictures("train/0", "train/1", "test/0", "test/1"),
         parted("0", "1", train=3, test=3),
@@ -204,7 +221,7 @@ REFUSED: dict[str, tuple[Iterable[str], str]] = {
     "parts without classes": (["train", "test"], "found 6 images directly in 'test' and 'train'"),
     "sites or classes": (
         ["site A/benign", "site A/malignant", "site B/benign", "site B/malignant"],
-        "found images in 'site A/benign' and 'site B/benign', where either folder could be the class",
+        "found images in 'site A/benign' and 'site B/benign', where either folder may be the class",
     ),
     "two sets in one": (
         ["brain/train/a", "brain/train/b", "chest/train/c", "chest/train/d"],
@@ -214,6 +231,7 @@ REFUSED: dict[str, tuple[Iterable[str], str]] = {
         ["tiles_5000/01_TUMOR", "tiles_5000/02_STROMA", "larger_images_10"],
         "found images in 'larger_images_10' and in 'tiles_5000/01_TUMOR' and 'tiles_5000/02_STROMA'",
     ),
+    "patients without classes": (["patient00001/study1", "patient00002/study1"], "which name patients or images"),
     "a test part alone": (["test/a", "test/b"], "found only folders for test"),
 }
 
@@ -348,3 +366,27 @@ def uploaded(files: dict[str, bytes]) -> ImageSet:
 
 def uploaded_zip(content: bytes) -> ImageSet:
     return read_uploaded_files([("set.zip", io.BytesIO(content))])
+
+
+def test_texts_beside_images_are_not_taken_for_the_cause() -> None:
+    files = pictures("Montgomery/CXR_png") | {f"Montgomery/ClinicalReadings/{n}.txt": b"text" for n in range(20)}
+    with pytest.raises(UnreadableSource) as refusal:
+        uploaded(files)
+    assert refusal.value.sentence == (
+        "At least two classes with readable training images; found one, 'CXR png'. "
+        "Sort the images into one folder per class, or add a table that names the class of each."
+    )
+
+
+def test_twenty_thousand_files_are_planned_without_comparing_each_with_each() -> None:
+    names = [f"{'ab'[n % 2]}/patient_{n % 5000:05}/{n}{end}.png" for n in range(10_000) for end in ("", "_mask")]
+    read: list[str] = []
+
+    class Listed(UploadSource):
+        def read(self, name: str) -> bytes:
+            read.append(name)
+            return b""
+
+    plan = plan_by_folders(Listed([(name, io.BytesIO()) for name in names]))
+    assert counts(plan) == each(5000, "a", "b")
+    assert (len({entry.group for entry in plan.entries}), read) == (5000, [])

@@ -16,34 +16,20 @@ from tests.core.images import builders as b
 
 def unmarked(words: list[str], encoding: str, stated: bool = False, lies: bool = False) -> bytes:
     """A zip as a packer of that code page writes it, the UTF-8 flag not set; stated: with the Unicode path field."""
+    members = [f"train/{word}/{n}.png" for word in words for n in range(3)]
+    stand_ins = [chr(65 + k) * len(name.encode(encoding)) for k, name in enumerate(members)]
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for k, word in enumerate(words):
-            for n in range(3):
-                name = f"train/{word}/{n}.png"
-                info = zipfile.ZipInfo("x" * len(name.encode(encoding)))
-                if stated:
-                    check = zlib.crc32(name.encode(encoding)) + lies
-                    field = struct.pack("<BL", 1, check) + name.encode()
-                    info.extra = struct.pack("<HH", 0x7075, len(field)) + field
-                archive.writestr(info, b.encoded(10 * k + n))
+        for k, (name, stand_in) in enumerate(zip(members, stand_ins, strict=True)):
+            info = zipfile.ZipInfo(stand_in)
+            if stated:
+                field = struct.pack("<BL", 1, zlib.crc32(name.encode(encoding)) + lies) + name.encode()
+                info.extra = struct.pack("<HH", 0x7075, len(field)) + field
+            archive.writestr(info, b.encoded(k))
     content = file.getvalue()
-    for word in words:
-        for n in range(3):
-            raw = f"train/{word}/{n}.png".encode(encoding)
-            content = content.replace(b"x" * len(raw), raw, 1)
-    return _directory_too(content, words, encoding)
-
-
-def _directory_too(content: bytes, words: list[str], encoding: str) -> bytes:
-    """The names in the central directory as well, which stands behind all members."""
-    at = content.index(b"PK\x01\x02")
-    head, directory = content[:at], content[at:]
-    for word in words:
-        for n in range(3):
-            raw = f"train/{word}/{n}.png".encode(encoding)
-            directory = directory.replace(b"x" * len(raw), raw, 1)
-    return head + directory
+    for name, stand_in in zip(members, stand_ins, strict=True):
+        content = content.replace(stand_in.encode(), name.encode(encoding))
+    return content
 
 
 GUESSED = {
