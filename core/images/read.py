@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from core.disk import is_full
-from core.errors import UnreadableImage, UnreadableSource
+from core.errors import InvalidOption, UnreadableImage, UnreadableSource
 from core.images import split
 from core.images.archive import RefusedFile, ZipSource, check_nested, printable, safe_name
 from core.images.columns import ColumnChoice
@@ -95,6 +95,7 @@ def read_image_set(
                 "A folder, zip, manifest or MedMNIST archive", "found a single image", "Give the folder of its classes."
             )
         if kind == ".npz":
+            _refuse_choice(choice)
             arrays, beside = MedMnistSource(stream, limits), names_beside(path)
             names = parse_names(read_bounded(beside, limits), beside.name) if beside else None
             wanted = path.with_suffix(".json").name
@@ -155,6 +156,7 @@ def _upload_source(
         return UploadSource(files, limits), recognised
     name, stream = archives[0]
     if _suffix(name) == ".npz":
+        _refuse_choice(choice)
         return _array_source(stream, others, limits, seed)
     source: Source = ZipSource(stream, limits)
     listings = [_listing(file, limits) for file in others]
@@ -196,6 +198,14 @@ def _listing(file: tuple[str, BinaryIO], limits: Limits) -> tuple[str, bytes]:
         return PurePosixPath(safe_name(name, limits)).name, content
     except RefusedFile as error:
         raise UnreadableSource(error.expected, error.found, error.remedy) from error
+
+
+def _refuse_choice(choice: ColumnChoice | None) -> None:
+    """Raises InvalidOption for a chosen column where there is no table."""
+    if choice is not None and (choice.label is not None or (choice.group is not None and not choice.is_ungrouped)):
+        raise InvalidOption(
+            "Columns are chosen of a table beside the images", "an .npz has no table", "Leave the choice out."
+        )
 
 
 def _suffix(name: str) -> str:

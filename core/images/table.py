@@ -42,6 +42,7 @@ class Tables:
         """
         split_file = self.search.split_file()
         if split_file is not None:
+            self.search.check_choice()
             return self._plan_split(split_file)
         chosen = self.search.chosen()
         if not chosen:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.errors import InvalidOption, UnreadableSource
@@ -458,3 +459,9 @@ def test_a_manifest_of_train_and_val_is_held_out_of_both_by_whole_groups(
     assert not seen & tested
     assert (len(found.part("test")), len(seen | tested)) == (18, 10)
     assert {image.part for image in found.images} == {"train", "val", "test"}
+
+
+def test_a_column_cannot_be_chosen_of_an_npz(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", train_images=np.zeros((4, 8, 8), np.uint8), train_labels=np.arange(4).reshape(4, 1))
+    with pytest.raises(InvalidOption, match=r"Columns are chosen of a table beside the images; an \.npz has no table"):
+        read_image_set(tmp_path / "x.npz", choice=ColumnChoice(group="patient"))
