@@ -21,8 +21,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.root_path import public_path
 from core.disk import disk_full, is_full
 from core.errors import PromptoscopeError, Unavailable
+from core.text import shown, storable
 
 log = logging.getLogger(__name__)
+MOST_FIELDS = 50
+LONGEST_FIELD, LONGEST_PROBLEM = 200, 500
 
 ERROR_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title} - Promptoscope</title>
@@ -39,8 +42,10 @@ def error_body(code: str, expected: str, found: str = "", remedy: str = "", **mo
 
 
 def error_response(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An error body as an answer that no cache keeps."""
-    return JSONResponse(dict(body), status_code=status, headers={"Cache-Control": "no-store", **(headers or {})})
+    """An error body as an answer that no cache keeps. What it quotes of a request is made fit for JSON."""
+    return JSONResponse(
+        storable(dict(body)), status_code=status, headers={"Cache-Control": "no-store", **(headers or {})}
+    )
 
 
 def respond_to_known(request: Request, error: Exception) -> JSONResponse:
@@ -62,7 +67,7 @@ def known_error_response(error: PromptoscopeError) -> JSONResponse:
 def respond_to_invalid(request: Request, error: Exception) -> JSONResponse:
     """The answer to a body, query or path that does not fit the schema: each field named, values not repeated."""
     assert isinstance(error, RequestValidationError), "registered for this error only"
-    fields = [{"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]} for item in error.errors()]
+    fields = [_field(item) for item in error.errors()[:MOST_FIELDS]]
     found = "; ".join(f"{field['field']}: {field['problem']}" for field in fields)
     body = error_body(
         "invalid_input",
@@ -72,6 +77,12 @@ def respond_to_invalid(request: Request, error: Exception) -> JSONResponse:
         fields=fields,
     )
     return error_response(422, body)
+
+
+def _field(item: Mapping[str, Any]) -> dict[str, str]:
+    """Where a value stands and what is wrong with it. Keys of a body are the sender's, so they are made fit."""
+    place = ".".join(str(part) for part in item["loc"])
+    return {"field": shown(place, LONGEST_FIELD), "problem": shown(item["msg"], LONGEST_PROBLEM)}
 
 
 def respond_to_http(request: Request, error: Exception) -> JSONResponse:

@@ -16,6 +16,7 @@ from app.api.common import PREFIX
 from app.api.once import OnceOnly
 from app.api.routes import add_api
 from app.api.schemas import DISCLAIMER
+from app.api.values import FitAddress
 from app.http_errors import HideFailures, ReadableErrors, install_error_answers
 from app.lanes import THREADS, Lanes
 from app.root_path import BelowPath, check_root_path
@@ -70,6 +71,7 @@ def create_app(
         names |= _add_pages(app, context)
     app.add_middleware(OnceOnly, context=context)
     app.add_middleware(Lanes)
+    app.add_middleware(FitAddress)
     app.add_middleware(Guard, access=app.state.access)
     app.add_middleware(HideFailures)
     app.add_middleware(ReadableErrors)

@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse
 from app.api import schemas
 from app.api.common import InContext, InPages, binary, errors, file_answer, form_body, research_use
 from app.api.upload import received_form
+from app.api.values import Word
 from app.services import classification, explanation
 
 router = APIRouter(dependencies=[Depends(research_use)])
@@ -23,8 +24,9 @@ router = APIRouter(dependencies=[Depends(research_use)])
     responses=errors(),
 )
 def list_classifications(ctx: InContext, pages: InPages) -> Any:
-    """Classifications, newest first."""
-    return pages.cut(classification.list_classifications(ctx))
+    """Classifications in short, newest first."""
+    items = classification.list_classifications(ctx, None, pages.limit, pages.offset)
+    return pages.page(items, classification.count_classifications(ctx))
 
 
 @router.post(
@@ -55,9 +57,21 @@ async def classify(request: Request, ctx: InContext) -> Any:
     response_model=schemas.Classification,
     responses=errors(404),
 )
-def get_classification(classification_id: str, ctx: InContext) -> Any:
+def get_classification(classification_id: Word, ctx: InContext) -> Any:
     """The answers of one classification."""
     return classification.get_classification(ctx, classification_id)
+
+
+@router.delete(
+    "/classifications/{classification_id}",
+    tags=["classifications"],
+    summary="Delete a classification",
+    response_model=schemas.Deleted,
+    responses=errors(404),
+)
+def delete_classification(classification_id: Word, ctx: InContext) -> Any:
+    """Delete a classification, the images sent with it and their explanations."""
+    return classification.delete_classification(ctx, classification_id)
 
 
 @router.get(
@@ -70,10 +84,12 @@ def get_classification(classification_id: str, ctx: InContext) -> Any:
 def list_explanations(
     ctx: InContext,
     pages: InPages,
-    model: Annotated[str | None, Query(description="Only those of this model.")] = None,
+    model: Annotated[Word | None, Query(description="Only those of this model.")] = None,
+    image: Annotated[Word | None, Query(description="Only those of this image.")] = None,
 ) -> Any:
-    """Explanations, newest first."""
-    return pages.cut(explanation.list_explanations(ctx, model))
+    """Explanations in short, newest first."""
+    items = explanation.list_explanations(ctx, model, image, pages.limit, pages.offset)
+    return pages.page(items, explanation.count_explanations(ctx, model, image))
 
 
 @router.post(
@@ -101,7 +117,7 @@ async def explain(body: schemas.NewExplanation, request: Request, ctx: InContext
     response_model=schemas.Explanation,
     responses=errors(404),
 )
-def get_explanation(explanation_id: str, ctx: InContext) -> Any:
+def get_explanation(explanation_id: Word, ctx: InContext) -> Any:
     """Maps, attention per layer, what-if numbers and trust of one explanation."""
     return explanation.get_explanation(ctx, explanation_id)
 
@@ -113,7 +129,7 @@ def get_explanation(explanation_id: str, ctx: InContext) -> Any:
     response_class=FileResponse,
     responses={**errors(404), **binary("The map as a picture, or all arrays", "image/png", "application/zip")},
 )
-def get_map(explanation_id: str, kind: str, ctx: InContext) -> Any:
+def get_map(explanation_id: Word, kind: Word, ctx: InContext) -> Any:
     """One map as PNG; the kind `arrays` gives all of them as a NumPy .npz file."""
     path = explanation.map_file(ctx, explanation_id, kind)
     media_type = "image/png" if path.suffix == ".png" else "application/zip"

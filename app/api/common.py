@@ -12,6 +12,7 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from app.api.schemas import DISCLAIMER, ErrorAnswer
+from app.api.values import LARGEST_SQL_INTEGER
 from app.services.context import Context
 from core.errors import NotFound
 
@@ -59,7 +60,7 @@ class Paging:
     """limit and offset of a list."""
 
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="At most so many items.")] = 100
-    offset: Annotated[int, Query(ge=0, description="Skip so many items.")] = 0
+    offset: Annotated[int, Query(ge=0, le=LARGEST_SQL_INTEGER, description="Skip so many items.")] = 0
 
     def cut(self, items: Sequence[Any]) -> dict[str, Any]:
         """The asked-for stretch of a whole list."""

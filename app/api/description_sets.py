@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from app.api import schemas
 from app.api.common import InContext, InPages, errors
+from app.api.values import Count, Line, Sentence, Word
 from app.services import descriptions
 
 router = APIRouter(prefix="/description-sets", tags=["description sets"])
@@ -17,10 +18,11 @@ router = APIRouter(prefix="/description-sets", tags=["description sets"])
 def list_description_sets(
     ctx: InContext,
     pages: InPages,
-    image_set: Annotated[str | None, Query(description="Only those of this image set (id or name).")] = None,
+    image_set: Annotated[Word | None, Query(description="Only those of this image set (id or name).")] = None,
 ) -> Any:
-    """Description sets in their newest version."""
-    return pages.cut(descriptions.list_description_sets(ctx, image_set))
+    """Description sets in short, by name."""
+    items = descriptions.list_description_sets(ctx, image_set, pages.limit, pages.offset)
+    return pages.page(items, descriptions.count_description_sets(ctx, image_set))
 
 
 @router.post(
@@ -49,9 +51,9 @@ def check(body: schemas.DescriptionsToCheck, ctx: InContext, pages: InPages) -> 
 )
 def preview(
     ctx: InContext,
-    image_set: Annotated[str, Query(description="Id or name of an image set.")],
-    modality: Annotated[str | None, Query(max_length=200)] = None,
-    template: Annotated[str | None, Query(max_length=500, description="A sentence with {} for the class.")] = None,
+    image_set: Annotated[Word, Query(description="Id or name of an image set.")],
+    modality: Line | None = None,
+    template: Annotated[Sentence | None, Query(description="A sentence with {} for the class.")] = None,
 ) -> Any:
     """The sentences a method gets when no descriptions are given."""
     return {"sentences": descriptions.template_preview(ctx, image_set, modality, template)}
@@ -64,9 +66,9 @@ def preview(
     responses=errors(404, 422),
 )
 def get_description_set(
-    description_set_id: str,
+    description_set_id: Word,
     ctx: InContext,
-    version: Annotated[int | None, Query(ge=1, description="A saved version; without it the newest.")] = None,
+    version: Annotated[Count | None, Query(description="A saved version; without it the newest.")] = None,
 ) -> Any:
     """The sentences of one version."""
     return descriptions.get_description_set(ctx, description_set_id, version)
@@ -78,6 +80,17 @@ def get_description_set(
     response_model=schemas.DescriptionVersionList,
     responses=errors(404),
 )
-def list_versions(description_set_id: str, ctx: InContext, pages: InPages) -> Any:
+def list_versions(description_set_id: Word, ctx: InContext, pages: InPages) -> Any:
     """Who saved which version when."""
     return pages.cut(descriptions.get_description_set(ctx, description_set_id)["versions"])
+
+
+@router.delete(
+    "/{description_set_id}",
+    summary="Delete a description set",
+    response_model=schemas.Deleted,
+    responses=errors(404, 409),
+)
+def delete_description_set(description_set_id: Word, ctx: InContext) -> Any:
+    """Delete a set with all its versions. 409 while runs were made with one of them; the answer names them."""
+    return descriptions.delete_description_set(ctx, description_set_id)

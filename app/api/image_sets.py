@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api import schemas
 from app.api.common import InContext, InPages, binary, errors, file_answer, form_body
 from app.api.upload import MEGABYTE, UploadLimits, received_form
+from app.api.values import Word
 from app.services import image_sets
 from core.images.columns import ColumnChoice
 
@@ -21,8 +22,8 @@ PICTURES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp")
 
 @router.get("/image-sets", summary="List image sets", response_model=schemas.ImageSetList, responses=errors())
 def list_image_sets(ctx: InContext, pages: InPages) -> Any:
-    """All image sets, newest first."""
-    return pages.cut(image_sets.list_image_sets(ctx))
+    """Image sets in short, newest first."""
+    return pages.page(image_sets.list_image_sets(ctx, pages.limit, pages.offset), image_sets.count_image_sets(ctx))
 
 
 @router.post(
@@ -102,8 +103,8 @@ async def add_demo(request: Request, ctx: InContext) -> Any:
     response_model=schemas.ImageSet,
     responses=errors(404),
 )
-def get_image_set(image_set_id: str, ctx: InContext) -> Any:
-    """One image set by id or name."""
+def get_image_set(image_set_id: Word, ctx: InContext) -> Any:
+    """One image set by id or name, with the first of its problems."""
     return image_sets.get_image_set(ctx, image_set_id)
 
 
@@ -113,7 +114,7 @@ def get_image_set(image_set_id: str, ctx: InContext) -> Any:
     response_model=schemas.Deleted,
     responses=errors(404, 409),
 )
-def delete_image_set(image_set_id: str, ctx: InContext) -> Any:
+def delete_image_set(image_set_id: Word, ctx: InContext) -> Any:
     """Delete a set that no run uses, and the image files only it had."""
     return image_sets.delete_image_set(ctx, image_set_id)
 
@@ -125,11 +126,11 @@ def delete_image_set(image_set_id: str, ctx: InContext) -> Any:
     responses=errors(404, 422),
 )
 def list_images(
-    image_set_id: str,
+    image_set_id: Word,
     ctx: InContext,
     pages: InPages,
-    class_name: Annotated[str | None, Query(alias="class", description="Only this class.")] = None,
-    part: Annotated[str | None, Query(pattern="^(train|val|test)$", description="Only this part.")] = None,
+    class_name: Annotated[Word | None, Query(alias="class", description="Only this class.")] = None,
+    part: Annotated[Word | None, Query(pattern="^(train|val|test)$", description="Only this part.")] = None,
 ) -> Any:
     """Images in file order, by class and part if asked."""
     total = image_sets.count_images(ctx, image_set_id, class_name, part)
@@ -143,13 +144,14 @@ def list_images(
     response_model=schemas.ProblemList,
     responses=errors(404),
 )
-def list_problems(image_set_id: str, ctx: InContext, pages: InPages) -> Any:
+def list_problems(image_set_id: Word, ctx: InContext, pages: InPages) -> Any:
     """Every file that was refused when the set was read, with its reason."""
-    return pages.cut(image_sets.get_image_set(ctx, image_set_id)["problems"])
+    items = image_sets.list_problems(ctx, image_set_id, pages.limit, pages.offset)
+    return pages.page(items, image_sets.count_problems(ctx, image_set_id))
 
 
 @router.get("/images/{image_id}", summary="Show an image's record", response_model=schemas.Image, responses=errors(404))
-def get_image(image_id: str, ctx: InContext) -> Any:
+def get_image(image_id: Word, ctx: InContext) -> Any:
     """What is known about one image, without its picture."""
     return image_sets.get_image(ctx, image_id)
 
@@ -160,7 +162,7 @@ def get_image(image_id: str, ctx: InContext) -> Any:
     response_class=FileResponse,
     responses={**errors(404), **binary("The file as it was uploaded", *PICTURES)},
 )
-def get_file(image_id: str, ctx: InContext) -> Any:
+def get_file(image_id: Word, ctx: InContext) -> Any:
     """The stored bytes, under our own file name."""
     path, media_type = image_sets.image_file(ctx, image_id)
     return file_answer(path, media_type, f"image-{image_id}{path.suffix}")
@@ -173,7 +175,7 @@ def get_file(image_id: str, ctx: InContext) -> Any:
     responses={**errors(404, 422), **binary("A small picture", "image/png", "image/jpeg", "image/webp")},
 )
 async def get_thumbnail(
-    image_id: str,
+    image_id: Word,
     request: Request,
     ctx: InContext,
     size_px: Annotated[int, Query(ge=16, le=1024, description="Longer side in pixels.")] = 160,
@@ -193,7 +195,7 @@ async def get_thumbnail(
     response_class=FileResponse,
     responses={**errors(404), **binary("The mask, white on the lesion", "image/png")},
 )
-def get_mask(image_id: str, ctx: InContext) -> Any:
+def get_mask(image_id: Word, ctx: InContext) -> Any:
     """The mask kept with a drawn phantom; 404 where an image has none."""
     path, media_type = image_sets.mask_file(ctx, image_id)
     return file_answer(path, media_type, f"image-{image_id}-mask{path.suffix}")

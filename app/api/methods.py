@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from app.api import schemas
 from app.api.common import InContext, InPages, errors
+from app.api.values import Word
 from app.services import backbones, methods
 
 router = APIRouter()
@@ -27,9 +28,9 @@ def list_methods(ctx: InContext, pages: InPages) -> Any:
     responses=errors(404, 422),
 )
 def get_method(
-    name: str,
+    name: Word,
     ctx: InContext,
-    backbone: Annotated[str | None, Query(description="Show the preset of this backbone as defaults.")] = None,
+    backbone: Annotated[Word | None, Query(description="Show the preset of this backbone as defaults.")] = None,
 ) -> Any:
     """A method's card and options: type, default, unit, bounds, choices, help."""
     return methods.get_method(ctx, name, backbone)

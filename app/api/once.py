@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.common import PREFIX
 from app.api.upload import MEGABYTE, TooLarge
+from app.api.values import announced_bytes
 from app.http_errors import known_error_response
 from app.services.context import Context
 from core.errors import InvalidInput, PromptoscopeError, Unavailable
@@ -138,8 +139,7 @@ class OnceOnly:
 
 async def whole_body(headers: Headers, receive: Receive) -> bytes:
     """The body in memory. Raises TooLarge beyond LARGEST_BODY_BYTES."""
-    announced = headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
+    if (announced_bytes(headers) or 0) > LARGEST_BODY_BYTES:
         raise _too_large()
     body = bytearray()
     while True:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from app.api import schemas
 from app.api.common import InContext, InPages, errors
+from app.api.values import Word
 from app.services import recipes
 
 router = APIRouter(tags=["methods"])
@@ -17,13 +18,13 @@ router = APIRouter(tags=["methods"])
 def list_recipes(
     ctx: InContext,
     pages: InPages,
-    method: Annotated[str | None, Query(description="Only those of one method.")] = None,
+    method: Annotated[Word | None, Query(description="Only those of one method.")] = None,
 ) -> Any:
     """Published settings by method, source, data set and protocol."""
     return pages.cut(recipes.list_recipes(ctx, method))
 
 
 @router.get("/recipes/{name:path}", summary="Show a recipe", response_model=schemas.RecipeInFull, responses=errors(404))
-def get_recipe(name: str, ctx: InContext) -> Any:
+def get_recipe(name: Word, ctx: InContext) -> Any:
     """Its options, shots, seeds, classes, where they come from, and where the publication cannot be followed."""
     return recipes.get_recipe(ctx, name)

@@ -10,6 +10,7 @@ from starlette.background import BackgroundTask
 
 from app.api import schemas
 from app.api.common import InContext, InPages, binary, errors, file_answer, research_use
+from app.api.values import Word
 from app.services import models, runs
 
 router = APIRouter(dependencies=[Depends(research_use)])
@@ -19,10 +20,10 @@ router = APIRouter(dependencies=[Depends(research_use)])
 def list_runs(
     ctx: InContext,
     pages: InPages,
-    image_set: Annotated[str | None, Query(description="Only runs on this image set (id or name).")] = None,
+    image_set: Annotated[Word | None, Query(description="Only runs on this image set (id or name).")] = None,
 ) -> Any:
-    """Runs, newest first."""
-    return pages.cut(runs.list_runs(ctx, image_set))
+    """Runs in short, newest first."""
+    return pages.page(runs.list_runs(ctx, image_set, pages.limit, pages.offset), runs.count_runs(ctx, image_set))
 
 
 @router.get(
@@ -35,8 +36,8 @@ def list_runs(
 async def compare(
     request: Request,
     ctx: InContext,
-    image_set: Annotated[str | None, Query(description="Only runs on this image set (id or name).")] = None,
-    run: Annotated[list[str] | None, Query(description="Only these runs.")] = None,
+    image_set: Annotated[Word | None, Query(description="Only runs on this image set (id or name).")] = None,
+    run: Annotated[list[Word] | None, Query(max_length=500, description="Only these runs.")] = None,
 ) -> Any:
     """Finished runs side by side, grouped so that only like is compared with like."""
     key = ("compare", image_set, tuple(run or ()))
@@ -44,7 +45,7 @@ async def compare(
 
 
 @router.get("/runs/{run_id}", tags=["runs"], summary="Show a run", response_model=schemas.Run, responses=errors(404))
-def get_run(run_id: str, ctx: InContext) -> Any:
+def get_run(run_id: Word, ctx: InContext) -> Any:
     """One run with its options, metrics, confusion matrix and epochs."""
     return runs.get_run(ctx, run_id)
 
@@ -56,15 +57,28 @@ def get_run(run_id: str, ctx: InContext) -> Any:
     response_model=schemas.EpochMetricList,
     responses=errors(404),
 )
-def list_epoch_metrics(run_id: str, ctx: InContext, pages: InPages) -> Any:
+def list_epoch_metrics(run_id: Word, ctx: InContext, pages: InPages) -> Any:
     """Loss and learning rate of every epoch so far."""
-    return pages.cut(runs.get_run(ctx, run_id)["epoch_metrics"])
+    items = runs.list_epoch_metrics(ctx, run_id, pages.limit, pages.offset)
+    return pages.page(items, runs.count_epochs(ctx, run_id))
+
+
+@router.delete(
+    "/runs/{run_id}",
+    tags=["runs"],
+    summary="Delete a run",
+    response_model=schemas.Deleted,
+    responses=errors(404, 409),
+)
+def delete_run(run_id: Word, ctx: InContext) -> Any:
+    """Delete a run with its numbers, model, explanations and job. 409 while its job is queued or running."""
+    return runs.delete_run(ctx, run_id)
 
 
 @router.get("/models", tags=["models"], summary="List models", response_model=schemas.ModelList, responses=errors())
 def list_models(ctx: InContext, pages: InPages) -> Any:
     """Trained models, newest first."""
-    return pages.cut(models.list_models(ctx))
+    return pages.page(models.list_models(ctx, pages.limit, pages.offset), models.count_models(ctx))
 
 
 @router.get(
@@ -74,7 +88,7 @@ def list_models(ctx: InContext, pages: InPages) -> Any:
     response_model=schemas.Model,
     responses=errors(404),
 )
-def get_model(model_id: str, ctx: InContext) -> Any:
+def get_model(model_id: Word, ctx: InContext) -> Any:
     """A model and the data it was made from."""
     return models.get_model(ctx, model_id)
 
@@ -86,7 +100,7 @@ def get_model(model_id: str, ctx: InContext) -> Any:
     response_model=schemas.Deleted,
     responses=errors(404, 409),
 )
-def delete_model(model_id: str, ctx: InContext) -> Any:
+def delete_model(model_id: Word, ctx: InContext) -> Any:
     """Delete a model's files and explanations. Its run and numbers stay."""
     return models.delete_model(ctx, model_id)
 
@@ -98,7 +112,7 @@ def delete_model(model_id: str, ctx: InContext) -> Any:
     response_class=FileResponse,
     responses={**errors(404), **binary("The model folder as a zip", "application/zip")},
 )
-def download_model(model_id: str, ctx: InContext) -> Any:
+def download_model(model_id: Word, ctx: InContext) -> Any:
     """The model folder (adapter_config.json, adapter_model.safetensors, model card) as a zip."""
     archive = models.archive_model(ctx, model_id)
     answer = file_answer(archive, "application/zip", f"model-{model_id}.zip", download=True, results=True)

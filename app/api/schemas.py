@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    model_validator,
+)
+
+from app.api.values import Count, Id, Line, Number, Sentence, Word, fit_body
 
 DISCLAIMER = "Research use only. Not for use in diagnostic procedures."
+
+MOST_CLASSES = 2000
+MOST_SENTENCES = 1000
+MOST_OPTIONS = 200
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -16,11 +31,47 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_what_can_be_read(cls, data: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        """A record that was damaged outside this program is shown without what cannot be read, and says so.
+
+        The fields become null and are named in `unreadable`; otherwise one such record would hide a whole list.
+        """
+        try:
+            return read(data)
+        except ValidationError as error:
+            fields = sorted({str(item["loc"][0]) for item in error.errors() if item["loc"]})
+            if not isinstance(data, dict) or not fields:
+                raise
+            return _construct(cls, data, fields)
+
+
+def _construct(kind: type[Answer], data: dict[str, Any], unreadable: list[str]) -> Answer:
+    known = {field.alias or name: name for name, field in kind.model_fields.items()}
+    kept = {
+        key: _reader(kind, known[key]).validate_python(value) if key in known and key not in unreadable else value
+        for key, value in data.items()
+    }
+    marked = sorted({*data.get("unreadable", []), *unreadable})
+    return kind.model_construct(**kept | dict.fromkeys(unreadable) | {"unreadable": marked})
+
+
+@cache
+def _reader(kind: type[Answer], name: str) -> TypeAdapter[Any]:
+    shape: Any = kind.model_fields[name].annotation
+    return TypeAdapter(shape)
+
 
 class Body(BaseModel):
     """Base of every request body. Unknown fields are refused, so that a misspelt one is not silently ignored."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit(cls, data: Any) -> Any:
+        return fit_body(data)
 
 
 class ErrorDetail(Answer):
@@ -66,8 +117,8 @@ class ClassCount(Answer):
     test: int
 
 
-class ImageSet(Answer):
-    """Labelled images in parts, and what was refused or decided while reading them."""
+class ImageSetInShort(Answer):
+    """Labelled images in parts, and how many files were refused while reading them."""
 
     id: str | int
     name: str
@@ -78,14 +129,20 @@ class ImageSet(Answer):
     created_at: str
     n_images: int
     classes: list[ClassCount]
-    problems: list[Problem]
+    n_problems: int
     notes: list[str]
 
 
-class ImageSetList(Page):
-    """Image sets, newest first."""
+class ImageSet(ImageSetInShort):
+    """An image set with the first of its problems; /image-sets/{id}/problems lists all of them, a page at a time."""
 
-    items: list[ImageSet]
+    problems: list[Problem]
+
+
+class ImageSetList(Page):
+    """Image sets in short, newest first."""
+
+    items: list[ImageSetInShort]
 
 
 class Windowing(Answer):
@@ -186,23 +243,28 @@ class DescriptionVersion(Answer):
     note: str | None = None
 
 
-class DescriptionSet(Answer):
-    """Sentences per class in one version, and where they come from."""
+class DescriptionSetInShort(Answer):
+    """A description set in its newest version, without its sentences."""
 
     id: str | int
     name: str
     image_set_id: str | int | None = None
     version: int
-    versions: list[DescriptionVersion]
     source: str
-    sentences: dict[str, list[str]]
     fingerprint: str
 
 
-class DescriptionSetList(Page):
-    """Description sets, newest first."""
+class DescriptionSet(DescriptionSetInShort):
+    """Sentences per class in one version, and where they come from."""
 
-    items: list[DescriptionSet]
+    versions: list[DescriptionVersion]
+    sentences: dict[str, list[str]]
+
+
+class DescriptionSetList(Page):
+    """Description sets in short, by name."""
+
+    items: list[DescriptionSetInShort]
 
 
 class DescriptionVersionList(Page):
@@ -214,19 +276,21 @@ class DescriptionVersionList(Page):
 class NewDescriptionVersion(Body):
     """Sentences to save as a new version of the set with this name (made if there is none)."""
 
-    image_set_id: str | int
-    name: str = Field(min_length=1, max_length=200)
-    sentences: dict[str, list[str]]
-    author: str = Field(default="", max_length=200)
-    source: str = Field(default="api", max_length=200)
-    based_on: int | None = Field(default=None, description="The version that was edited; 409 if it is not the newest.")
+    image_set_id: Id
+    name: Line = Field(min_length=1)
+    sentences: dict[Line, Annotated[list[Sentence], Field(max_length=MOST_SENTENCES)]] = Field(max_length=MOST_CLASSES)
+    author: Line = ""
+    source: Line = "api"
+    based_on: Number | None = Field(
+        default=None, description="The version that was edited; 409 if it is not the newest."
+    )
 
 
 class DescriptionsToCheck(Body):
     """A saved description set to check, in its newest or a given version."""
 
-    id: str | int
-    version: int | None = None
+    id: Id
+    version: Count | None = None
 
 
 class Finding(Answer):
@@ -376,22 +440,22 @@ class TrainingRequest(Body):
     Options left out are those of the recipe, or the preset of method, variant and backbone.
     """
 
-    image_set: str | int = Field(description="Id or name of a stored image set.")
-    method: str | None = Field(default=None, description="May be left out beside a recipe.")
-    recipe: str | None = Field(default=None, description="Published settings to follow, by name.")
-    backbone: str = "embedded"
+    image_set: Id = Field(description="Id or name of a stored image set.")
+    method: Word | None = Field(default=None, description="May be left out beside a recipe.")
+    recipe: Word | None = Field(default=None, description="Published settings to follow, by name.")
+    backbone: Word = "embedded"
     variant: Literal["default", "paper", "reference"] = "default"
-    shots: int | None = Field(default=16, ge=1, description="Training images per class; null takes all.")
-    seed: int = 1
-    epochs: int | None = Field(default=None, ge=1)
-    views: int | None = Field(default=None, ge=1)
-    options: dict[str, Any] = Field(default_factory=dict)
-    description_set: str | int | None = None
-    description_version: int | None = None
-    modality: str | None = None
-    template: str | None = None
+    shots: Count | None = Field(default=16, description="Training images per class; null takes all.")
+    seed: Number = 1
+    epochs: Count | None = None
+    views: Count | None = None
+    options: dict[Word, Any] = Field(default_factory=dict, max_length=MOST_OPTIONS)
+    description_set: Id | None = None
+    description_version: Count | None = None
+    modality: Line | None = None
+    template: Sentence | None = None
     allow_leakage: bool = False
-    name: str | None = Field(default=None, max_length=200)
+    name: Line | None = None
 
 
 class JobSubmission(Body):
@@ -541,7 +605,7 @@ class Run(Answer):
 
 
 class RunList(Page):
-    """Runs, newest first."""
+    """Runs, newest first, without versions, confusion matrix, numbers per class and epochs."""
 
     items: list[Run]
     disclaimer: str = DISCLAIMER
@@ -609,53 +673,66 @@ class ClassifiedImage(Answer):
     findings: list[PictureFinding] = []
 
 
-class Classification(Answer):
-    """Images classified by one model in one go; unreadable files stand in `problems`."""
+class ClassificationInShort(Answer):
+    """How many images were classified by which model, and when. model_id: null once the model is deleted."""
 
     id: str | int
-    model_id: str | int
+    model_id: str | int | None = None
+    model_name: str
     created_at: str
-    images: list[ClassifiedImage]
-    problems: list[Problem]
+    n_images: int
+    n_problems: int
     disclaimer: str = DISCLAIMER
 
 
-class ClassificationList(Page):
-    """Classifications, newest first."""
+class Classification(ClassificationInShort):
+    """Images classified by one model in one go; unreadable files stand in `problems`."""
 
-    items: list[Classification]
+    images: list[ClassifiedImage]
+    problems: list[Problem]
+
+
+class ClassificationList(Page):
+    """Classifications in short, newest first."""
+
+    items: list[ClassificationInShort]
     disclaimer: str = DISCLAIMER
 
 
 class NewExplanation(Body):
     """Which image to look at with which model, and for which class (the predicted one if left out)."""
 
-    model_id: str | int
-    image_id: str | int
-    class_name: str | None = Field(default=None, alias="class")
+    model_id: Id
+    image_id: Id
+    class_name: Line | None = Field(default=None, alias="class")
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
-class Explanation(Answer):
-    """Where the model looks: maps, attention per layer, what-if numbers and how far the map can be trusted."""
+class ExplanationInShort(Answer):
+    """Which model was asked about which image, for which class."""
 
     id: str | int
     model_id: str | int
     image_id: str | int
     class_: str | None = Field(default=None, alias="class")
-    maps: list[dict[str, Any]]
-    windowing: Windowing | None = None
-    findings: list[PictureFinding] = []
     disclaimer: str = DISCLAIMER
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
 
-class ExplanationList(Page):
-    """Explanations, newest first."""
+class Explanation(ExplanationInShort):
+    """Where the model looks: maps, attention per layer, what-if numbers and how far the map can be trusted."""
 
-    items: list[Explanation]
+    maps: list[dict[str, Any]]
+    windowing: Windowing | None = None
+    findings: list[PictureFinding] = []
+
+
+class ExplanationList(Page):
+    """Explanations in short, newest first."""
+
+    items: list[ExplanationInShort]
     disclaimer: str = DISCLAIMER
 
 

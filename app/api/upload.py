@@ -19,9 +19,11 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
+from app.api.values import announced_bytes
 from app.services.line import go_on
 from core.errors import InvalidInput, PromptoscopeError
 from core.scratch import scratch_folder
+from core.text import fit_text, shown
 
 MEGABYTE = 1024 * 1024
 T = TypeVar("T")
@@ -142,9 +144,9 @@ def multipart_boundary(request: Request) -> bytes:
 
 async def _read(request: Request, writer: _FormWriter, boundary: bytes) -> ReceivedForm:
     _check_announced_size(request, writer.limits)
-    parser = MultipartParser(boundary, cast("Any", writer.callbacks()))
     received = 0
     try:
+        parser = MultipartParser(boundary, cast("Any", writer.callbacks()))
         async for chunk in request.stream():
             received += len(chunk)
             if received > writer.limits.max_bytes:
@@ -163,8 +165,7 @@ async def _read(request: Request, writer: _FormWriter, boundary: bytes) -> Recei
 
 
 def _check_announced_size(request: Request, limits: UploadLimits) -> None:
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limits.max_bytes:
+    if (announced_bytes(request.headers) or 0) > limits.max_bytes:
         raise too_many_bytes(limits)
 
 
@@ -257,7 +258,8 @@ class _FormWriter:
         if self._file is not None:
             self.close()
         else:
-            self.form.fields[self._field] = decoded(bytes(self._text))
+            what = f"A form field '{shown(self._field, 60)}'"
+            self.form.fields[self._field] = fit_text(decoded(bytes(self._text)), what, may_be_empty=True)
 
     def _end(self) -> None:
         self.is_complete = True

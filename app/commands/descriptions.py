@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from app.commands.home import opened, settings
-from app.commands.output import FAILED, JsonFlag, command, output
+from app.commands.output import FAILED, LARGEST_NUMBER, JsonFlag, command, output
 
-app = typer.Typer(help="Class descriptions: imported, exported and checked.", no_args_is_help=True)
+app = typer.Typer(help="Class descriptions: imported, exported, deleted and checked.", no_args_is_help=True)
 SERIOUS = frozenset({"duplicate", "not_visible"})
 
 
@@ -36,7 +37,9 @@ def import_(
 def export(
     name: Annotated[str, typer.Argument(help="Name or id of a description set.")],
     out_path: Annotated[Path, typer.Option("--out", help="A file ending in .json or .csv.")],
-    version: Annotated[int | None, typer.Option(help="A saved version; the newest by default.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST_NUMBER, help="A saved version; the newest by default.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Write a version to a file that `import` and `train --descriptions` read."""
@@ -50,6 +53,20 @@ def export(
         write_descriptions(DescriptionSet(sentences, found["source"]), out_path)
         done = {"name": found["name"], "version": found["version"], "path": str(out_path)}
         out.row(done, f"Wrote '{found['name']}', version {found['version']}, to {out_path}.")
+
+
+@app.command()
+@command
+def delete(
+    name: Annotated[str, typer.Argument(help="Name or id of a description set.")],
+    json: JsonFlag = False,
+) -> None:
+    """Delete a description set with all its versions, unless a run was made with one."""
+    from app.services.descriptions import delete_description_set
+
+    with output(json) as out, opened() as ctx:
+        done = delete_description_set(ctx, name)
+        out.row(done, f"Deleted '{name}'.")
 
 
 @app.command()
@@ -83,7 +100,7 @@ def _sentences(file_or_name: str) -> dict[str, Any]:
     from app.services.descriptions import find_description_set
     from core.descriptions.files import read_descriptions
 
-    if Path(file_or_name).is_file():
+    if os.path.isfile(file_or_name):
         return dict(read_descriptions(Path(file_or_name)).sentences)
     with opened() as ctx:
         return find_description_set(ctx, file_or_name)["sentences"]

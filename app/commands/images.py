@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -36,12 +37,13 @@ def add(
     json: JsonFlag = False,
 ) -> None:
     """Copy images into the home folder as a named set."""
-    from app.services.image_sets import add_from_path
+    from app.services.image_sets import add_from_path, list_problems
     from core.images.columns import ColumnChoice
 
     with output(json) as out, opened() as ctx:
         _require(path)
         found = add_from_path(ctx, path, name, modality, ColumnChoice(group, label))
+        found["problems"] = list_problems(ctx, found["id"])
         out.row(found, f"Added '{found['name']}': {found['n_images']} images in {len(found['classes'])} classes.")
         _show_counts(out, found["classes"])
         for note in found["notes"]:
@@ -77,7 +79,7 @@ def check(
 
     choice = ColumnChoice(group, label)
     with output(json) as out:
-        if Path(path_or_name).exists():
+        if os.path.exists(path_or_name):
             found = check_image_set(None, path_or_name, choice)
         else:
             with opened() as ctx:

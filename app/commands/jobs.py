@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.home import opened
-from app.commands.output import JsonFlag, command, output
+from app.commands.output import LARGEST_NUMBER, JsonFlag, command, output
 
 app = typer.Typer(help="Training jobs: listed, watched, cancelled and tried again.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(help="A job's id.")]
@@ -17,7 +17,7 @@ Id = Annotated[str, typer.Argument(help="A job's id.")]
 @command
 def list_(
     state: Annotated[str | None, typer.Option(help="Only queued, running, succeeded, failed or cancelled.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LARGEST_NUMBER, help="At most so many, newest first.")] = 50,
     json: JsonFlag = False,
 ) -> None:
     """List jobs, newest first."""

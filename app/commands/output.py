@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TextIO
@@ -18,9 +19,11 @@ import typer
 
 from core.disk import disk_full, is_full
 from core.errors import InvalidOption, NotFound, PromptoscopeError
+from core.text import text_fault
 
 DISCLAIMER = "Research use only. Not for use in diagnostic procedures."
 DONE, FAILED, WRONG_USE = 0, 1, 2
+LARGEST_NUMBER = 2**31 - 1
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output, one object a line.")]
 
@@ -83,6 +86,7 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
+            check_texts(kwargs)
             return function(*args, **kwargs)
         except PromptoscopeError as error:
             show_error(error, as_json=bool(kwargs.get("json")))
@@ -97,6 +101,15 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(FAILED) from None
 
     return run
+
+
+def check_texts(values: Mapping[str, Any]) -> None:
+    """Refuse texts that no database can keep. Raises InvalidOption; a text that names a file here may be any name."""
+    for name, value in values.items():
+        for text in value if isinstance(value, list) else [value]:
+            fault = text_fault(text, lines=True) if isinstance(text, str) else None
+            if fault and not os.path.exists(text):
+                raise InvalidOption(f"'{name}' without control characters", fault, "Write it without them.")
 
 
 def exit_code(error: PromptoscopeError) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -56,7 +57,7 @@ class ForegroundTraining:
     @property
     def is_stored(self) -> bool:
         """Whether the images are a set of the home folder: a path that exists comes first."""
-        return not Path(self.images).exists()
+        return not os.path.exists(self.images)
 
     def request(self, image_set: str, version_id: str | None) -> RunRequest:
         """The same as it is recorded."""
@@ -142,7 +143,7 @@ def prepare(settings: Settings, asked: ForegroundTraining, opened: Opened) -> Pr
     check_numbers(asked.shots, asked.seed)
     checked_config(settings.home, asked.request(asked.images, None))
     found, version_id = None, None
-    if asked.descriptions and Path(asked.descriptions).is_file():
+    if asked.descriptions and os.path.isfile(asked.descriptions):
         found = read_descriptions(Path(asked.descriptions))
     elif asked.descriptions:
         with opened() as ctx:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Self
 
 from core.errors import InvalidOption
+from core.text import fit_text, shown
+
+LARGEST_WHOLE = 2**53
+"""Beyond it a whole number written as JSON is another one after reading."""
 
 
 def option(
@@ -92,15 +97,19 @@ def _convert(cls: type, spec: dataclasses.Field, value: Any) -> Any:
     if value is None or (optional and isinstance(value, str) and value.strip().lower() in {"", "none"}):
         return None if optional else spec.default
     try:
-        if kind is bool:
-            return _as_bool(value)
-        if kind is int:
-            return _as_int(value)
-        return kind(value)
+        return _READERS[kind](value)
     except (TypeError, ValueError, OverflowError):
         raise InvalidOption(
-            f"'{spec.name}' takes a value of type {kind.__name__}", f"found {value!r}", f"{spec.metadata['help']}"
+            f"'{spec.name}' takes a value of type {kind.__name__}",
+            f"found {shown(repr(value), 60)}",
+            f"{spec.metadata['help']}",
         ) from None
+
+
+def _as_text(value: Any) -> str:
+    if not isinstance(value, (str, int, float)):
+        raise ValueError(value)
+    return fit_text(str(value), "Text", may_be_empty=True)
 
 
 def _as_bool(value: Any) -> bool:
@@ -115,10 +124,20 @@ def _as_bool(value: Any) -> bool:
 
 
 def _as_int(value: Any) -> int:
-    number = float(value)
-    if number != int(number):
+    number = _as_float(value)
+    if number != int(number) or abs(number) > LARGEST_WHOLE:
         raise ValueError(value)
     return int(number)
+
+
+def _as_float(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+_READERS: dict[type, Callable[[Any], Any]] = {bool: _as_bool, int: _as_int, float: _as_float, str: _as_text}
 
 
 def _check(spec: dataclasses.Field, value: Any) -> None:

@@ -362,3 +362,30 @@ def test_progress_is_a_short_line():
     found = SimpleNamespace(stage="training", epoch=3, epochs=10, loss=0.25, seconds_left=7.4, done=3, total=10)
     assert progress_text(found) == "training: epoch 3 of 10, loss 0.250, 7 s left"
     assert progress_text(SimpleNamespace(stage="features", epoch=None, done=2, total=9)) == "features: 2 of 9"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("descriptions", "export", "half \udcff", "--out", "x.json"),
+        ("images", "list", "--json", "extra\x1b"),
+        ("train", "--images", "a\u202eb", "--method", "coop"),
+        ("descriptions", "export", "x", "--out", "x.json", "--version", "99999999999999999999"),
+        ("job", "list", "--limit", "99999999999999999999"),
+        ("images", "check", "x" * 5000),
+        ("train", "--images", "y" * 300, "--method", "coop", "--seed", "9" * 30),
+    ],
+)
+def test_hostile_values_are_wrong_use_or_unknown_names_and_never_a_trace(run, words):
+    result = run(*words)
+    assert result.exit_code == 2, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_description_sets_are_deleted_by_name(run, zip_path, tmp_path):
+    run("images", "add", zip_path, "--name", "Shades")
+    file = tmp_path / "texts.json"
+    file.write_text('{"bright": ["a bright card"], "dark": ["a dark card"]}')
+    run("descriptions", "import", file, "--images", "Shades", "--name", "Texts")
+    assert set(rows(run("descriptions", "delete", "Texts", "--json"))[0]) == {"deleted"}
+    assert run("descriptions", "delete", "Texts").exit_code == 2
