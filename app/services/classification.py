@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.services import contents
 from app.services.context import Context
-from app.services.image_sets import ACTOR, ALL
+from app.services.image_sets import ACTOR
 from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.errors import UnreadableImage, UnreadableSource
@@ -111,10 +111,33 @@ def get_classification(ctx: Context, id: str) -> dict[str, Any]:
         return records.classification_dict(session, str(id))
 
 
-def list_classifications(ctx: Context, model_id: str | None = None) -> list[dict[str, Any]]:
-    """Classifications, newest first."""
+def list_classifications(
+    ctx: Context, model_id: str | None = None, limit: int = 50, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Classifications without their images, newest first."""
     with ctx.db.reading() as session:
-        return records.list_classifications(session, model_id, ALL)
+        return records.list_classifications(session, model_id, limit, offset)
+
+
+def count_classifications(ctx: Context, model_id: str | None = None) -> int:
+    """How many classifications `list_classifications` has over all pages."""
+    with ctx.db.reading() as session:
+        return records.count_classifications(session, model_id)
+
+
+def delete_classification(ctx: Context, id: str) -> dict[str, Any]:
+    """Delete a classification, the images sent with it and their explanations. Raises NotFound.
+
+    Image files that a set or another classification has too stay.
+    """
+
+    def work(session: Session) -> list[str]:
+        paths = records.delete_classification(session, str(id))
+        audit.add_audit_entry(session, ACTOR, "delete", "classification", str(id))
+        return paths
+
+    contents.remove(ctx, work)
+    return {"deleted": str(id)}
 
 
 def predictions(classifier: Classifier, paths: Sequence[Path]) -> list[dict[str, Any]]:

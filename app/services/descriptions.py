@@ -22,11 +22,29 @@ from core.records import descriptions as records
 EMBEDDED = "embedded"
 
 
-def list_description_sets(ctx: Context, image_set_id: str | None = None) -> list[dict[str, Any]]:
-    """Description sets in their newest version; all, or those of one image set (id or name)."""
+def list_description_sets(
+    ctx: Context, image_set_id: str | None = None, limit: int = 100, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Description sets in short, by name; all, or those of one image set (id or name)."""
     with ctx.db.reading() as session:
         found = None if image_set_id is None else image_sets.find_image_set(session, str(image_set_id)).id
-        return records.list_description_sets(session, found)
+        return records.list_description_sets(session, found, limit, offset)
+
+
+def count_description_sets(ctx: Context, image_set_id: str | None = None) -> int:
+    """How many description sets `list_description_sets` has over all pages."""
+    with ctx.db.reading() as session:
+        found = None if image_set_id is None else image_sets.find_image_set(session, str(image_set_id)).id
+        return records.count_description_sets(session, found)
+
+
+def delete_description_set(ctx: Context, id_or_name: str) -> dict[str, Any]:
+    """Delete a description set with all its versions. Raises NotFound, Conflict while runs were made with one."""
+    found = find_description_set(ctx, id_or_name)["id"]
+    with ctx.db.writing() as session:
+        records.delete_description_set(session, found)
+        audit.add_audit_entry(session, ACTOR, "delete", "description_set", found)
+    return {"deleted": found}
 
 
 def get_description_set(ctx: Context, id: str, version: int | None = None) -> dict[str, Any]:
@@ -37,7 +55,8 @@ def get_description_set(ctx: Context, id: str, version: int | None = None) -> di
 
 def find_description_set(ctx: Context, id_or_name: str, version: int | None = None) -> dict[str, Any]:
     """The same, also by name where only one set has it. Raises NotFound."""
-    named = [row["id"] for row in list_description_sets(ctx) if id_or_name in (row["id"], row["name"])]
+    with ctx.db.reading() as session:
+        named = records.ids_of_sets_called(session, id_or_name)
     if len(named) != 1:
         raise NotFound(
             "A description set with this id or name",

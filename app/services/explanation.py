@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.services import contents
 from app.services.context import Context
-from app.services.image_sets import ACTOR, ALL, image_file, mask_file
+from app.services.image_sets import ACTOR, image_file, mask_file
 from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.disk import told_when_full
@@ -53,17 +53,26 @@ def get_explanation(ctx: Context, id: str) -> dict[str, Any]:
         return _with_urls(ctx, records.explanation_dict(session, str(id)))
 
 
-def list_explanations(ctx: Context, model_id: str | None = None) -> list[dict[str, Any]]:
-    """Explanations, newest first; all, or those of one model."""
+def list_explanations(
+    ctx: Context, model_id: str | None = None, image_id: str | None = None, limit: int = 50, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Explanations without their maps, newest first; all, or those of one model or image."""
     with ctx.db.reading() as session:
-        return [_with_urls(ctx, row) for row in records.list_explanations(session, model_id, ALL)]
+        return records.list_explanations(session, model_id, image_id, limit, offset)
+
+
+def count_explanations(ctx: Context, model_id: str | None = None, image_id: str | None = None) -> int:
+    """How many explanations `list_explanations` has over all pages."""
+    with ctx.db.reading() as session:
+        return records.count_explanations(session, model_id, image_id)
 
 
 def map_file(ctx: Context, explanation_id: str, kind: str) -> Path:
     """The PNG of one map, or all arrays as .npz for the kind "arrays". Raises NotFound."""
     with ctx.db.reading() as session:
         row = records.find_explanation(session, str(explanation_id))
-        files = {entry["kind"]: entry["file"] for entry in row.result["maps"]} | {ARRAYS: ARRAYS_FILE}
+        maps = records.explanation_dict(session, row.id)["maps"]
+        files = {entry["kind"]: entry.get("file") for entry in maps} | {ARRAYS: ARRAYS_FILE}
         folder = ctx.home / row.folder
     path = folder / files[kind] if files.get(kind) else None
     if path is None or not path.is_file():

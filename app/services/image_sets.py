@@ -34,11 +34,11 @@ from core.images.thumbnail import thumbnail as small_copy
 from core.records import audit
 from core.records import image_sets as records
 from core.scratch import scratch_folder
+from core.text import NAME_LENGTH, fit_name, fit_text
 
 DEMO_NAME = "Demo: drawn phantoms"
 DEMO_SEED = 1
 ACTOR = "owner"
-NAME_LENGTH = 200
 ALL = 1_000_000
 
 
@@ -49,7 +49,7 @@ def add_from_path(
 
     choice: columns of a table that a person chose instead of the recognised ones.
     """
-    name = checked_name(name)
+    name, modality = checked_name(name), _checked_modality(modality)
     with ctx.store.staging() as staged:
         found = read_image_set(Path(path), name, store_dir=staged.folder, modality=modality, choice=choice)
         return _record(ctx, found, staged, "folder")
@@ -67,7 +67,7 @@ def add_upload(
     files: (sender's relative name, binary stream). Files that cannot be used stand in "problems"; raises
     UnreadableSource if none is left.
     """
-    name = checked_name(name)
+    name, modality = checked_name(name), _checked_modality(modality)
     with ctx.store.staging() as staged:
         found = read_uploaded_files(list(files), name, store_dir=staged.folder, modality=modality, choice=choice)
         return _record(ctx, found, staged, "upload")
@@ -112,13 +112,32 @@ def add_demo(ctx: Context) -> dict[str, Any]:
 
 def _demo(ctx: Context) -> dict[str, Any] | None:
     with ctx.db.reading() as session:
-        return next((row for row in records.list_image_sets(session, ALL) if row["source"] == "demo"), None)
+        known = records.demo_set_id(session)
+    return get_image_set(ctx, known) if known else None
 
 
-def list_image_sets(ctx: Context) -> list[dict[str, Any]]:
-    """All image sets, newest first."""
+def list_image_sets(ctx: Context, limit: int = ALL, offset: int = 0) -> list[dict[str, Any]]:
+    """Image sets without their problems, newest first."""
     with ctx.db.reading() as session:
-        return records.list_image_sets(session, ALL)
+        return records.list_image_sets(session, limit, offset)
+
+
+def count_image_sets(ctx: Context) -> int:
+    """How many image sets there are."""
+    with ctx.db.reading() as session:
+        return records.count_image_sets(session)
+
+
+def list_problems(ctx: Context, id: str, limit: int = ALL, offset: int = 0) -> list[dict[str, str]]:
+    """Files refused when a set was read, in the order of reading. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return records.list_problems(session, records.find_image_set(session, str(id)).id, limit, offset)
+
+
+def count_problems(ctx: Context, id: str) -> int:
+    """How many files `list_problems` has over all pages. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return records.count_problems(session, records.find_image_set(session, str(id)).id)
 
 
 def get_image_set(ctx: Context, id_or_name: str) -> dict[str, Any]:
@@ -230,7 +249,7 @@ def check_image_set(
     Returns {name, problems: [{file, problem, expected, found}], summary}; leaks between training and test part are
     problems. Without a context only paths are known. Raises NotFound.
     """
-    if Path(path_or_name).exists():
+    if os.path.exists(path_or_name):
         problems, summary = check_images(Path(path_or_name), choice=choice)
     elif ctx is not None:
         refuse_choice(choice)
@@ -251,13 +270,12 @@ def refuse_choice(choice: ColumnChoice | None) -> None:
 
 
 def checked_name(name: str) -> str:
-    """A name without spaces around it. Raises InvalidInput for an empty, long or unprintable one."""
-    name = name.strip()
-    if not name or len(name) > NAME_LENGTH or not name.isprintable():
-        raise InvalidInput(
-            f"A name of 1 to {NAME_LENGTH} printable characters", f"found {len(name)}", "Choose another name."
-        )
-    return name
+    """A name in NFC without spaces around it. Raises InvalidInput for an empty, long or unfit one."""
+    return fit_name(name)
+
+
+def _checked_modality(modality: str | None) -> str | None:
+    return fit_text(modality, "A modality", longest=NAME_LENGTH) if modality else None
 
 
 def _record(ctx: Context, found: ImageSet, staged: Staging, source: records.Source) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.services.context import Context
-from app.services.image_sets import ACTOR, ALL
+from app.services.image_sets import ACTOR
 from core.errors import InvalidInput
 from core.records import audit
 from core.records import jobs as records
@@ -13,17 +14,21 @@ from core.records.tables import JOB_STATES
 from training_jobs import job_queue
 from training_jobs.job_log import read_log
 
+States = str | Sequence[str] | None
 
-def list_jobs(ctx: Context, state: str | None = None, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
-    """Jobs, newest first. Raises InvalidInput for an unknown state."""
+
+def list_jobs(ctx: Context, state: States = None, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
+    """Jobs, newest first; all, or those in one state or several. Raises InvalidInput for an unknown state."""
     _check_state(state)
     with ctx.db.reading() as session:
         return records.list_jobs(session, state, limit, offset)
 
 
-def count_jobs(ctx: Context, state: str | None = None) -> int:
+def count_jobs(ctx: Context, state: States = None) -> int:
     """How many jobs `list_jobs` has over all pages."""
-    return len(list_jobs(ctx, state, ALL))
+    _check_state(state)
+    with ctx.db.reading() as session:
+        return records.count_jobs(session, state)
 
 
 def get_job(ctx: Context, id: str) -> dict[str, Any]:
@@ -59,6 +64,7 @@ def list_workers(ctx: Context) -> list[dict[str, Any]]:
         return records.list_workers(session)
 
 
-def _check_state(state: str | None) -> None:
-    if state is not None and state not in JOB_STATES:
-        raise InvalidInput(f"A state is one of {', '.join(JOB_STATES)}", f"found '{state}'", "Choose one of them.")
+def _check_state(state: States) -> None:
+    for each in [state] if isinstance(state, str) else state or []:
+        if each not in JOB_STATES:
+            raise InvalidInput(f"A state is one of {', '.join(JOB_STATES)}", f"found '{each}'", "Choose one of them.")

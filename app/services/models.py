@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.services import contents
 from app.services.context import Context
-from app.services.image_sets import ACTOR, ALL
+from app.services.image_sets import ACTOR
 from app.services.methods import is_baseline, method_title
 from core.disk import told_when_full
 from core.errors import NotFound
@@ -23,10 +23,16 @@ from core.tuning.model_folder import CARD, CONFIG, WEIGHTS
 FILES = (CONFIG, WEIGHTS, CARD)
 
 
-def list_models(ctx: Context) -> list[dict[str, Any]]:
-    """All models, newest first."""
+def list_models(ctx: Context, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
+    """Models without their cards, newest first."""
     with ctx.db.reading() as session:
-        return [_titled(row) for row in records.list_models(session, ALL)]
+        return [_titled(row) for row in records.list_models(session, limit, offset)]
+
+
+def count_models(ctx: Context) -> int:
+    """How many models there are."""
+    with ctx.db.reading() as session:
+        return records.count_models(session)
 
 
 def get_model(ctx: Context, id: str) -> dict[str, Any]:

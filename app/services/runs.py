@@ -3,25 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from app.services import contents
 from app.services.context import Context
-from app.services.image_sets import ALL
+from app.services.image_sets import ACTOR, ALL
 from app.services.methods import method_title
 from core.evaluation.claims import Answer
 from core.evaluation.comparison import compare_runs
-from core.records import image_sets
+from core.records import audit, image_sets
 from core.records import runs as records
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 MOST_ANSWERS = 400_000
 """Predictions read to test what is said of one group of runs."""
 
 
-def list_runs(ctx: Context, image_set_id: str | None = None) -> list[dict[str, Any]]:
-    """Runs, newest first; all, or those on one image set (id or name)."""
+def list_runs(ctx: Context, image_set_id: str | None = None, limit: int = ALL, offset: int = 0) -> list[dict[str, Any]]:
+    """Runs in short, newest first; all, or those on one image set (id or name). Raises NotFound for the set."""
     with ctx.db.reading() as session:
-        found = None if image_set_id is None else image_sets.find_image_set(session, str(image_set_id)).id
-        return [_titled(row) for row in records.list_runs(session, found, limit=ALL)]
+        found = _set_id(session, image_set_id)
+        return [_titled(row) for row in records.list_runs(session, found, limit=limit, offset=offset)]
+
+
+def count_runs(ctx: Context, image_set_id: str | None = None) -> int:
+    """How many runs `list_runs` has over all pages."""
+    with ctx.db.reading() as session:
+        return records.count_runs(session, _set_id(session, image_set_id))
+
+
+def list_epoch_metrics(ctx: Context, id: str, limit: int = ALL, offset: int = 0) -> list[dict[str, Any]]:
+    """What a run's epochs measured, in order. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return records.epoch_metrics(session, records.find_run(session, str(id)).id, limit, offset)
+
+
+def count_epochs(ctx: Context, id: str) -> int:
+    """How many epochs `list_epoch_metrics` has over all pages."""
+    with ctx.db.reading() as session:
+        return records.count_epochs(session, str(id))
+
+
+def delete_run(ctx: Context, id: str) -> dict[str, Any]:
+    """Delete a run with its numbers, its model, its explanations and its job. Raises NotFound, Conflict while it runs.
+
+    Classifications by its model stay, under the model's name.
+    """
+    run = get_run(ctx, id)
+
+    def work(session: Session) -> list[str]:
+        paths = records.delete_run(session, run["id"])
+        audit.add_audit_entry(session, ACTOR, "delete", "run", run["id"])
+        return paths
+
+    contents.remove(ctx, work)
+    if run["model_id"]:
+        ctx.classifiers.forget(run["model_id"])
+    return {"deleted": run["id"]}
+
+
+def _set_id(session: Session, id_or_name: str | None) -> str | None:
+    return None if id_or_name is None else image_sets.find_image_set(session, str(id_or_name)).id
 
 
 def get_run(ctx: Context, id: str) -> dict[str, Any]:
@@ -35,7 +79,7 @@ def compare(ctx: Context, image_set_id: str | None = None, run_ids: Sequence[str
 
     Of all runs, those of one image set, or the given ones. Raises NotFound.
     """
-    chosen = [get_run(ctx, id) for id in run_ids] if run_ids else list_runs(ctx, image_set_id)
+    chosen = _named(ctx, run_ids) if run_ids else _on(ctx, image_set_id)
     return compare_runs(chosen, lambda run_ids: _answers(ctx, run_ids))
 
 
@@ -51,6 +95,22 @@ def _answers(ctx: Context, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, 
         unit = f"image {file}" if group is None else f"group {group}"
         found.setdefault(run_id, {})[file] = Answer(label, predicted, unit)
     return found
+
+
+def _on(ctx: Context, image_set_id: str | None) -> list[dict[str, Any]]:
+    with ctx.db.reading() as session:
+        found = _set_id(session, image_set_id)
+        return [_titled(row) for row in records.list_runs(session, found, in_full=True, limit=ALL)]
+
+
+def _named(ctx: Context, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+    with ctx.db.reading() as session:
+        rows = records.list_runs(session, run_ids=run_ids, in_full=True, limit=ALL)
+        found = {row["id"]: row for row in rows}
+        for id in run_ids:
+            if id not in found:
+                records.find_run(session, id)
+    return [_titled(found[id]) for id in dict.fromkeys(run_ids)]
 
 
 def _titled(row: dict[str, Any]) -> dict[str, Any]:

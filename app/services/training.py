@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from app.services.context import Context
-from app.services.image_sets import ACTOR, ALL, load_image_set
+from app.services.image_sets import ACTOR, load_image_set
 from app.services.jobs import get_job
 from app.services.recipes import recipe_method
 from core.errors import InvalidInput, InvalidOption, TooFewImages, Unavailable
@@ -219,10 +219,9 @@ def _seconds_of_earlier_runs(ctx: Context, checked: CheckedTraining) -> tuple[fl
     """The newest comparable run's time, scaled by epochs; and a sentence that says so."""
     asked = checked.request
     with ctx.db.reading() as session:
-        earlier = runs.list_runs(session, sealed_only=True, limit=ALL)
-    same = [r for r in earlier if (r["method"], r["backbone"]) == (asked.method, asked.backbone) and r["seconds"]]
-    if not same:
+        last = runs.last_comparable(session, asked.method, asked.backbone)
+    if last is None or last.seconds is None:
         return None, "This method has not been run here with this backbone, so its time is not known."
-    epochs, before = getattr(checked.config, "epochs", None), same[0]["epochs"]
+    epochs, before = getattr(checked.config, "epochs", None), last.epochs
     scale = epochs / before if epochs and before else 1.0
-    return round(same[0]["seconds"] * scale, 1), "The time is judged by the last run of this method here."
+    return round(last.seconds * scale, 1), "The time is judged by the last run of this method here."

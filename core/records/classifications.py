@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
@@ -13,7 +13,9 @@ from core.records.ids import new_id
 from core.records.image_sets import loose_images_of, paths_of_images, picture_dict
 from core.records.models import find_model
 from core.records.tables import ClassificationImageRow, ClassificationRow, ImageRow
-from core.records.types import iso
+from core.records.types import check_finite, iso, unreadable_columns
+
+UNSOUND_MODEL = "The model's weights give no numbers for it: train it again with a smaller learning rate."
 
 
 def add_classification(
@@ -24,8 +26,11 @@ def add_classification(
 ) -> str:
     """Record the answers for recorded images, and return the classification's id. Raises NotFound for the model.
 
-    images: image_id, label, probabilities {class: p}, in the order in which they were sent.
+    images: image_id, label, probabilities {class: p}, in the order in which they were sent. Raises InvalidInput for
+    answers that are no numbers: they would look like answers.
     """
+    for place, each in enumerate(images, start=1):
+        check_finite(each["probabilities"], f"The answer for image {place}", UNSOUND_MODEL)
     model = find_model(session, model_id)
     row = ClassificationRow(
         id=new_id(),
@@ -57,16 +62,30 @@ def classification_dict(session: Session, classification_id: str) -> dict[str, A
 
     Raises NotFound.
     """
-    return _dicts(session, [_find(session, classification_id)])[0]
+    row = _find(session, classification_id)
+    images, unreadable = _images(session, row.id)
+    return _short(row, len(images)) | {
+        "images": images,
+        "problems": list(row.problems),
+        "unreadable": sorted({*unreadable_columns(row), *unreadable}),
+    }
 
 
 def list_classifications(
     session: Session, model_id: str | None = None, limit: int = 50, offset: int = 0
 ) -> list[dict[str, Any]]:
-    """Classifications, the newest first, with their images; all, or those by one model."""
+    """Classifications, the newest first, in short: how many images and problems; all, or those by one model."""
     query = select(ClassificationRow).order_by(ClassificationRow.created_at.desc(), ClassificationRow.id.desc())
     query = query if model_id is None else query.where(ClassificationRow.model_id == model_id)
-    return _dicts(session, session.scalars(query.limit(limit).offset(offset)).all())
+    rows = session.scalars(query.limit(limit).offset(offset)).all()
+    counts = _image_counts(session, [row.id for row in rows])
+    return [_short(row, counts.get(row.id, 0)) for row in rows]
+
+
+def count_classifications(session: Session, model_id: str | None = None) -> int:
+    """How many classifications `list_classifications` would give over all pages."""
+    query = select(func.count(ClassificationRow.id))
+    return session.scalar(query if model_id is None else query.where(ClassificationRow.model_id == model_id)) or 0
 
 
 def delete_classification(session: Session, classification_id: str) -> list[str]:
@@ -90,33 +109,42 @@ def _find(session: Session, classification_id: str) -> ClassificationRow:
     return row
 
 
-def _dicts(session: Session, rows: Sequence[ClassificationRow]) -> list[dict[str, Any]]:
-    images: dict[str, list[dict[str, Any]]] = {row.id: [] for row in rows}
+def _image_counts(session: Session, ids: Sequence[str]) -> dict[str, int]:
+    row = ClassificationImageRow
+    counts = select(row.classification_id, func.count()).where(row.classification_id.in_(ids))
+    return {id_: number for id_, number in session.execute(counts.group_by(row.classification_id))}  # noqa: C416
+
+
+def _images(session: Session, classification_id: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The answers in order, and the names of their columns that cannot be read."""
     answers = ClassificationImageRow
     query = (
         select(answers, ImageRow)
         .join(ImageRow, answers.image_id == ImageRow.id)
-        .where(answers.classification_id.in_(images))
-        .order_by(answers.classification_id, answers.position)
+        .where(answers.classification_id == classification_id)
+        .order_by(answers.position)
     )
-    for answer, image in session.execute(query):
-        images[answer.classification_id].append(
-            {
-                "file": image.name,
-                "image_id": answer.image_id,
-                "label": answer.label,
-                "probabilities": answer.probabilities,
-                **picture_dict(image),
-            }
-        )
-    return [
+    found = session.execute(query).all()
+    rows = [
         {
-            "id": row.id,
-            "model_id": row.model_id,
-            "model_name": row.model_name,
-            "created_at": iso(row.created_at),
-            "images": images[row.id],
-            "problems": row.problems,
+            "file": image.name,
+            "image_id": row.image_id,
+            "label": row.label,
+            "probabilities": row.probabilities,
+            **picture_dict(image),
         }
-        for row in rows
+        for row, image in found
     ]
+    return rows, unreadable_columns(*(row for row, _ in found))
+
+
+def _short(row: ClassificationRow, n_images: int) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "model_id": row.model_id,
+        "model_name": row.model_name,
+        "created_at": iso(row.created_at),
+        "n_images": n_images,
+        "n_problems": len(row.problems),
+        "unreadable": unreadable_columns(row),
+    }

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from core.descriptions.description_set import DescriptionSet
 from core.errors import Conflict, InvalidInput, NotFound
 from core.records.ids import new_id
-from core.records.tables import DescriptionSentenceRow, DescriptionSetRow, DescriptionVersionRow
-from core.records.types import iso
+from core.records.tables import DescriptionSentenceRow, DescriptionSetRow, DescriptionVersionRow, RunRow
+from core.records.types import iso, unreadable_columns
+from core.text import shown
+
+NAMED = 3
 
 
 def save_version(
@@ -58,15 +61,48 @@ def save_version(
     return row.id, version.version
 
 
-def list_description_sets(session: Session, image_set_id: str | None = None) -> list[dict[str, Any]]:
-    """Description sets with their newest version, by name; all, or those of one image set."""
+def list_description_sets(
+    session: Session, image_set_id: str | None = None, limit: int = 500, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Description sets in short, by name: their newest version without sentences; all, or those of one image set."""
     query = select(DescriptionSetRow).order_by(DescriptionSetRow.name, DescriptionSetRow.id)
     if image_set_id is not None:
         query = query.where(DescriptionSetRow.image_set_id == image_set_id)
-    rows = session.scalars(query).all()
-    versions = _versions(session, [row.id for row in rows])
-    texts = _sentences(session, [versions[row.id][-1].id for row in rows])
-    return [_dict(row, versions[row.id], versions[row.id][-1], texts) for row in rows]
+    rows = session.scalars(query.limit(limit).offset(offset)).all()
+    newest = _newest_versions(session, [row.id for row in rows])
+    return [_short(row, newest[row.id]) for row in rows if row.id in newest]
+
+
+def count_description_sets(session: Session, image_set_id: str | None = None) -> int:
+    """How many description sets `list_description_sets` would give over all pages."""
+    query = select(func.count(DescriptionSetRow.id))
+    query = query if image_set_id is None else query.where(DescriptionSetRow.image_set_id == image_set_id)
+    return session.scalar(query) or 0
+
+
+def ids_of_sets_called(session: Session, id_or_name: str) -> list[str]:
+    """Ids of the description sets with this id or name; a name may stand for several."""
+    row = DescriptionSetRow
+    named = select(row.id).where(or_(row.id == id_or_name, row.name == id_or_name))
+    return list(session.scalars(named.order_by(row.id)))
+
+
+def delete_description_set(session: Session, set_id: str) -> None:
+    """Forget a description set with all its versions. Raises NotFound, or Conflict while runs were made with one."""
+    row = _set_row(session, set_id)
+    users = select(RunRow.name).join(DescriptionVersionRow, RunRow.description_version_id == DescriptionVersionRow.id)
+    users = users.where(DescriptionVersionRow.description_set_id == row.id).order_by(RunRow.id)
+    names = session.scalars(users).all()
+    if names:
+        shown_names = ", ".join(f"'{shown(name, 60)}'" for name in names[:NAMED])
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        raise Conflict(
+            "A description set is deleted when no run was made with it",
+            f"'{shown(row.name)}' is used by {shown_names}{more}",
+            "Delete these runs first, or keep the set: it says what they were trained with.",
+        )
+    session.delete(row)
+    session.flush()
 
 
 def description_set_dict(session: Session, set_id: str, version: int | None = None) -> dict[str, Any]:
@@ -167,23 +203,38 @@ def _sentences(session: Session, version_ids: Sequence[str]) -> dict[str, dict[s
     return found
 
 
-def _dict(
-    row: DescriptionSetRow,
-    versions: Sequence[DescriptionVersionRow],
-    chosen: DescriptionVersionRow,
-    texts: Mapping[str, dict[str, list[str]]],
-) -> dict[str, Any]:
+def _newest_versions(session: Session, set_ids: Sequence[str]) -> dict[str, DescriptionVersionRow]:
+    table = DescriptionVersionRow
+    highest = select(table.description_set_id, func.max(table.version).label("version"))
+    newest = highest.where(table.description_set_id.in_(set_ids)).group_by(table.description_set_id).subquery()
+    same = (table.description_set_id == newest.c.description_set_id, table.version == newest.c.version)
+    return {row.description_set_id: row for row in session.scalars(select(table).join(newest, and_(*same)))}
+
+
+def _short(row: DescriptionSetRow, chosen: DescriptionVersionRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,
         "image_set_id": row.image_set_id,
         "version": chosen.version,
         "version_id": chosen.id,
+        "created_at": iso(chosen.created_at),
+        "source": chosen.source,
+        "fingerprint": chosen.fingerprint,
+        "unreadable": unreadable_columns(row, chosen),
+    }
+
+
+def _dict(
+    row: DescriptionSetRow,
+    versions: Sequence[DescriptionVersionRow],
+    chosen: DescriptionVersionRow,
+    texts: Mapping[str, dict[str, list[str]]],
+) -> dict[str, Any]:
+    return _short(row, chosen) | {
         "versions": [
             {"version": v.version, "created_at": iso(v.created_at), "author": v.author, "note": v.note}
             for v in versions
         ],
-        "source": chosen.source,
         "sentences": texts[chosen.id],
-        "fingerprint": chosen.fingerprint,
     }

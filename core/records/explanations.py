@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session, defer
 
 from core.errors import NotFound
 from core.records.ids import new_id
 from core.records.tables import ExplanationRow
-from core.records.types import iso
+from core.records.types import check_finite, iso, unreadable_columns
 
 
 def add_explanation(
@@ -24,7 +24,11 @@ def add_explanation(
     folder: str,
     result: Mapping[str, Any],
 ) -> str:
-    """Record an explanation whose files lie in `folder` (inside the home folder), and return its id."""
+    """Record an explanation whose files lie in `folder` (inside the home folder), and return its id.
+
+    Raises InvalidInput for a result that is not in numbers.
+    """
+    check_finite(dict(result), "The explanation", "The model's weights give no numbers for this image: train it again.")
     row = ExplanationRow(
         id=new_id(),
         model_id=model_id,
@@ -60,20 +64,38 @@ def explanation_dict(session: Session, explanation_id: str) -> dict[str, Any]:
 
 
 def list_explanations(
-    session: Session, model_id: str | None = None, limit: int = 50, offset: int = 0
+    session: Session, model_id: str | None = None, image_id: str | None = None, limit: int = 50, offset: int = 0
 ) -> list[dict[str, Any]]:
-    """Explanations, the newest first; all, or those of one model."""
-    query = select(ExplanationRow).order_by(ExplanationRow.created_at.desc(), ExplanationRow.id.desc())
-    query = query if model_id is None else query.where(ExplanationRow.model_id == model_id)
-    return [_dict(row) for row in session.scalars(query.limit(limit).offset(offset))]
+    """Explanations in short (without their result), the newest first; all, or those of one model or image."""
+    query = select(ExplanationRow).options(defer(ExplanationRow.result, raiseload=True))
+    query = query.where(*_of(model_id, image_id)).order_by(ExplanationRow.created_at.desc(), ExplanationRow.id.desc())
+    return [_short(row) for row in session.scalars(query.limit(limit).offset(offset))]
+
+
+def count_explanations(session: Session, model_id: str | None = None, image_id: str | None = None) -> int:
+    """How many explanations `list_explanations` would give over all pages."""
+    return session.scalar(select(func.count(ExplanationRow.id)).where(*_of(model_id, image_id))) or 0
+
+
+def _of(model_id: str | None, image_id: str | None) -> list[ColumnElement[bool]]:
+    asked = ((ExplanationRow.model_id, model_id), (ExplanationRow.image_id, image_id))
+    return [column == value for column, value in asked if value is not None]
 
 
 def _dict(row: ExplanationRow) -> dict[str, Any]:
-    return dict(row.result) | {
+    maps = row.result.get("maps")
+    sound = isinstance(maps, list) and all(isinstance(entry, dict) and entry.get("kind") for entry in maps)
+    unreadable = unreadable_columns(row) or ([] if sound else ["maps"])
+    return {**row.result, "maps": maps if sound else [], **_short(row), "unreadable": unreadable}
+
+
+def _short(row: ExplanationRow) -> dict[str, Any]:
+    return {
         "id": row.id,
         "model_id": row.model_id,
         "image_id": row.image_id,
         "class": row.class_name,
         "seconds": row.seconds,
         "created_at": iso(row.created_at),
+        "unreadable": unreadable_columns(row),
     }

@@ -27,9 +27,10 @@ from core.records.tables import (
     JobRow,
     RunRow,
 )
-from core.records.types import iso
+from core.records.types import iso, unreadable_columns
 
 Source = Literal["upload", "folder", "demo"]
+PROBLEMS_SHOWN = 80
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
@@ -105,17 +106,42 @@ def find_image_set(session: Session, id_or_name: str) -> ImageSetRow:
 
 
 def list_image_sets(session: Session, limit: int = 200, offset: int = 0) -> list[dict[str, Any]]:
-    """Image sets, the newest first, in the shape of `image_set_dict`."""
+    """Image sets, the newest first, in the shape of `image_set_dict` without its problems."""
     query = select(ImageSetRow).order_by(ImageSetRow.created_at.desc(), ImageSetRow.id.desc())
     return _set_dicts(session, session.scalars(query.limit(limit).offset(offset)).all())
 
 
-def image_set_dict(session: Session, id_or_name: str) -> dict[str, Any]:
-    """One image set: id, name, modality, source, drawn, fingerprint, created_at, n_images, classes, problems, notes.
+def count_image_sets(session: Session) -> int:
+    """How many image sets there are."""
+    return session.scalar(select(func.count(ImageSetRow.id))) or 0
 
-    Raises NotFound.
+
+def demo_set_id(session: Session) -> str | None:
+    """The id of the drawn demo set, where there is one."""
+    return session.scalar(select(ImageSetRow.id).where(ImageSetRow.source == "demo").limit(1))
+
+
+def image_set_dict(session: Session, id_or_name: str) -> dict[str, Any]:
+    """One image set: id, name, modality, source, drawn, fingerprint, created_at, n_images, classes, n_problems,
+    problems, notes.
+
+    problems: the first PROBLEMS_SHOWN of n_problems; `list_problems` gives the others. Raises NotFound.
     """
-    return _set_dicts(session, [find_image_set(session, id_or_name)])[0]
+    row = find_image_set(session, id_or_name)
+    return _set_dicts(session, [row])[0] | {"problems": list_problems(session, row.id, PROBLEMS_SHOWN)}
+
+
+def list_problems(session: Session, image_set_id: str, limit: int = 80, offset: int = 0) -> list[dict[str, str]]:
+    """Files refused when a set was read, in the order of reading: file, problem, expected, found."""
+    row = ImageProblemRow
+    query = select(row.file, row.problem, row.expected, row.found).where(row.image_set_id == image_set_id)
+    found = session.execute(query.order_by(row.id).limit(limit).offset(offset))
+    return [Problem(*each).as_dict() for each in found]
+
+
+def count_problems(session: Session, image_set_id: str) -> int:
+    """How many files were refused when a set was read."""
+    return _problem_counts(session, [image_set_id]).get(image_set_id, 0)
 
 
 def list_images(
@@ -285,8 +311,11 @@ def looked_at(windowing: Windowing | None, findings: Sequence[Finding] | None) -
 
 def picture_dict(image: ImageRow) -> dict[str, Any]:
     """The same of a recorded image, with sentences for people: windowing {..., sentence} or None, findings."""
-    windowing = Windowing.from_dict(image.windowing) if image.windowing else None
-    return shown(windowing, [Finding(**found) for found in image.findings or ()])
+    try:
+        windowing = Windowing.from_dict(image.windowing) if image.windowing else None
+        return shown(windowing, [Finding(**found) for found in image.findings or ()])
+    except (KeyError, TypeError, ValueError):  # damaged from outside; the image itself is still there
+        return shown(None, [])
 
 
 def path_in(store: Path, path: Path) -> str:
@@ -348,13 +377,14 @@ def _image_dict(row: Row[ImageRow, str, int]) -> dict[str, Any]:
 
 def _set_dicts(session: Session, rows: Sequence[ImageSetRow]) -> list[dict[str, Any]]:
     ids = [row.id for row in rows]
-    classes = _classes(session, ids)
-    problems: dict[str, list[dict[str, str]]] = {id_: [] for id_ in ids}
-    found = select(ImageProblemRow).where(ImageProblemRow.image_set_id.in_(ids)).order_by(ImageProblemRow.id)
-    for problem in session.scalars(found):
-        facts = Problem(problem.file, problem.problem, problem.expected, problem.found)
-        problems[problem.image_set_id].append(facts.as_dict())
-    return [_set_dict(row, classes[row.id], problems[row.id]) for row in rows]
+    classes, problems = _classes(session, ids), _problem_counts(session, ids)
+    return [_set_dict(row, classes[row.id], problems.get(row.id, 0)) for row in rows]
+
+
+def _problem_counts(session: Session, ids: Sequence[str]) -> dict[str, int]:
+    row = ImageProblemRow
+    query = select(row.image_set_id, func.count(row.id)).where(row.image_set_id.in_(ids)).group_by(row.image_set_id)
+    return {set_id: number for set_id, number in session.execute(query)}  # noqa: C416
 
 
 def _classes(session: Session, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -370,11 +400,12 @@ def _classes(session: Session, ids: Sequence[str]) -> dict[str, list[dict[str, A
         .group_by(ImageRow.class_id, ImageRow.part)
     )
     for class_id, part, count in session.execute(counts):
-        by_class[str(class_id)][str(part)] = count
+        if class_id in by_class and part in PARTS:
+            by_class[class_id][part] = count
     return by_set
 
 
-def _set_dict(row: ImageSetRow, classes: list[dict[str, Any]], problems: list[dict[str, str]]) -> dict[str, Any]:
+def _set_dict(row: ImageSetRow, classes: list[dict[str, Any]], n_problems: int) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,
@@ -385,8 +416,9 @@ def _set_dict(row: ImageSetRow, classes: list[dict[str, Any]], problems: list[di
         "created_at": iso(row.created_at),
         "n_images": sum(each[part] for each in classes for part in PARTS),
         "classes": classes,
-        "problems": problems,
+        "n_problems": n_problems,
         "notes": list(row.notes),
+        "unreadable": unreadable_columns(row),
     }
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from core.errors import NotFound
 from core.records.ids import new_id
 from core.records.tables import AttemptRow, JobRow, WorkerRow
-from core.records.types import finite, iso, now
+from core.records.types import finite, iso, now, unreadable_columns
 
 PROGRESS = ("stage", "done", "total", "epoch", "epochs", "seconds_per_epoch", "seconds_left")
 # A worker that has not been heard of for this long no longer counts as there.
@@ -78,11 +78,22 @@ def find_job(session: Session, job_id: str) -> JobRow:
     return row
 
 
-def list_jobs(session: Session, state: str | None = None, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
-    """Jobs, the newest first, in the shape of `job_dict`."""
+def list_jobs(
+    session: Session, state: str | Sequence[str] | None = None, limit: int = 50, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Jobs, the newest first, in the shape of `job_dict`; all, or those in one state or several."""
     query = select(JobRow).order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit).offset(offset)
-    query = query if state is None else query.where(JobRow.state == state)
-    return _dicts(session, session.scalars(query).all())
+    return _dicts(session, session.scalars(query.where(*_in_states(state))).all())
+
+
+def count_jobs(session: Session, state: str | Sequence[str] | None = None) -> int:
+    """How many jobs `list_jobs` would give over all pages."""
+    return session.scalar(select(func.count(JobRow.id)).where(*_in_states(state))) or 0
+
+
+def _in_states(state: str | Sequence[str] | None) -> list[Any]:
+    states = [state] if isinstance(state, str) else list(state or [])
+    return [JobRow.state.in_(states)] if states else []
 
 
 def job_dict(session: Session, job_id: str) -> dict[str, Any]:
@@ -285,13 +296,15 @@ def list_workers(session: Session) -> list[dict[str, Any]]:
 
 def _dicts(session: Session, rows: Sequence[JobRow]) -> list[dict[str, Any]]:
     attempts = _attempts(session, [row.id for row in rows])
-    positions = _queue_positions(session) if any(row.state == "queued" for row in rows) else {}
+    positions = _queue_positions(session, [row.id for row in rows if row.state == "queued"])
     return [_dict(row, positions.get(row.id), attempts[row.id]) for row in rows]
 
 
-def _queue_positions(session: Session) -> dict[str, int]:
-    waiting = session.scalars(select(JobRow.id).where(JobRow.state == "queued").order_by(JobRow.queued_at, JobRow.id))
-    return {job_id: position for position, job_id in enumerate(waiting, start=1)}
+def _queue_positions(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
+    place = func.row_number().over(order_by=(JobRow.queued_at, JobRow.id))
+    waiting = select(JobRow.id, place.label("place")).where(JobRow.state == "queued").subquery()
+    mine = select(waiting.c.id, waiting.c.place).where(waiting.c.id.in_(job_ids))
+    return {job_id: position for job_id, position in session.execute(mine)} if job_ids else {}  # noqa: C416
 
 
 def _attempts(session: Session, job_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -329,6 +342,7 @@ def _dict(row: JobRow, position: int | None, attempts: list[dict[str, Any]]) -> 
         "queue_position": position,
         "error": row.error,
         "attempts": attempts,
+        "unreadable": unreadable_columns(row),
     }
 
 

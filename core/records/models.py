@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row, Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.orm import Session, defer, load_only
 
 from core.errors import NotFound
 from core.records.contents import model_path
 from core.records.ids import new_id
 from core.records.tables import ExplanationRow, ModelRow, RunRow
-from core.records.types import iso
+from core.records.types import iso, unreadable_columns
 
 
 def add_model(
@@ -60,9 +60,15 @@ def find_model_by_name(session: Session, name: str) -> ModelRow:
 
 
 def list_models(session: Session, limit: int = 500, offset: int = 0) -> list[dict[str, Any]]:
-    """Models, the newest first, in the shape of `model_dict`."""
-    query = _models().order_by(ModelRow.created_at.desc(), ModelRow.id.desc()).limit(limit).offset(offset)
+    """Models, the newest first, in the shape of `model_dict` without the card."""
+    query = _models().options(defer(ModelRow.card, raiseload=True))
+    query = query.order_by(ModelRow.created_at.desc(), ModelRow.id.desc()).limit(limit).offset(offset)
     return [_dict(row) for row in session.execute(query)]
+
+
+def count_models(session: Session) -> int:
+    """How many models there are."""
+    return session.scalar(select(func.count(ModelRow.id))) or 0
 
 
 def model_dict(session: Session, model_id: str) -> dict[str, Any]:
@@ -84,7 +90,15 @@ def delete_model(session: Session, model_id: str) -> list[str]:
 
 
 def _models() -> Select[ModelRow, RunRow]:
-    return select(ModelRow, RunRow).join(RunRow, ModelRow.run_id == RunRow.id)
+    used = (
+        "backbone calibration classes descriptions_source image_set_id image_set_name intervals "
+        "known_classes leakage method metrics n_test n_train n_val request seed shots trainable_parameters "
+        "variant"
+    )
+    columns = [getattr(RunRow, name) for name in used.split()]
+    return (
+        select(ModelRow, RunRow).join(RunRow, ModelRow.run_id == RunRow.id).options(load_only(*columns, raiseload=True))
+    )
 
 
 def _dict(row: Row[ModelRow, RunRow]) -> dict[str, Any]:
@@ -116,4 +130,5 @@ def _dict(row: Row[ModelRow, RunRow]) -> dict[str, Any]:
         "size_bytes": model.size_bytes,
         "weights_sha256": model.weights_sha256,
         "trainable_parameters": run.trainable_parameters,
+        "unreadable": unreadable_columns(model, run),
     }

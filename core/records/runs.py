@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from core.errors import Conflict, NotFound
+from core.records.contents import job_path, model_path
 from core.records.ids import new_id
 from core.records.image_sets import hold_image_set
-from core.records.tables import EpochMetricRow, ImageRow, JobRow, ModelRow, PredictionRow, RunRow
-from core.records.types import finite, iso, now
+from core.records.tables import EpochMetricRow, ExplanationRow, ImageRow, JobRow, ModelRow, PredictionRow, RunRow
+from core.records.types import check_finite, iso, now, unreadable_columns
+from core.text import shown
 
+DETAILS = ("versions", "confusion", "per_class", "request")
+"""What only the record of a single run shows."""
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece")
 
 
@@ -53,7 +57,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class EpochMetric:
-    """What the loop measured in one epoch, counted from 1."""
+    """What the loop measured in one epoch, counted from 1. Raises InvalidInput where that is no number."""
 
     epoch: int
     loss: float | None
@@ -61,14 +65,18 @@ class EpochMetric:
     learning_rate: float | None = None
     train_accuracy: float | None = None
 
+    def __post_init__(self) -> None:
+        numbers = (self.loss, self.learning_rate, self.train_accuracy, dict(self.terms))
+        check_finite(numbers, f"Epoch {self.epoch}", "The training diverged: choose a smaller learning rate.")
+
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
         return {
             "epoch": self.epoch,
-            "loss": finite(self.loss),
-            "terms": {name: finite(value) for name, value in self.terms.items()},
-            "learning_rate": finite(self.learning_rate),
-            "train_accuracy": finite(self.train_accuracy),
+            "loss": self.loss,
+            "terms": dict(self.terms),
+            "learning_rate": self.learning_rate,
+            "train_accuracy": self.train_accuracy,
         }
 
 
@@ -109,6 +117,9 @@ def load_request(session: Session, run_id: str) -> RunRequest:
     return RunRequest(**find_run(session, run_id).request)
 
 
+DIVERGED = "The trained weights give no numbers: train again with a smaller learning rate."
+
+
 def seal_run(
     session: Session,
     run_id: str,
@@ -118,8 +129,13 @@ def seal_run(
     """Write what a training used and found, once. Raises Conflict for a run that is sealed already.
 
     record: as training gives it, with the keys of the columns. predictions: file, label, predicted, probabilities,
-    one each test image.
+    one each test image. Raises InvalidInput for results that are no numbers.
     """
+    predictions = list(predictions)
+    results = {name: record.get(name) for name in ("metrics", "per_class", "confusion", "temperature")}
+    check_finite(results, "The run's result", DIVERGED)
+    for each in predictions:
+        check_finite(each["probabilities"], f"The answer for '{shown(str(each['file']))}'", DIVERGED)
     facts = {name: record[name] for name in _RECORDED if record.get(name) is not None}
     sealed = session.execute(
         update(RunRow)
@@ -178,13 +194,24 @@ def write_epoch_metrics(session: Session, run_id: str, metrics: Sequence[EpochMe
     session.execute(insert(EpochMetricRow), rows)
 
 
-def epoch_metrics(session: Session, run_id: str) -> list[dict[str, Any]]:
+def epoch_metrics(session: Session, run_id: str, limit: int | None = None, offset: int = 0) -> list[dict[str, Any]]:
     """epoch, loss, terms, learning_rate, train_accuracy, in the order of epochs."""
     query = select(EpochMetricRow).where(EpochMetricRow.run_id == run_id).order_by(EpochMetricRow.epoch)
     return [
-        EpochMetric(row.epoch, row.loss, row.terms, row.learning_rate, row.train_accuracy).as_dict()
-        for row in session.scalars(query)
+        {
+            "epoch": row.epoch,
+            "loss": row.loss,
+            "terms": row.terms,
+            "learning_rate": row.learning_rate,
+            "train_accuracy": row.train_accuracy,
+        }
+        for row in session.scalars(query.limit(limit).offset(offset))
     ]
+
+
+def count_epochs(session: Session, run_id: str) -> int:
+    """How many epochs of a run were measured."""
+    return session.scalar(select(func.count()).where(EpochMetricRow.run_id == run_id)) or 0
 
 
 def list_predictions(session: Session, run_id: str, offset: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
@@ -225,15 +252,56 @@ def list_runs(
     *,
     run_ids: Sequence[str] | None = None,
     sealed_only: bool = False,
+    in_full: bool = False,
     limit: int = 500,
     offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """Runs, the newest first, in the shape of `run_dict` without epoch metrics."""
-    query = _runs().order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
+    """Runs, the newest first, in the shape of `run_dict` without epoch metrics, and without DETAILS unless in full."""
+    left_out = () if in_full else DETAILS
+    query = _runs().options(*(defer(getattr(RunRow, name), raiseload=True) for name in left_out))
+    query = query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
     query = query if image_set_id is None else query.where(RunRow.image_set_id == image_set_id)
     query = query if run_ids is None else query.where(RunRow.id.in_(run_ids))
     query = query.where(RunRow.sealed_at.is_not(None)) if sealed_only else query
-    return [_dict(row) for row in session.execute(query)]
+    return [_in_full(row) if in_full else _short(row) for row in session.execute(query)]
+
+
+def count_runs(session: Session, image_set_id: str | None = None) -> int:
+    """How many runs `list_runs` would give over all pages."""
+    query = select(func.count(RunRow.id))
+    return session.scalar(query if image_set_id is None else query.where(RunRow.image_set_id == image_set_id)) or 0
+
+
+def last_comparable(session: Session, method: str, backbone: str) -> RunRow | None:
+    """The newest sealed run of a method on a backbone that says how long it took."""
+    query = select(RunRow).where(RunRow.method == method, RunRow.backbone == backbone, RunRow.seconds > 0)
+    query = query.where(RunRow.sealed_at.is_not(None)).order_by(RunRow.created_at.desc(), RunRow.id.desc())
+    return session.scalar(query.limit(1))
+
+
+def delete_run(session: Session, run_id: str) -> list[str]:
+    """Forget a run with its epochs, predictions, job, model and explanations; returns their folders, as paths in the
+    home folder.
+
+    Called through `app.services.contents.remove`, which removes the folders. Raises NotFound, or Conflict while the
+    run's job is queued or running.
+    """
+    run = find_run(session, run_id)
+    job = session.scalar(select(JobRow).where(JobRow.run_id == run.id).with_for_update())
+    if job is not None and job.state in ("queued", "running"):
+        raise Conflict(
+            "A run is deleted when no job works on it",
+            f"its job '{shown(job.label)}' is {job.state}",
+            "Cancel the job first, or wait until it is done.",
+        )
+    model = session.scalar(select(ModelRow).where(ModelRow.run_id == run.id))
+    explained = select(ExplanationRow.folder).join(ModelRow, ExplanationRow.model_id == ModelRow.id)
+    paths = [*session.scalars(explained.where(ModelRow.run_id == run.id))]
+    # a training that failed while it wrote leaves a folder under the run's id
+    paths += [model_path(run.id), *([model_path(model.folder)] if model else []), *([job_path(job.id)] if job else [])]
+    session.delete(run)
+    session.flush()
+    return paths
 
 
 def run_dict(session: Session, run_id: str) -> dict[str, Any]:
@@ -241,7 +309,7 @@ def run_dict(session: Session, run_id: str) -> dict[str, Any]:
     row = session.execute(_runs().where(RunRow.id == run_id)).first()
     if row is None:
         raise NotFound("A run with this id", f"'{run_id}' is none", "List the runs to see their ids.")
-    return _dict(row) | {"epoch_metrics": epoch_metrics(session, run_id)}
+    return _in_full(row) | {"epoch_metrics": epoch_metrics(session, run_id)}
 
 
 def _runs() -> Select[RunRow, str, str, str]:
@@ -274,7 +342,11 @@ def _add_predictions(
     session.execute(insert(PredictionRow), rows)
 
 
-def _dict(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
+def _in_full(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
+    return _short(row) | {name: getattr(row[0], name) for name in DETAILS}
+
+
+def _short(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
     run, job_id, job_state, model_id = row
     return {
         "id": run.id,
@@ -302,7 +374,6 @@ def _dict(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
         "seconds": run.seconds,
         "peak_mb": run.peak_mb,
         "device": run.device,
-        "versions": run.versions,
         "n_train": run.n_train,
         "n_val": run.n_val,
         "n_test": run.n_test,
@@ -315,7 +386,5 @@ def _dict(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
         "description_version_id": run.description_version_id,
         "model_id": model_id,
         "notes": run.notes,
-        "confusion": run.confusion,
-        "per_class": run.per_class,
-        "request": run.request,
+        "unreadable": unreadable_columns(run),
     }

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,13 +21,14 @@ from sqlalchemy.pool import StaticPool
 from core.errors import InvalidInput
 from core.records.failures import Contended, told_in_sentences
 from core.records.tables import Base
-from core.records.types import json_text
+from core.records.types import json_text, read_json
 
 BUSY_TIMEOUT_S = 30
 MORE_CONNECTIONS = 45
 WRITES = "promptoscope_writes"
 WRITE_TRIES = 5
 PAUSE_S = 0.05
+JSON_OPTIONS: dict[str, Any] = {"json_serializer": json_text, "json_deserializer": read_json}
 T = TypeVar("T")
 
 
@@ -146,9 +148,7 @@ def make_engine(url: URL, foreign_keys: bool = True, wait_s: float | None = None
     """
     # Parameters may be file names of patients' images; errors that end in a log must not show them.
     if url.get_backend_name() == "postgresql":
-        return create_engine(
-            url, pool_pre_ping=True, json_serializer=json_text, hide_parameters=True, **_waiting(url, wait_s)
-        )
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, **JSON_OPTIONS, **_waiting(url, wait_s))
     # Threads wait for the file's lock, which tells them so; a pool that is short would only add another queue.
     busy_s = BUSY_TIMEOUT_S if wait_s is None else wait_s
     options: dict[str, Any] = {"connect_args": {"timeout": busy_s}, "max_overflow": -1}
@@ -156,7 +156,7 @@ def make_engine(url: URL, foreign_keys: bool = True, wait_s: float | None = None
         options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     elif url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, json_serializer=json_text, hide_parameters=True, **options)
+    engine = create_engine(url, hide_parameters=True, **JSON_OPTIONS, **options)
     event.listen(engine, "connect", _prepare_sqlite if foreign_keys else _prepare_sqlite_for_rebuilding)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -177,6 +177,8 @@ def _waiting(url: URL, wait_s: float | None) -> dict[str, Any]:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # The driver would begin transactions late and only for writes; `_begin_sqlite` does it instead.
     connection.isolation_level = None
+    # A text that is not UTF-8 comes from a damaged file; it is shown with marks rather than failing its whole list.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

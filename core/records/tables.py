@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     CheckConstraint,
     Float,
@@ -24,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core.records.ids import LENGTH, new_id
-from core.records.types import Moment, now
+from core.records.types import JsonList, JsonObject, Moment, now
 
 JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 ATTEMPT_STATES = ("running", "succeeded", "failed", "cancelled", "interrupted", "lost")
@@ -47,7 +46,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: Moment, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+    type_annotation_map = {datetime: Moment, dict[str, Any]: JsonObject, list[Any]: JsonList}  # noqa: RUF012
 
 
 def key() -> Mapped[str]:
@@ -76,9 +75,9 @@ class ImageSetRow(Base):
     fingerprint: Mapped[str] = mapped_column(Sha256, index=True)
     notes: Mapped[list[Any]] = mapped_column(default=list)
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
 
-    __table_args__ = (one_of("source", ("upload", "folder", "demo")),)
+    __table_args__ = (one_of("source", ("upload", "folder", "demo")), Index(None, "created_at", "id"))
 
 
 class ImageClassRow(Base):
@@ -115,8 +114,8 @@ class ImageRow(Base):
     file: Mapped[str] = mapped_column(Text)
     mask_sha256: Mapped[str | None] = mapped_column(Sha256, index=True)
     mask_file: Mapped[str | None] = mapped_column(Text)
-    windowing: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    findings: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    windowing: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
+    findings: Mapped[list[Any] | None] = mapped_column(JsonList(none_as_null=True))
 
     __table_args__ = (
         one_of("part", ("train", "val", "test")),
@@ -131,11 +130,13 @@ class ImageProblemRow(Base):
     __tablename__ = "image_problems"
 
     id: Mapped[str] = key()
-    image_set_id: Mapped[str] = mapped_column(ForeignKey("image_sets.id", ondelete="CASCADE"), index=True)
+    image_set_id: Mapped[str] = mapped_column(ForeignKey("image_sets.id", ondelete="CASCADE"))
     file: Mapped[str] = mapped_column(Text)
     problem: Mapped[str] = mapped_column(Text)
     expected: Mapped[str] = mapped_column(Text)
     found: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index(None, "image_set_id", "id"),)
 
 
 # descriptions ----------------------------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ class DescriptionSetRow(Base):
     name: Mapped[str] = mapped_column(Name)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
-    __table_args__ = (UniqueConstraint("image_set_id", "name"),)
+    __table_args__ = (UniqueConstraint("image_set_id", "name"), Index(None, "name", "id"))
 
 
 class DescriptionVersionRow(Base):
@@ -229,15 +230,15 @@ class RunRow(Base):
     n_train: Mapped[int | None]
     n_val: Mapped[int | None]
     n_test: Mapped[int | None]
-    metrics: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    metrics: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
     confusion: Mapped[list[Any]] = mapped_column(default=list)
     per_class: Mapped[list[Any]] = mapped_column(default=list)
     notes: Mapped[list[Any]] = mapped_column(default=list)
-    recipe: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    leakage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    known_classes: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
-    intervals: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    calibration: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    recipe: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
+    leakage: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
+    known_classes: Mapped[list[Any] | None] = mapped_column(JsonList(none_as_null=True))
+    intervals: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
+    calibration: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
     versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
     device: Mapped[str | None] = mapped_column(Name)
     seconds: Mapped[float | None] = mapped_column(Float(53))
@@ -249,6 +250,7 @@ class RunRow(Base):
         Index(None, "created_at", "id"),
         Index(None, "image_set_id", "created_at", "id"),
         Index(None, "image_set_fingerprint", "backbone", "shots"),
+        Index(None, "method", "backbone", "created_at"),
     )
 
 
@@ -292,7 +294,9 @@ class ModelRow(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     card: Mapped[dict[str, Any]] = mapped_column(default=dict)
     calibrated: Mapped[bool] = mapped_column(default=False)
-    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (Index(None, "created_at", "id"),)
 
 
 # jobs ------------------------------------------------------------------------------------------------------------
@@ -322,7 +326,7 @@ class JobRow(Base):
     epochs: Mapped[int | None]
     seconds_per_epoch: Mapped[float | None] = mapped_column(Float(53))
     seconds_left: Mapped[float | None] = mapped_column(Float(53))
-    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
 
     __table_args__ = (
         one_of("state", JOB_STATES),
@@ -350,7 +354,7 @@ class AttemptRow(Base):
     external_id: Mapped[str | None] = mapped_column(Name)
     started_at: Mapped[datetime] = mapped_column(default=now)
     finished_at: Mapped[datetime | None]
-    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
 
     __table_args__ = (
         one_of("state", ATTEMPT_STATES),
@@ -422,6 +426,7 @@ class ExplanationRow(Base):
     __table_args__ = (
         Index(None, "created_at", "id"),
         Index(None, "model_id", "image_id", "class_name"),
+        Index(None, "model_id", "created_at", "id"),
     )
 
 
@@ -460,7 +465,7 @@ class IdempotencyKeyRow(Base):
     request_sha256: Mapped[str] = mapped_column(Sha256)
     owner: Mapped[str | None] = mapped_column(Name)
     status: Mapped[int | None]
-    response: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    response: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
     __table_args__ = (UniqueConstraint("method", "path", "key"),)

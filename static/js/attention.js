@@ -313,13 +313,15 @@ class Attention extends PsElement {
 
   /** An explanation of the same model, image and class that was computed before. */
   async known() {
-    const path = `/explanations?model=${encodeURIComponent(this.model.id)}&limit=200`;
-    const list = listOf(await api.get(path, { signal: this.signal }).catch(() => []));
-    const same = list.find(
-      (one) =>
-        String(one.image_id) === String(this.imageId) && one.class === (this.className || one.predicted || NaN),
-    );
-    return same && api.get(`/explanations/${encodeURIComponent(same.id)}`, { signal: this.signal });
+    const query = new URLSearchParams({ model: this.model.id, image: this.imageId, limit: 50 });
+    const list = listOf(await api.get(`/explanations?${query}`, { signal: this.signal }).catch(() => []));
+    const fitting = list.filter((one) => !this.className || one.class === this.className);
+    const newest = [...new Map(fitting.reverse().map((one) => [one.class, one])).values()];
+    for (const one of newest) {
+      const found = await api.get(`/explanations/${encodeURIComponent(one.id)}`, { signal: this.signal });
+      if (this.className || found.predicted === found.class) return found;
+    }
+    return undefined;
   }
 
   async open(id) {

@@ -9,9 +9,11 @@ import {
   api,
   busy,
   button,
+  chip,
   count,
   define,
   errorNotice,
+  fill,
   h,
   link,
   listOf,
@@ -22,15 +24,16 @@ import {
   setParam,
   size,
 } from "./core.js";
-import { linkTo } from "./follow.js";
+import { confirmDialog, linkTo } from "./follow.js";
 import "./image-drop.js";
 import { humanName } from "./method-form.js";
 import { firstModel, modelFacts, modelSelect, nameOf, noModels } from "./model-picker.js";
+import { focusPager, pager } from "./pager.js";
 import { pictureNotice, pictureWords } from "./picture-words.js";
 import { fileName, saveCsv } from "./plot.js";
 import { probabilityBars, verdict } from "./probability-bars.js";
 
-const SHOWN_EARLIER = 20;
+const EARLIER_PER_PAGE = 20;
 
 class Classify extends PsElement {
   async start() {
@@ -144,7 +147,8 @@ class Classify extends PsElement {
     const heading = h("h2", { tabindex: "-1" }, count(answer.images.length, "image"));
     const download = button("Download CSV", () => saveCsv(csvOf(answer)), "small");
     this.results.replaceChildren(
-      h("div", { class: "ps-row-between" }, heading, answer.images.length ? download : ""),
+      h("div", { class: "ps-row-between" }, heading, h("div", { class: "ps-actions" }, answer.images.length ? download : "", this.deleting(answer))),
+      ...(answer.unreadable?.length ? [unreadableNotice()] : []),
       h(
         "p",
         { class: "ps-notice ps-notice-warn" },
@@ -181,30 +185,69 @@ class Classify extends PsElement {
     );
   }
 
-  async showEarlier() {
-    const list = listOf(
-      await api.get(`/classifications?limit=${SHOWN_EARLIER}`, { signal: this.signal }).catch(() => []),
-    );
-    const others = list.filter((one) => String(one.id) !== param("id")).slice(0, SHOWN_EARLIER);
-    if (!others.length) return this.earlier.replaceChildren();
+  /** A button that deletes a classification, after a question. */
+  deleting(answer) {
+    const node = button("Delete …", async () => {
+      const sure = await confirmDialog({
+        title: "Delete this classification?",
+        text: `The answers for ${count(answer.images.length, "image")} go, with the images that were sent for it and their explanations. This cannot be undone.`,
+        yes: "Delete the classification",
+        no: "Keep it",
+      });
+      if (!sure) return;
+      try {
+        await api.delete(`/classifications/${encodeURIComponent(answer.id)}`);
+      } catch (error) {
+        return this.results.prepend(errorNotice(error));
+      }
+      setParam("id", null);
+      this.results.replaceChildren(h("p", { class: "ps-notice", role: "status", tabindex: "-1" }, "The classification was deleted."));
+      this.results.firstElementChild.focus();
+      await this.showEarlier();
+    }, "small");
+    node.setAttribute("aria-label", "Delete this classification");
+    return node;
+  }
+
+  async showEarlier(offset = 0, focus = null) {
+    const query = `limit=${EARLIER_PER_PAGE}&offset=${offset}`;
+    const page = await api.get(`/classifications?${query}`, { signal: this.signal }).catch(() => null);
+    const list = listOf(page);
+    if (!list.length && !offset) return this.earlier.replaceChildren();
     const line = (one) => {
       const model = this.models.find((known) => known.id === one.model_id);
-      const words = `${count((one.images || []).length, "image")}, ${model ? nameOf(model) : "a deleted model"}, `;
+      const name = model ? nameOf(model) : `${one.model_name ?? "a model"} (deleted)`;
+      const words = `${count(one.n_images ?? 0, "image")}, ${name}, `;
+      const isShown = String(one.id) === param("id");
       return h(
         "li",
         {},
         button([words, moment(one.created_at)], () => this.open(one.id), "quiet ps-button-small"),
+        isShown && chip("Shown", "info"),
+        one.unreadable?.length > 0 && chip("Cannot be read in full", "warn"),
       );
     };
+    const total = page.total ?? list.length;
+    const place = { offset, shown: list.length, total, perPage: EARLIER_PER_PAGE };
+    const pages = h("div", {});
+    fill(pages, pager("Pages of classifications", ["classification"], place, (next, name) => this.showEarlier(next, name)));
+    const isOpen = this.earlier.querySelector("details")?.open;
     this.earlier.replaceChildren(
       h(
         "details",
-        { class: "ps-unfold" },
-        h("summary", {}, `Earlier classifications (${others.length})`),
-        h("ul", { class: "ps-queue" }, others.map(line)),
+        { class: "ps-unfold", open: isOpen },
+        h("summary", {}, `Earlier classifications (${total})`),
+        h("ul", { class: "ps-queue" }, list.map(line)),
+        pages,
       ),
     );
+    focusPager(pages, focus);
   }
+}
+
+function unreadableNotice() {
+  const words = "Parts of this record were damaged and cannot be read; what can be is shown.";
+  return h("p", { class: "ps-notice ps-notice-warn" }, words);
 }
 
 function problemTray(problems) {

@@ -3,6 +3,7 @@
  */
 
 import {
+  announce,
   api,
   busy,
   button,
@@ -22,7 +23,7 @@ import {
 } from "./core.js";
 import { forestPlot, shorten } from "./charts.js";
 import { cssColour, colourAt, inkOn } from "./colour-maps.js";
-import { linkTo, uid } from "./follow.js";
+import { confirmDialog, linkTo, uid } from "./follow.js";
 import { isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
 import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
@@ -292,7 +293,7 @@ class Compare extends PsElement {
     this.chosen.replaceChildren(busy("Loading the run …"));
     try {
       const run = await api.get(`/runs/${encodeURIComponent(id)}`, { signal: this.signal });
-      this.chosen.replaceChildren(...runDetails(run));
+      this.chosen.replaceChildren(...runDetails(run), this.deleting(run));
     } catch (error) {
       this.chosen.replaceChildren(errorNotice(error, () => this.openRun(id, focus)));
     }
@@ -300,6 +301,34 @@ class Compare extends PsElement {
     const heading = this.chosen.querySelector("h2");
     heading?.focus({ preventScroll: true });
     this.chosen.scrollIntoView({ block: "start" });
+  }
+
+  deleting(run) {
+    const said = h("div");
+    const node = button("Delete this run…", async () => {
+      const sure = await confirmDialog({
+        title: "Delete this run?",
+        text:
+          `“${run.name || run.method_title}” goes with its numbers, its job and log` +
+          `${run.model_id ? ", its model and the explanations made with it" : ""}. ` +
+          "Classifications made with it stay. This cannot be undone.",
+        yes: "Delete the run",
+        no: "Keep it",
+      });
+      if (!sure) return;
+      try {
+        await api.delete(`/runs/${encodeURIComponent(run.id)}`);
+      } catch (error) {
+        return said.replaceChildren(errorNotice(error));
+      }
+      setParam("run", null);
+      this.chosen.replaceChildren();
+      announce(`${run.name || run.method_title} was deleted`);
+      await this.load();
+      this.results.querySelector("h2")?.setAttribute("tabindex", "-1");
+      this.results.querySelector("h2")?.focus();
+    });
+    return h("div", { class: "ps-stack-s" }, h("div", { class: "ps-actions" }, node), said);
   }
 }
 

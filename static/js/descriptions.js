@@ -4,6 +4,7 @@ import {
   PsElement, announce, api, button, busy, chip, count, define, empty, errorNotice, field, h, link, listOf, moment, param,
   setParam, table,
 } from "./core.js";
+import { confirmDialog } from "./follow.js";
 import { difference, differenceText } from "./description-editor.js";
 
 const MOST = 1000;
@@ -128,7 +129,7 @@ class Descriptions extends PsElement {
       if (this.origin === ORIGIN_TEMPLATES) this.origin = `${ORIGIN_TEMPLATES}, edited`;
       this.#sayChange();
     });
-    this.work.replaceChildren(this.#head(), this.#templatePanel(), this.editor, this.#savePanel(), this.#versionPanel());
+    this.work.replaceChildren(this.#head(), this.#templatePanel(), this.editor, this.#savePanel(), this.#versionPanel(), this.#danger());
     this.editor.fill(this.imageSet, sentences, findings);
     this.isDirty = false;
     this.#sayChange();
@@ -275,6 +276,39 @@ class Descriptions extends PsElement {
         { title: "Change", cell: (row) => changes.get(row.version) },
         { title: "", cell: open },
       ], rows));
+  }
+
+  // ------------------------------------------------------------ deleting
+
+  #danger() {
+    if (!this.texts) return h("div", { hidden: true });
+    const { id, name, versions } = this.texts;
+    const said = h("div", {});
+    const node = button("Delete these texts…", async () => {
+      const sure = await confirmDialog({
+        title: "Delete these texts?",
+        text: `“${name}” goes with ${versions?.length > 1 ? `all its ${versions.length} versions` : "its only version"}. This cannot be undone.`,
+        yes: "Delete the texts",
+        no: "Keep them",
+      });
+      if (sure) await this.#delete(id, name, said);
+    });
+    return h("div", { class: "ps-stack-s" }, h("div", { class: "ps-actions" }, node), said);
+  }
+
+  async #delete(id, name, said) {
+    try {
+      await api.delete(`/description-sets/${encodeURIComponent(id)}`);
+    } catch (error) {
+      said.replaceChildren(errorNotice(error));
+      return;
+    }
+    this.isDirty = false;
+    setParam("id", null);
+    setParam("version", null);
+    await this.#openSet(this.imageSet.id);
+    announce(`${name} was deleted`);
+    this.textSelect.focus();
   }
 
   async #compareVersions(numbers, changes) {

@@ -8,18 +8,28 @@ import { addDemo, problemTray } from "./upload.js";
 import "./class-counts.js";
 import "./thumbnails.js";
 
-const MOST_SETS = 1000;
+const SETS_PER_PAGE = 50;
 
 class ImageSets extends PsElement {
   #sets = [];
+  #total = 0;
   #heard = false;
   #takesFocus = false;
 
   async start() {
     this.show(busy("Loading image sets…"));
     this.#listen();
-    this.#sets = listOf(await api.get(`/image-sets?limit=${MOST_SETS}`, { signal: this.signal }));
+    this.#sets = [];
+    await this.#more();
     this.#draw();
+  }
+
+  async #more() {
+    const path = `/image-sets?limit=${SETS_PER_PAGE}&offset=${this.#sets.length}`;
+    const page = await api.get(path, { signal: this.signal });
+    const known = new Set(this.#sets.map((set) => set.id));
+    this.#sets.push(...listOf(page).filter((set) => !known.has(set.id)));
+    this.#total = page.total ?? this.#sets.length;
   }
 
   #listen() {
@@ -27,6 +37,7 @@ class ImageSets extends PsElement {
     this.#heard = true;
     addEventListener("popstate", () => this.#draw(), { signal: this.signal });
     this.addEventListener("ps-added", (event) => {
+      this.#total += this.#sets.some((set) => set.id === event.detail.id) ? 0 : 1;
       this.#sets = [event.detail, ...this.#sets.filter((set) => set.id !== event.detail.id)];
       this.#go(`/image-sets?id=${encodeURIComponent(event.detail.id)}`);
     });
@@ -99,8 +110,37 @@ class ImageSets extends PsElement {
       { class: "ps-stack-s", "aria-label": "Image sets" },
       add,
       !this.#sets.some((set) => set.drawn) && this.#demoButton(),
-      h("ul", { class: "ps-list" }, this.#sets.map((set) => h("li", {}, this.#entry(set, String(set.id) === shown)))),
+      this.#entries(shown),
+      this.#sets.length < this.#total && this.#moreButton(shown),
     );
+  }
+
+  #entries(shown) {
+    return h("ul", { class: "ps-list" }, this.#sets.map((set) => h("li", {}, this.#entry(set, String(set.id) === shown))));
+  }
+
+  #moreButton(shown) {
+    const left = () => `Show more (${this.#total - this.#sets.length} left)`;
+    const node = button(left(), async () => {
+      const before = this.#sets.length;
+      node.disabled = true;
+      try {
+        await this.#more();
+      } catch (error) {
+        if (error.name !== "AbortError") node.before(errorNotice(error));
+        node.disabled = false;
+        return;
+      }
+      const list = this.#entries(shown);
+      node.parentElement.querySelector(".ps-list").replaceWith(list);
+      list.children[before]?.querySelector("a").focus();
+      announce(`${this.#sets.length} of ${count(this.#total, "image set")} shown`);
+      if (this.#sets.length < this.#total) {
+        node.textContent = left();
+        node.disabled = false;
+      } else node.remove();
+    }, "small");
+    return node;
   }
 
   #entry(set, isShown) {
@@ -108,8 +148,9 @@ class ImageSets extends PsElement {
     if (isShown) node.setAttribute("aria-current", "true");
     node.append(
       h("span", { class: "ps-list-title" }, set.name),
-      h("span", { class: "ps-hint" }, `${count(set.n_images, "image")}, ${count(set.classes.length, "class", "classes")}`),
+      h("span", { class: "ps-hint" }, `${count(set.n_images ?? 0, "image")}, ${count(set.classes?.length ?? 0, "class", "classes")}`),
     );
+    if (set.unreadable?.length) node.append(h("span", {}, chip("Cannot be read in full", "warn")));
     if (set.drawn) node.append(h("span", {}, chip("Drawn, not patient images", "info")));
     return node;
   }
@@ -151,11 +192,16 @@ class ImageSets extends PsElement {
       head(set),
       failure,
       h("section", { class: "ps-card", "aria-label": "Classes and parts" }, h("h3", {}, "Classes"), counts, notes(set)),
-      problemTray(set.problems),
+      problemTray(set.problems, set.n_problems, (offset, limit) => this.#problems(set, offset, limit)),
       h("section", { class: "ps-card", "aria-label": "Images" }, h("h3", {}, "Images"), pictures),
       this.#danger(set),
     );
     this.#focusDetail();
+  }
+
+  async #problems(set, offset, limit) {
+    const path = `/image-sets/${encodeURIComponent(set.id)}/problems?offset=${offset}&limit=${limit}`;
+    return listOf(await api.get(path, { signal: this.signal }));
   }
 
   #danger(set) {
@@ -176,6 +222,7 @@ class ImageSets extends PsElement {
     this.detail.replaceChildren(busy(`Deleting ${set.name}…`));
     try {
       await api.delete(`/image-sets/${encodeURIComponent(set.id)}`);
+      this.#total -= 1;
       this.#sets = this.#sets.filter((other) => other.id !== set.id);
       announce(`${set.name} was deleted`);
       this.#go("/image-sets");

@@ -9,10 +9,12 @@ import {
   api,
   button,
   busy,
+  count,
   define,
   duration,
   empty,
   errorNotice,
+  fill,
   h,
   link,
   listOf,
@@ -25,22 +27,25 @@ import {
 import { confirmDialog, follow, linkTo, uid } from "./follow.js";
 import { failureText, isActive, stageWord, stateChip, stateSentence } from "./job-words.js";
 import "./job-monitor.js";
+import { focusPager, pager } from "./pager.js";
 
 const BUSY_MS = 1500;
 const IDLE_FACTOR = 4;
-const SHOWN = 100;
+const PER_PAGE = 50;
+// value, words, states asked for
 const FILTERS = [
-  ["", "All"],
-  ["active", "Running and waiting"],
-  ["succeeded", "Done"],
-  ["failed", "Failed"],
-  ["cancelled", "Cancelled"],
+  ["", "All", []],
+  ["active", "Running and waiting", ["running", "queued"]],
+  ["succeeded", "Done", ["succeeded"]],
+  ["failed", "Failed", ["failed"]],
+  ["cancelled", "Cancelled", ["cancelled"]],
 ];
 
 class Jobs extends PsElement {
   start() {
     this.turn = 0;
     this.filter = "";
+    this.offset = 0;
     this.states = new Map();
     this.show(busy());
     follow(
@@ -55,12 +60,31 @@ class Jobs extends PsElement {
     this.turn += 1;
     const idle = this.jobs && !this.jobs.some(isActive);
     if (idle && this.turn % IDLE_FACTOR) return true;
-    this.jobs = listOf(await api.get(`/jobs?limit=${SHOWN}`, { signal: this.signal }));
+    await this.ask();
+    return true;
+  }
+
+  async ask(focus = null) {
+    const query = new URLSearchParams({ limit: PER_PAGE, offset: this.offset });
+    for (const state of FILTERS.find(([value]) => value === this.filter)[2]) query.append("state", state);
+    const asked = (this.asked = (this.asked ?? 0) + 1);
+    const page = await api.get(`/jobs?${query}`, { signal: this.signal });
+    if (asked !== this.asked) return; // another page was chosen meanwhile
+    this.jobs = listOf(page);
+    this.total = page.total ?? this.jobs.length;
     this.trouble?.replaceChildren();
     this.announceChanges();
-    if (!this.jobs.length) this.showEmpty();
-    else this.showTable();
-    return true;
+    if (!this.jobs.length && !this.filter && !this.offset) this.showEmpty();
+    else this.showTable(focus);
+  }
+
+  async go(offset, focus = null) {
+    this.offset = offset;
+    try {
+      await this.ask(focus);
+    } catch (error) {
+      if (error.name !== "AbortError") this.showTrouble(error);
+    }
   }
 
   showTrouble(error) {
@@ -91,6 +115,7 @@ class Jobs extends PsElement {
     this.trouble = h("div");
     this.body = h("tbody");
     this.chosen = h("div");
+    this.pages = h("div");
     this.count = h("p", { class: "ps-soft", role: "status" });
     const group = uid("state");
     const filter = ([value, words]) =>
@@ -132,6 +157,7 @@ class Jobs extends PsElement {
             ),
             this.body,
           ),
+          this.pages,
         ),
       ),
     );
@@ -140,20 +166,24 @@ class Jobs extends PsElement {
 
   choose(value) {
     this.filter = value;
-    this.showTable();
+    this.go(0);
   }
 
-  showTable() {
+  showTable(focus) {
     if (!this.body) this.build();
-    const fits = (job) => !this.filter || (this.filter === "active" ? isActive(job) : job.state === this.filter);
-    const rows = this.jobs.filter(fits);
+    const rows = this.jobs;
+    const first = this.offset + 1;
     this.count.textContent = rows.length
-      ? `${rows.length} of ${this.jobs.length} jobs, newest first`
+      ? `${first} to ${this.offset + rows.length} of ${count(this.total, "job")}, newest first`
       : "No job in this state.";
     // The focus is in a row that is about to be drawn anew: put it back on the same button.
     const held = this.body.contains(document.activeElement) && document.activeElement.dataset.key;
     this.body.replaceChildren(...rows.map((job) => this.row(job)));
     if (held) this.body.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+    const kept = focus ?? (this.pages.contains(document.activeElement) && document.activeElement.dataset.go);
+    const place = { offset: this.offset, shown: rows.length, total: this.total, perPage: PER_PAGE };
+    fill(this.pages, pager("Pages of jobs", ["job"], place, (offset, name) => this.go(offset, name)));
+    focusPager(this.pages, kept);
   }
 
   row(job) {

@@ -5,6 +5,7 @@ import {
   PsElement, announce, api, button, busy, count, define, errorNotice, field, fill, h, send, size, svg,
 } from "./core.js";
 import "./group-choice.js";
+import { focusPager, pager } from "./pager.js";
 
 const MODALITIES = [
   "breast ultrasound", "brain MRI", "chest X-ray", "CT slice", "dermatoscopic image", "fundus photograph",
@@ -275,23 +276,37 @@ const dropPicture = () =>
     svg("circle", { cx: 17, cy: 25, r: 5 }), svg("circle", { cx: 47, cy: 25, r: 7 }),
     svg("path", { d: "M32 2v16m-6-6 6 6 6-6" }));
 
-// Refused files, each with what is wrong, what was expected and what was found.
-export function problemTray(problems) {
-  if (!problems.length) return null;
+const PROBLEMS_PER_PAGE = 80;
+
+// Refused files, each with what is wrong, what was expected and what was found, in pages.
+// total, ask(offset, limit): where there are more than were given.
+export function problemTray(problems, total = problems.length, ask = null) {
+  if (!total) return null;
   const list = h("ul", { class: "ps-tray-list" });
-  const draw = (rows) => list.replaceChildren(...rows.map(problemRow));
-  draw(problems.slice(0, 20));
-  const all = problems.length > 20 && button(`Show all ${problems.length}`, () => {
-    draw(problems);
-    all.remove();
-  }, "small");
+  const pages = h("div", {});
+  const draw = (rows, offset) => {
+    list.replaceChildren(...rows.map(problemRow));
+    const place = { offset, shown: rows.length, total, perPage: PROBLEMS_PER_PAGE };
+    fill(pages, pager("Pages of refused files", ["file"], place, go));
+  };
+  const go = async (offset, name = null) => {
+    const end = offset + PROBLEMS_PER_PAGE;
+    try {
+      const known = problems.length === total || end <= problems.length;
+      draw(known ? problems.slice(offset, end) : await ask(offset, PROBLEMS_PER_PAGE), offset);
+      focusPager(pages, name);
+    } catch (error) {
+      pages.append(errorNotice(error));
+    }
+  };
+  draw(problems.slice(0, PROBLEMS_PER_PAGE), 0);
   return h(
     "section",
     { class: "ps-tray", "aria-label": "Refused files" },
-    h("h3", {}, `${count(problems.length, "file")} could not be used`),
+    h("h3", {}, `${count(total, "file")} could not be used`),
     h("p", {}, "All other files were kept."),
     list,
-    all,
+    pages,
   );
 }
 

@@ -29,7 +29,7 @@ def test_zip_becomes_an_image_set(client, uploaded):
         {"name": "bright", "label": 0, "train": 6, "val": 0, "test": 3},
         {"name": "dark", "label": 1, "train": 6, "val": 0, "test": 3},
     ]
-    assert client.get(URL).json()["items"] == [uploaded]
+    assert client.get(URL).json()["items"] == [{name: uploaded[name] for name in uploaded if name != "problems"}]
     assert client.get(f"{URL}/Shades").json() == uploaded
 
 

@@ -312,6 +312,9 @@ CLASSIFICATION = {
         {"file": "<u>scan</u>.png", "image_id": IMAGE_ID, "label": "malignant", "probabilities": PROBABILITIES}
         | PICTURE
     ],
+    "model_name": "CoOp",
+    "n_images": 1,
+    "n_problems": 1,
     "problems": [
         {"file": "notes.txt", "problem": "unreadable_image", "expected": "A PNG or JPEG image", "found": "found text"}
     ],

@@ -397,7 +397,7 @@ def test_sentences_are_written_and_saved_by_keyboard(window: Visit, site: Site) 
     tab_to(page, "Save as version 1")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Saved as version 1.")
-    saved = next(s for s in descriptions.list_description_sets(site.context) if s["name"] == "Spring wording")
+    saved = descriptions.find_description_set(site.context, "Spring wording")
     assert saved["sentences"]["cyst"][:2] == [
         "A cyst is round and black, with a thin wall.",
         "Behind a cyst the tissue is brighter.",

@@ -57,7 +57,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "n_train": 4,
         "n_val": 2,
         "n_test": 6,
-        "metrics": {"accuracy": 0.75, "auroc": float("nan")},
+        "metrics": {"accuracy": 0.75, "auroc": None},
         "descriptions": "templates",
         "temperature": 1.25,
         "notes": ["A note."],

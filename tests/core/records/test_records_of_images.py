@@ -57,7 +57,9 @@ def test_an_image_set_is_told_with_counts_and_problems(database: Database, tmp_p
             {"name": "calm", "label": 1, "train": 3, "val": 0, "test": 3},
         ],
         "problems": [{"file": "broken.png", "problem": "cut off", "expected": "a whole PNG", "found": "12 bytes"}],
+        "n_problems": 1,
         "notes": ["A test part was held out."],
+        "unreadable": [],
     }
 
 
@@ -90,6 +92,8 @@ def test_images_are_listed_by_class_part_and_page(database: Database, tmp_path: 
             "height": 48,
             "sha256": "0test1".ljust(64, "0"),
             "has_mask": False,
+            "windowing": None,
+            "findings": [],
         }
         assert image_sets.count_images(session, set_id, class_name="lesion", part="test") == 3
         with pytest.raises(InvalidInput, match="A part is one of train, val, test; found 'tests'"):
@@ -193,7 +197,9 @@ def test_a_classification_keeps_order_and_goes_with_its_images(database: Databas
         assert [image["file"] for image in found["images"]] == ["3.png", "1.png", "2.png"]
         assert list(found["images"][0]["probabilities"]) == ["lesion", "calm"]
         assert found["problems"] == [problem]
-        assert classifications.list_classifications(session, model_id) == [found]
+        listed = classifications.list_classifications(session, model_id)
+        assert listed == [{name: value for name, value in found.items() if name not in {"images", "problems"}}]
+        assert (listed[0]["n_images"], listed[0]["n_problems"]) == (3, 1)
         assert image_sets.image_dict(session, ids[0])["class"] is None
         told = explanations.explanation_dict(session, explanation)
         assert (told["class"], told["maps"], told["seconds"]) == ("calm", [{"kind": "grad_cam"}], 0.5)

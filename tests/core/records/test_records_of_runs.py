@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from core.errors import Conflict, InvalidInput, NotFound
-from core.records import descriptions, jobs, models, runs
+from core.records import classifications, descriptions, jobs, models, runs
 from core.records.audit import add_audit_entry, list_audit_entries
 from core.records.idempotency import StoredAnswer, begin_request, drop_request, finish_request
 from core.records.session import Database
@@ -59,8 +59,72 @@ def test_a_run_is_sealed_once(database: Database, tmp_path: Path) -> None:
 def test_a_repeated_epoch_replaces_the_first(database: Database, tmp_path: Path) -> None:
     with database.writing() as session:
         run_id, _ = add_sealed_run(session, add_sample_set(session, tmp_path))
-        runs.write_epoch_metrics(session, run_id, [runs.EpochMetric(2, float("nan")), runs.EpochMetric(3, 0.25)])
-        assert [each["loss"] for each in runs.epoch_metrics(session, run_id)] == [0.9, None, 0.25]
+        runs.write_epoch_metrics(session, run_id, [runs.EpochMetric(2, 0.75), runs.EpochMetric(3, 0.25)])
+        assert [each["loss"] for each in runs.epoch_metrics(session, run_id)] == [0.9, 0.75, 0.25]
+
+
+def test_results_that_are_no_numbers_are_not_kept(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"Epoch 3 holds finite numbers; found one that is not.* The training diverged"
+    ):
+        runs.EpochMetric(3, float("nan"))
+    with pytest.raises(InvalidInput, match="Epoch 3 holds finite numbers"):
+        runs.EpochMetric(3, 0.5, {"cross_entropy": float("inf")})
+    with database.writing() as session:
+        set_id = add_sample_set(session, tmp_path)
+        run_id = runs.add_run(session, runs.RunRequest(image_set=set_id, method="coop"))
+    answer = {"file": "a.png", "label": "calm", "predicted": "calm", "probabilities": {"calm": float("nan")}}
+    for wrong, predictions, place in (
+        ({"metrics": {"accuracy": float("nan")}}, [], "metrics.accuracy"),
+        ({"per_class": [{"recall": float("inf")}]}, [], "per_class.0.recall"),
+        ({}, [answer], "'a.png' holds finite numbers; found one that is not at calm"),
+    ):
+        with pytest.raises(InvalidInput) as refused, database.writing() as session:
+            runs.seal_run(session, run_id, record(**wrong), predictions)
+        assert place in refused.value.sentence
+        assert refused.value.remedy == "The trained weights give no numbers: train again with a smaller learning rate."
+    with database.reading() as session:
+        assert runs.run_dict(session, run_id)["metrics"] is None
+
+
+def test_a_run_goes_with_all_that_hangs_on_it_unless_its_job_is_due(database: Database, tmp_path: Path) -> None:
+    with database.writing() as session:
+        set_id = add_sample_set(session, tmp_path)
+        run_id, model_id = add_sealed_run(session, set_id)
+        due = runs.add_run(session, runs.RunRequest(image_set=set_id, method="coop"))
+        jobs.add_job(session, due, "the due one")
+        asked = classifications.add_classification(session, model_id, [])
+    with database.writing() as session:
+        with pytest.raises(Conflict, match="its job 'the due one' is queued"):
+            runs.delete_run(session, due)
+        runs.delete_run(session, run_id)
+    with database.reading() as session:
+        assert [run["id"] for run in runs.list_runs(session)] == [due]
+        assert (models.list_models(session), runs.epoch_metrics(session, run_id)) == ([], [])
+        assert runs.list_predictions(session, run_id) == []
+        assert classifications.list_classifications(session)[0]["model_name"] == "coop, 16 shots"
+        assert classifications.classification_dict(session, asked)["model_id"] is None
+        with pytest.raises(NotFound, match="A run with this id"):
+            runs.find_run(session, run_id)
+
+
+def test_a_description_set_stays_while_a_run_was_made_with_it(database: Database, tmp_path: Path) -> None:
+    with database.writing() as session:
+        set_id = add_sample_set(session, tmp_path)
+        used, _ = descriptions.save_version(session, set_id, "used", WORDING, author="Ada", source="api")
+        free, _ = descriptions.save_version(session, set_id, "free", WORDING, author="Ada", source="api")
+        version = descriptions.find_version(session, used).id
+        descriptions.save_version(session, set_id, "used", WORDING, author="Ada", source="api", based_on=1)
+        request = runs.RunRequest(image_set=set_id, method="coop", description_version_id=version, name="of spring")
+        run_id = runs.add_run(session, request)
+    with database.writing() as session:
+        descriptions.delete_description_set(session, free)
+        with pytest.raises(Conflict, match="'used' is used by 'of spring'"):
+            descriptions.delete_description_set(session, used)
+        assert [row["name"] for row in descriptions.list_description_sets(session)] == ["used"]
+        runs.delete_run(session, run_id)
+        descriptions.delete_description_set(session, used)
+        assert descriptions.count_description_sets(session) == 0
 
 
 def test_only_sealed_runs_enter_a_comparison(database: Database, tmp_path: Path) -> None:
@@ -114,7 +178,7 @@ def test_each_edit_makes_the_next_version(database: Database, tmp_path: Path) ->
     assert list(old["sentences"]) == ["lesion", "calm"]
     assert new["sentences"]["calm"] == ["Even, fine grey."]
     assert [(v["version"], v["author"], v["note"]) for v in new["versions"]] == [(1, "Ada", ""), (2, "Bo", "finer")]
-    assert listed == [new]
+    assert listed == [{name: value for name, value in new.items() if name not in {"versions", "sentences"}}]
     assert loaded.source == "wording, version 1"
     assert loaded.fingerprint == old["fingerprint"] != new["fingerprint"]
 
