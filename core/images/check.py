@@ -33,7 +33,9 @@ def check_images(
     except InvalidInput as error:
         refused: list[Problem] = list(getattr(error, "problems", ()))
         whole = Problem(Path(path).name, error.code, error.expected, error.found)
-        return [*refused, whole], _summary(None, len(refused) + 1, 0, 0, [])
+        summary = _summary(None, len(refused) + 1, 0, 0, [])
+        # A problem has no place for it, and it is what a person needs most.
+        return [*refused, whole], summary | {"notes": [error.remedy] if error.remedy else []}
 
 
 def check_image_set(image_set: ImageSet) -> tuple[list[Problem], dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UnreadableSource
+from core.images.check import check_images
 from core.images.image_set import ImageSet
 from core.images.layout import plan_by_folders
 from core.images.plan import Plan
@@ -390,3 +391,11 @@ def test_twenty_thousand_files_are_planned_without_comparing_each_with_each() ->
     plan = plan_by_folders(Listed([(name, io.BytesIO()) for name in names]))
     assert counts(plan) == each(5000, "a", "b")
     assert (len({entry.group for entry in plan.entries}), read) == (5000, [])
+
+
+def test_check_of_a_refused_set_says_what_to_do(tmp_path: Path) -> None:
+    files = {f"train/{c}/IM{n}.dcm": bytes(128) + b"DICM" for c in "ab" for n in range(2)}
+    problems, summary = check_images(b.write_folder(tmp_path / "set", files))
+    assert "found 4 DICOM files" in problems[-1].found
+    assert len(summary["notes"]) == 1
+    assert summary["notes"][0].startswith("Export them as PNG with the window you read them in")
