@@ -45,7 +45,7 @@ def test_upload_reports_every_unreadable_file_and_keeps_the_others(client):
     bad = {
         "train/bright/notes.txt": b"hello",
         "train/bright/cut.png": png(99)[:60],
-        "train/dark/photo.jpg": png(98),
+        "train/dark/photo.jpg": b"<html>",
         "train/dark/inner.zip": zipped({"a.png": png(97)}),
     }
     answer = send(client, [("set.zip", zipped(pictures | bad), "application/zip")])
