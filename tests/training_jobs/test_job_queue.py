@@ -52,6 +52,7 @@ def test_a_queued_job_knows_its_place(database: Database, settings: Settings) ->
         "queue_position": 2,
         "error": None,
         "attempts": [],
+        "unreadable": [],
     }
 
 
