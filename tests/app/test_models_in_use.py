@@ -110,7 +110,7 @@ def test_model_is_shown_with_its_data_and_downloaded(client, model, home):
 
 
 def test_explanation_is_kept_with_its_maps_until_the_model_goes(client, model, uploaded, home, monkeypatch, error_of):
-    def explain_image(classifier, image, class_name, out_dir, mask=None, image_name=None):
+    def explain_image(classifier, image, class_name, out_dir, mask=None, image_name=None, step=None):
         Image.new("L", (8, 8)).save(out_dir / "grad_cam.png")
         np.savez(out_dir / "arrays.npz", grad_cam=np.zeros((2, 2)))
         result = {"class": class_name or "bright", "seconds": 0.5, "image": image_name, "attention": {"layers": []}}
