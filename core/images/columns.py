@@ -15,8 +15,9 @@ PATH_NAMES = (
     "imgid", "img", "imgname", "imgpath", "imageindex", "imagefilepath", "picture", "isicid", "idcode",
 )  # fmt: skip
 LABEL_NAMES = (
-    "label", "labels", "class", "classname", "labelname", "category", "target", "dx", "diagnosis", "diagnostic",
-    "diagnosisname", "finding", "findings", "findinglabels", "benignmalignant", "malignancy", "pathology", "disease",
+    "label", "labels", "class", "classname", "labelname", "category", "target", "dx", "diag", "diagnosis",
+    "diagnose", "diagnostic", "diagnosisname", "finding", "findings", "findinglabels", "benignmalignant", "malignancy",
+    "pathology", "disease",
     "diseasename", "classification", "groundtruth", "gt", "level", "grade", "retinopathygrade", "adjudicateddrgrade",
     "drgrade", "kl", "klgrade", "classid", "labelid", "y", "celltype", "tumortype", "tumourtype", "tissue",
     "lesiontype", "histology", "outcome", "status", "type",

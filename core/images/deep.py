@@ -97,7 +97,9 @@ def read_deep_tiff(content: bytes, header: TiffHeader) -> DeepSamples:
     """Samples of a deep TIFF, upright. Raises UnreadableImage for kinds that cannot be read, and for damaged files."""
     if header.is_planar or not _is_known(header):
         raise UnreadableImage(
-            "A TIFF of grey or RGB samples of 8 to 64 bits", f"found {header.words}", "Export it as 16-bit PNG."
+            "A TIFF of grey or RGB samples of 8 to 64 bits, floating-point ones of 32 or 64",
+            f"found {header.words}",
+            "Export it as 16-bit PNG.",
         )
     values = _decode_tiff(content)  # turned upright
     if values is None or sorted(values.shape[:2]) != sorted(header.size) or values.dtype.itemsize * 8 < header.bits:

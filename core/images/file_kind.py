@@ -81,7 +81,7 @@ _BY_SUFFIX: dict[FileKind, str] = {
     VIDEO: ".mp4 .avi .mov .mkv .webm .wmv .mpg .mpeg",
     ARCHIVE: ".zip .rar .7z .tar .gz .tgz .bz2 .xz .zst",
     RECORDS: ".pkl .pickle .parquet .tfrecord .tfrecords .pt .pth .lmdb .mdb .arrow .feather",
-    TABLE: ".csv .tsv .xlsx .xls .ods .json .txt .md .pdf .doc .docx .xml .html .rtf .yaml .yml .ipynb .py",
+    TABLE: ".csv .tsv .tab .xlsx .xls .ods .json .txt .md .pdf .doc .docx .xml .html .rtf .yaml .yml .ipynb .py",
 }
 _KINDS = {suffix: kind for kind, suffixes in _BY_SUFFIX.items() for suffix in suffixes.split()}
 _MAGIC: tuple[tuple[int, bytes, FileKind], ...] = (

@@ -242,9 +242,9 @@ def set_apart(names: Iterable[str], taken: Iterable[str]) -> list[str]:
 
 def nothing_to_read(source: Source, names: Sequence[str]) -> UnreadableSource:
     """The error for a source without an image: it names what most of its files are, and what to do with them."""
-    if source.problems and len(source.problems) > len(names):
-        return common_cause(source.problems)
     kinds = Counter(kind_of(name, source.start(name)) for name in names)
+    if len(source.problems) > kinds.total() - kinds[TABLE]:
+        return common_cause(source.problems)
     if not kinds:
         return UnreadableSource(_LAYOUTS, "found no file", "Sort the images into one folder per class.")
     kind, count = next(((kind, n) for kind, n in kinds.most_common() if kind is not TABLE), kinds.most_common(1)[0])

@@ -179,6 +179,9 @@ def plan_medmnist(source: MedMnistSource, names: dict[int, str] | None, wanted: 
         raise UnreadableSource("A class name for each label", f"found none for label {missing[0]}")
     written = [names[label] for label in used]
     check_distinct(written)
+    unused = [f"'{printable(name)}'" for label, name in sorted(names.items()) if label not in used]
+    if unused:
+        plan.notes.append(f"Names of labels that no image has were left out: {', '.join(unused)}.")
     plan.classes = [class_name(name) for name in written]
     rank = {label: index for index, label in enumerate(used)}
     for part, rows in _drawn_rows(source, seed, plan).items():

@@ -7,6 +7,7 @@ from core.images.image_set import Part
 PART_WORDS: dict[str, Part] = {
     "train": "train",
     "training": "train",
+    "trainval": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -38,11 +39,28 @@ class Plan:
 
 
 def wrapping_folder(names: Sequence[str]) -> str:
-    """ "top/" if every file but masks lies in one folder that is neither a part nor a class; else ""."""
-    tops = {PurePosixPath(n).parts[0] if "/" in n else "" for n in names if not is_below_masks(n)}
+    """ "a/b/" if every file but masks lies in these folders and none is a part or a class; else ""."""
+    top = _outer_folder(names)
+    if top and all(name.startswith(top) for name in names):
+        return top + wrapping_folder([name.removeprefix(top) for name in names])
+    return top
+
+
+def _outer_folder(names: Sequence[str]) -> str:
+    common = common_folder(names)
+    rest = [name for name in names if not is_below_masks(name.removeprefix(common))]
+    tops = {PurePosixPath(n).parts[0] if "/" in n else "" for n in rest}
     top = next(iter(tops)) if len(tops) == 1 else ""
     if not top or part_of(top) is not None:
         return ""
-    is_deep = any(len(PurePosixPath(n).parts) > 2 for n in names if not is_below_masks(n))
-    holds_listing = any(PurePosixPath(n).suffix.lower() in (".csv", ".json") for n in names)
+    is_deep = any(len(PurePosixPath(n).parts) > 2 for n in rest)
+    holds_listing = any(PurePosixPath(n).suffix.lower() in (".csv", ".tsv", ".tab", ".json") for n in rest)
     return f"{top}/" if is_deep or holds_listing else ""
+
+
+def common_folder(names: Sequence[str]) -> str:
+    """The folder, as "a/b/", that all files lie in; "" for none. Its name says nothing of masks: "Kvasir-SEG"."""
+    first = PurePosixPath(min(names, default="")).parent.parts
+    last = PurePosixPath(max(names, default="")).parent.parts
+    shared = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return "".join(f"{folder}/" for folder, _ in shared)

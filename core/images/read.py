@@ -246,7 +246,8 @@ def _read(
     notes += [*_repeats(images), *faults_note(((i.name, i.findings or ()) for i in images), len(images))]
     notes += windowing_note((i.windowing for i in images if i.windowing), len(images))
     extra = {"grouped_by": plan.grouped_by} if plan.grouped_by else {}
-    return ImageSet(name, tuple(classes), tuple(images), tuple(problems), tuple(notes), modality, extra)
+    said = tuple(dict.fromkeys(notes))  # several tables may say the same
+    return ImageSet(name, tuple(classes), tuple(images), tuple(problems), said, modality, extra)
 
 
 def _load(
@@ -366,10 +367,10 @@ def _keep_mask(image: LabelledImage, masks: list[bytes], limits: Limits) -> list
 
 def check_content(name: str, content: bytes) -> None:
     """Raises RefusedFile for content that is no image and for two files in one. The name counts only where it must."""
-    if _ends_as_zip(content):
-        raise RefusedFile("polyglot", "An image and nothing else", "found a file that is a ZIP archive as well")
     if sniff_format(content) is None and suffix_of(name) not in SUFFIXES:
         raise RefusedFile("not_an_image", *not_an_image(name, content[:START_BYTES]))
+    if _ends_as_zip(content):
+        raise RefusedFile("polyglot", "An image and nothing else", "found a file that is a ZIP archive as well")
 
 
 def _ends_as_zip(content: bytes) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from core.errors import UnreadableSource
 from core.images.archive import printable
 
-SHEET_SUFFIXES = (".csv", ".tsv", ".txt")
+SHEET_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 OTHER_TABLES = {
     ".xlsx": "an Excel table",
     ".xlsm": "an Excel table",

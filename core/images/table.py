@@ -76,7 +76,8 @@ class Tables:
     def _add_groups(self, plan: Plan) -> None:
         """Group the entries by a column, or say where their names look like patients and nothing groups them."""
         add_groups(plan, self.search)
-        if plan.grouped_by is None and not self.search.choice.is_ungrouped:
+        is_grouped = plan.grouped_by is not None or any(entry.group is not None for entry in plan.entries)
+        if not is_grouped and not self.search.choice.is_ungrouped:
             hint = patient_hint([entry.name for entry in plan.entries])
             plan.notes += [hint] if hint else []
 

@@ -16,7 +16,7 @@ from core.images.image_set import Part
 from core.images.manifest import listed_path
 from core.images.masks import is_below_masks, pair_masks
 from core.images.parts import part_of
-from core.images.plan import wrapping_folder
+from core.images.plan import common_folder, wrapping_folder
 from core.images.sheet import SHEET_SUFFIXES, Sheet, other_table, read_sheet
 from core.images.source import Source
 
@@ -70,18 +70,19 @@ class TableSearch:
 
     @cached_property
     def masks(self) -> dict[str, list[str]]:
-        top = len(self.top)
-        inner = {name[top:]: name for name in self._names if name.startswith(self.top)}
+        top = len(common_folder(self._names))
+        inner = {name[top:]: name for name in self._names}
         return {inner[image]: [inner[m] for m in masks] for image, masks in pair_masks(inner).items()}
 
     @cached_property
     def images(self) -> list[str]:
         """Files that may be images: no masks, no tables."""
         masks = {mask for found in self.masks.values() for mask in found}
+        common = common_folder(self._names)
         return [
             name
             for name in self._names
-            if name not in masks and not is_below_masks(name[len(self.top) :]) and name not in self._table_names
+            if name not in masks and not is_below_masks(name.removeprefix(common)) and name not in self._table_names
         ]
 
     @cached_property

@@ -72,3 +72,13 @@ def test_deep_folder_and_polyglot_are_judged_as_in_a_set(tmp_path: Path) -> None
     images, problems = read_image_path(b.write_folder(tmp_path / "set", files), FileStore(tmp_path / "store"))
     assert [image.name for image in images] == ["a/b/c/x.png"]
     assert [(p.file, p.problem) for p in problems] == [("a/both.jpg", "polyglot")]
+
+
+def test_spreadsheet_beside_images_is_a_table_and_no_second_file_in_an_image(tmp_path: Path) -> None:
+    files = b.class_files(2) | {"COVID.metadata.xlsx": b.zip_bytes({"xl/workbook.xml": b"<x/>"})}
+    images, problems = read_image_path(b.write_folder(tmp_path / "set", files), FileStore(tmp_path / "store"))
+    assert len(images) == 4
+    assert [(p.problem, p.found) for p in problems] == [
+        ("not_an_image", "found a file of kind '.xlsx': a table or document")
+    ]
+    assert all(is_left_out(problem) for problem in problems)

@@ -309,6 +309,20 @@ def test_encrypted_and_oddly_packed_zips_are_named_as_such() -> None:
     assert "found another compression, bzip2; 4 files were refused" in refusal.value.found
 
 
+def test_archive_within_a_zip_is_the_cause_though_a_text_lies_beside_it() -> None:
+    inner = b.zip_bytes(b.class_files(2))
+    with pytest.raises(UnreadableSource) as refusal:
+        uploaded_zip(b.zip_bytes({"README.txt": b"text", "data.zip": inner}))
+    assert refusal.value.found == "found an archive inside (.zip); 1 file was refused, 'data.zip'"
+    assert refusal.value.remedy == "Unpack them first, or send one plain .zip."
+
+
+@pytest.mark.parametrize("name", ["Train and Validation Set", "train_val", "trainval"])
+def test_folder_of_train_and_validation_images_is_the_training_part(name: str) -> None:
+    plan = plan_of(pictures(*(f"{part}/{c}" for part in (name, "Test Set") for c in ("lung aca", "lung n"))))
+    assert counts(plan) == parted("lung aca", "lung n", train=3, test=3)
+
+
 def test_one_odd_class_name_costs_that_class_alone() -> None:
     odd = {f"{'x' * 201}/{n}.png": b.encoded(50 + n) for n in range(2)}
     image_set = uploaded(b.class_files(4) | odd)

@@ -357,6 +357,14 @@ def test_names_of_classes_may_be_sent_with_an_npz_or_lie_beside_it(case: str, tm
     assert read_image_set(path).classes == sent.classes
 
 
+def test_names_of_labels_that_no_image_has_are_told(tmp_path: Path) -> None:
+    path = npz(tmp_path / "x.npz", **medmnist())
+    path.with_suffix(".json").write_text('["malignant", "benign", "unsure"]')
+    found = read_image_set(path)
+    assert found.classes == ("malignant", "benign")
+    assert found.notes == ("Names of labels that no image has were left out: 'unsure'.",)
+
+
 BAD_NAMES = {
     "no JSON": ("n.json", "{", "'n.json' is not JSON"),
     "another shape": ("n.json", '{"a": 1}', "'n.json' has another shape"),

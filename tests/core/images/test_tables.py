@@ -13,6 +13,7 @@ from core.errors import InvalidOption, UnreadableSource
 from core.images.check import check_images
 from core.images.columns import ColumnChoice
 from core.images.image_set import ImageSet
+from core.images.masks import mask_path
 from core.images.read import read_image_set, read_uploaded_files
 from tests.core.images import builders as b
 
@@ -90,6 +91,38 @@ def test_ham10000_is_read_by_its_table_and_grouped_by_lesion(
     assert not seen & tested
     assert len(seen | tested) == 12
     assert found.problems == ()
+
+
+@pytest.mark.parametrize("top", ["HAM10000_seg", "gt", "archive/ISIC_with_GT"])
+def test_a_folder_that_holds_everything_says_nothing_of_masks(top: str, tmp_path: Path) -> None:
+    for n, (folder, name) in enumerate((("bare", "HAM10000_metadata"), ("tab", "HAM10000_metadata.tab"))):
+        files = {name if key.endswith(".csv") else key: content for key, content in ham10000().items()}
+        (tmp_path / folder).mkdir()
+        wrapped = b.zip_bytes({f"{top}/{key}": content for key, content in files.items()})
+        (tmp_path / folder / "set.zip").write_bytes(wrapped)
+        found = read_image_set(tmp_path / folder / "set.zip", store_dir=tmp_path / "store")
+        assert found.classes == ("nv", "mel", "bkl"), n
+        assert len(found.images) == 36
+        assert found.extra == {"grouped_by": "lesion_id"}
+
+
+def test_masks_beside_a_folder_of_images_with_their_table_are_no_images(tmp_path: Path) -> None:
+    rows = [f"{n}.png,{'ab'[n % 2]}" for n in range(8)]
+    files = pictures([f"{folder}/{n}" for folder in ("images", "masks") for n in range(8)])
+    found = as_zip(files | {"images/labels.csv": table("file,label", *rows)}, tmp_path)
+    assert (len(found.images), found.problems) == (8, ())
+    assert all(mask_path(image) for image in found.images)
+
+
+def test_notes_of_several_tables_are_told_once_and_diag_names_classes(tmp_path: Path) -> None:
+    names = {part: [f"{part}{n}" for n in range(8)] for part in ("train", "test")}
+    files = pictures([f"images/{name}" for part in names.values() for name in part])
+    for part, found in names.items():
+        rows = [f"{name},{n % 2},{('Cyst', 'Stone')[n % 2]}" for n, name in enumerate(found)]
+        files[f"{part}.csv"] = table("image_id,target,diag", *rows)
+    image_set = as_folder(files, tmp_path)
+    assert image_set.classes == ("Cyst", "Stone")
+    assert image_set.notes.count("The numbers in 'target' take their names from 'diag'.") == 1
 
 
 def test_isic_one_hot_columns_are_the_classes_and_empty_ones_are_left_out(tmp_path: Path) -> None:
@@ -434,6 +467,18 @@ def test_names_that_look_like_patients_give_a_hint_and_no_groups(case: str, tmp_
         assert f"'{first}'" in hints[0]
         assert f"({2 * n_patients} in {2 * len(names)} images)" in hints[0] or f"({n_patients} in" in hints[0]
     assert {image.group for image in found.images} == {None}
+
+
+def test_names_give_no_hint_where_folders_group_the_images_already(tmp_path: Path) -> None:
+    names = [
+        f"{c}/SOB_{c[0].upper()}_A-14-22{p}AB/40X/SOB_{c[0].upper()}_A-14-22{p}AB-40-{n:03d}"
+        for c in ("benign", "malignant")
+        for p in range(4)
+        for n in range(4)
+    ]
+    found = as_folder(pictures(names), tmp_path)
+    assert {image.group for image in found.images} == {f"SOB_{c}_A-14-22{p}AB" for c in "BM" for p in range(4)}
+    assert not [note for note in found.notes if "look as if" in note]
 
 
 def test_parts_that_tear_groups_are_a_leak_with_its_size(tmp_path: Path) -> None:
