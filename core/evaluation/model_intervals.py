@@ -17,6 +17,7 @@ FEW_GROUPS = 30
 RECALL_DRAWS = 9999
 COUNTED = ("accuracy", "balanced_accuracy", "macro_f1")
 NONE = "none: no interval is made of this metric"
+NO_SPREAD = "none: every resample gives the same number, which says nothing of how sure it is"
 
 
 def model_intervals(
@@ -27,7 +28,8 @@ def model_intervals(
     probabilities: (n, classes). labels: (n,). groups: of the images; those without one count as their own. Accuracy has
     Wilson's interval, balanced accuracy with a class of fewer than 30 images draws each recall from its Beta(hits +
     1/2, misses + 1/2), AUROC the jackknife, the others resampled images; with groups groups are resampled, and below 10
-    of them there is no interval. The calibration error has none. low and high are None where there is none.
+    of them there is no interval. The calibration error has none, and neither has a number that no resample changes,
+    such as that of a model without a mistake. low and high are None where there is none.
     """
     predicted, classes = probabilities.argmax(axis=1), probabilities.shape[1]
     units = unit_names(groups, len(labels))
@@ -156,4 +158,6 @@ def _wins(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _shown(found: Interval) -> dict[str, Any]:
+    if found.low is not None and found.low == found.high:
+        found = Interval(found.mean, None, None, found.n, NO_SPREAD, None)
     return {name: value for name, value in found.as_dict().items() if name != "mean"}

@@ -37,6 +37,11 @@ def test_a_perfect_model_has_no_interval_of_width_zero() -> None:
     found = model_intervals(np.eye(2)[y], y)
     assert found["accuracy"]["low"] == pytest.approx(0.9124, abs=1e-4)
     assert found["balanced_accuracy"]["low"] < 0.95
+    for name in ("macro_f1", "auroc"):
+        assert (found[name]["low"], found[name]["high"], found[name]["over"]) == (None, None, None)
+        assert found[name]["interval"].startswith("none: every resample gives the same number")
+    grouped = model_intervals(np.eye(2)[y], y, [f"patient {at // 2}" for at in range(40)])
+    assert grouped["accuracy"]["low"] is None
 
 
 def test_patients_are_what_varies_where_they_are_known() -> None:
