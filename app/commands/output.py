@@ -37,7 +37,7 @@ class Output:
     def row(self, item: Mapping[str, Any], text: str | None = None) -> None:
         """One object: as a JSON line, or as a sentence (nothing where there is none)."""
         if self.as_json:
-            self._write(json.dumps(item, ensure_ascii=False, default=str))
+            self._write(json.dumps(item, ensure_ascii=False, default=str), escape_json)
         elif text is not None:
             self._write(text)
 
@@ -67,8 +67,28 @@ class Output:
         if sys.stderr.isatty():
             print(file=sys.stderr, flush=True)
 
-    def _write(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+    def _write(self, line: str, escape: Callable[[str, str], str] | None = None) -> None:
+        print(fit_for(self._stream, line, escape or escape_text), file=self._stream, flush=True)
+
+
+def fit_for(stream: TextIO, line: str, escape: Callable[[str, str], str]) -> str:
+    """The line if the stream can write it, else escaped: names of files may hold bytes that are no text at all."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        return escape(line, encoding)
+    return line
+
+
+def escape_text(line: str, encoding: str) -> str:
+    """For people: what cannot be written stands as its number."""
+    return line.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def escape_json(line: str, encoding: str) -> str:
+    """For programs: the same object with JSON's own escapes."""
+    return json.dumps(json.loads(line))
 
 
 @contextlib.contextmanager

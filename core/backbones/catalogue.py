@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tomllib
@@ -11,6 +10,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from core.backbones.folder_rules import (
+    TEXT,
+    WIDTH,
+    Rule,
+    check_options,
+    one_of,
+    optional,
+    read_plain_object,
+)
 from core.errors import InvalidInput, NotAllowed, NotFound, Unavailable
 from core.settings import Settings
 
@@ -19,6 +27,17 @@ CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 RECORD_FILE = "backbone.json"
 HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"
+GRID = Rule(
+    "two whole numbers", lambda value: isinstance(value, list) and len(value) == 2 and all(map(WIDTH.holds, value))
+)
+RECORD = {
+    "name": TEXT,
+    **dict.fromkeys(("licence", "hub", "sha256"), optional(TEXT)),
+    "text_kind": optional(one_of("bert", "causal")),
+    **dict.fromkeys(("image_width", "text_width", "joint_width", "context_length"), optional(WIDTH)),
+    "patch_grid": optional(GRID),
+}
+"""Facts of a folder's record that are shown or compared; all others there are left unread."""
 
 
 @dataclass(frozen=True)
@@ -175,10 +194,11 @@ def _recorded_name(path: Path, home: Path) -> str | None:
 def read_record(folder: Path) -> dict[str, Any]:
     """What `backbones fetch` wrote down about a folder; empty where it did not, or where that is damaged."""
     try:
-        found = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_plain_object(folder, RECORD_FILE)
+        check_options(folder / RECORD_FILE, found, RECORD, closed=False)
+    except InvalidInput:
         return {}
-    return found if isinstance(found, dict) and isinstance(found.get("sha256") or "", str) else {}
+    return found
 
 
 def check_record(folder: Path) -> None:
@@ -207,8 +227,8 @@ def _folder_of(entry: Entry, home: Path) -> Path:
 
 def _fetched_by_hub_name(home: Path) -> list[Entry]:
     records = [read_record(file.parent) for file in sorted((home / "backbones").glob(f"[!.]*/{RECORD_FILE}"))]
-    names = [str(record.get("name", "")) for record in records]
-    return [entry_for(name) for name in names if name.startswith(HUB_PREFIX)]
+    # a record that names no model of a hub is damaged, and hides no other
+    return [entry_for(record["name"]) for record in records if _is_hub_name(record.get("name", ""))]
 
 
 def _listed(entry: Entry, folder: Path) -> dict[str, Any]:

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InvalidInput
+from core.text import text_fault
 
 CONFIG_BYTES = 4 * 1024**2
 TOKENIZER_BYTES = 64 * 1024**2
+DEEPEST = 64
+"""Levels of objects and lists in a JSON file of a folder."""
 FETCH_AGAIN = "Fetch or copy the folder again."
 
 RUNS_CODE = frozenset({"auto_map", "trust_remote_code", "custom_pipelines", "custom_generate", "code_revision"})
@@ -72,7 +75,7 @@ def part(rules: Mapping[str, Rule]) -> Rule:
 
 
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
-TEXT = Rule("a text", lambda value: isinstance(value, str))
+TEXT = Rule("a text that can be shown", lambda value: isinstance(value, str) and text_fault(value) is None)
 OBJECT = Rule("an object", lambda value: isinstance(value, dict))
 HUB_NAME = Rule(
     'the name of a model, such as "owner/name", or "." for the folder itself',
@@ -208,7 +211,7 @@ BERT_KIND = {
 """Options that would make it another model."""
 TOKEN = Rule(
     "a token",
-    lambda value: isinstance(value, str) or (isinstance(value, dict) and isinstance(value.get("content"), str)),
+    lambda value: TEXT.holds(value) or (isinstance(value, dict) and TEXT.holds(value.get("content"))),
 )
 TOKENIZER = {
     "tokenizer_class": optional(
@@ -254,19 +257,42 @@ def read_object(folder: Path, name: str) -> dict[str, Any]:
 
     Raises InvalidInput naming the file and what is wrong with it.
     """
+    found = read_plain_object(folder, name)
+    check_harmless(folder / name, found)
+    return found
+
+
+def read_plain_object(folder: Path, name: str) -> dict[str, Any]:
+    """The JSON object of a file of the folder, whatever it says. Only a file of the folder itself is opened: a pipe
+    would be waited for, and a device read, for ever. Raises InvalidInput.
+    """
     file = own_file(folder, name)
     if file is None:
         raise InvalidInput(f"The folder must hold the file {name}: {folder}", "found none", FETCH_AGAIN)
     try:
         if file.stat().st_size > CONFIG_BYTES:
             raise _bad(file, f"it has {file.stat().st_size} bytes, more than {CONFIG_BYTES}")
-        found = json.loads(file.read_text(encoding="utf-8-sig"), parse_constant=_no_number)
+        content = file.read_text(encoding="utf-8-sig")
+        found = json.loads(content, parse_constant=_no_number)
+        _check_depth(found)
     except (OSError, ValueError, RecursionError) as error:
         raise _bad(file, f"it could not be read ({_short(error)})") from error
     if not isinstance(found, dict):
         raise _bad(file, f"found a {type(found).__name__}")
-    check_harmless(file, found)
     return found
+
+
+def _check_depth(value: Any) -> None:
+    """Raises ValueError for JSON that is nested deeper than what walks through it can follow."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+        level = [
+            inner for each in level if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]  # fmt: skip
 
 
 def check_harmless(file: Path, value: Any) -> None:

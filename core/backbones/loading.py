@@ -31,6 +31,7 @@ from core.backbones.folder_rules import (
     MODEL,
     NEEDED_OF_BERT,
     PREPROCESSING,
+    TEXT,
     TEXT_TOWER,
     VISION,
     check_needed,
@@ -104,7 +105,7 @@ def read_known_classes(folder: Path) -> tuple[str, ...]:
         [one.get("classes") for one in sets.values() if isinstance(one, dict)] if isinstance(sets, dict) else [0]
     )
     # a list of names, or names with their sentences
-    if not all(isinstance(group, list | dict) and all(isinstance(name, str) for name in group) for group in groups):
+    if not all(isinstance(group, list | dict) and all(map(TEXT.holds, group)) for group in groups):
         raise InvalidInput(
             f"{folder / CAPTIONS_FILE} must hold 'sets', each with its 'classes'", "found something else", FETCH_AGAIN
         )

@@ -58,15 +58,18 @@ class Tokenizer:
         self.pad_id = int(ids["pad_token"] or 0)
         self._left_out = {ids["sep_token"]} if options.get("strip_sep_token") else set()
         self.largest_id = max(self._backend.get_vocab().values(), default=0)
-        self._check_round_trip()
+        # start and end are put in by number, which the vocabulary need not have
+        self.largest_id = max(self.largest_id, *self._check_round_trip())
 
-    def _check_round_trip(self) -> None:
-        """Refuse at once what would otherwise read every text wrongly."""
-        found = self.decode(self.encode([PROBE])[0])
+    def _check_round_trip(self) -> list[int]:
+        """Refuse at once what would otherwise read every text wrongly. Gives the ids of the text it tried."""
+        ids = self.encode([PROBE])[0]
+        found = self.decode(ids)
         if _letters(found) != _letters(PROBE):
             raise InvalidInput(
                 f"'{PROBE}' must come back from the tokenizer in {self._file}", f"found '{found[:80]}'", FETCH_AGAIN
             )
+        return ids
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text at its full length, start and end included."""

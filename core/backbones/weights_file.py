@@ -47,13 +47,15 @@ def load_weights(model: nn.Module, weights: Path) -> None:
         raise _damaged(weights, error) from error
     wanted = model.state_dict()
     for name, value in state.items():
-        if not bool(torch.isfinite(value).all()):
+        # in the model's own type: a number of 64 bits may be too large for it
+        fitted = value.reshape(wanted[name].shape).to(wanted[name].dtype)
+        if not bool(torch.isfinite(fitted).all()):
             raise InvalidInput(
                 f"The weights in {weights} must be finite numbers",
                 f"{name} holds others (NaN or infinity)",
                 FETCH_AGAIN,
             )
-        state[name] = value.reshape(wanted[name].shape)
+        state[name] = fitted
     model.load_state_dict(state, strict=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from app.cli import app
-from core.backbones.catalogue import CONFIG_FILE, RECORD_FILE, WEIGHTS_FILE
+from core.backbones.catalogue import CONFIG_FILE, RECORD_FILE, WEIGHTS_FILE, backbone_names, list_backbones
 from core.backbones.check import check_backbone
 from tests.builders import tiny_backbone_folder
 from tests.core.backbones.hostile import change
@@ -79,6 +80,22 @@ def as_folder(name: str) -> Damage:
     return damage
 
 
+def link(name: str, target: str) -> Damage:
+    def damage(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).symlink_to(target)
+
+    return damage
+
+
+def as_pipe(name: str) -> Damage:
+    def damage(folder: Path) -> None:
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return damage
+
+
 def weights(edit: Callable[[dict[str, torch.Tensor]], Any]) -> Damage:
     def damage(folder: Path) -> None:
         state = load_file(str(folder / WEIGHTS_FILE))
@@ -114,6 +131,14 @@ def damages() -> Iterator[tuple[str, str, Damage]]:
     yield "backbone.json: no JSON", RECORD_FILE, spoil_bytes(RECORD_FILE, lambda _: b"{")
     yield "backbone.json: number", RECORD_FILE, spoil_bytes(RECORD_FILE, lambda _: b'{"sha256": 5}')
     yield "backbone.json: other sum", RECORD_FILE, spoil_bytes(RECORD_FILE, lambda _: b'{"sha256": "00"}')
+    yield "backbone.json: endless", RECORD_FILE, link(RECORD_FILE, "/dev/zero")
+    yield "backbone.json: a place outside", RECORD_FILE, link(RECORD_FILE, "/etc/hostname")
+    if hasattr(os, "mkfifo"):
+        for name in (RECORD_FILE, CONFIG_FILE, "config.json", "tokenizer.json"):
+            yield f"{name}: a pipe", name, as_pipe(name)
+    for depth in (65, 900, 960, 985):
+        content = f'{{"sets": {{}}, "more": {"[" * depth}{"]" * depth}}}'.encode()
+        yield f"captions.json: {depth} levels", "captions.json", spoil_bytes("captions.json", lambda _, c=content: c)
     for name, paths in KEYS.items():
         for path in paths:
             for kind, value in WRONG.items():
@@ -133,10 +158,13 @@ def damages() -> Iterator[tuple[str, str, Damage]]:
     yield "weights: whole numbers", WEIGHTS_FILE, weights(lambda s: s.update({largest: s[largest].to(torch.int32)}))
     for value in (math.nan, math.inf, -math.inf):
         yield f"weights: {value}", WEIGHTS_FILE, weights(lambda s, value=value: s[largest][3].fill_(value))
+    yield "weights: beyond 32 bits", WEIGHTS_FILE, weights(lambda s: s.update({largest: s[largest].double() * 1e300}))
     yield "weights: scale", WEIGHTS_FILE, weights(lambda s: s["logit_scale"].fill_(500.0))
     yield "weights: cut at the end", WEIGHTS_FILE, spoil_bytes(WEIGHTS_FILE, lambda whole: whole[:-64])
     yield "weights: longer", WEIGHTS_FILE, spoil_bytes(WEIGHTS_FILE, lambda whole: whole + bytes(64))
     yield "tokenizer: no model", "tokenizer.json", tokenizer(lambda t: t.pop("model"))
+    ends = {"type": "BertProcessing", "sep": ["[SEP]", 99_999], "cls": ["[CLS]", 99_998]}
+    yield "tokenizer: ends nobody knows", "tokenizer", tokenizer(lambda t: t.update(post_processor=ends))
     yield "tokenizer: no words", "tokenizer.json", tokenizer(lambda t: t["model"].update(vocab={}))
     yield "tokenizer: other words", "tokenizer.json", tokenizer(lambda t: t["model"].update(vocab={"[UNK]": 0}))
     yield "tokenizer: unknown model", "tokenizer.json", tokenizer(lambda t: t["model"].update(type="Evil"))
@@ -193,3 +221,21 @@ def test_a_folder_that_is_not_there_is_wrong_use(tmp_path, monkeypatch):
         done = CliRunner().invoke(app, ["backbones", "check", place, "--json"])
         assert (done.exit_code, done.stdout) == (2, "")
         assert json.loads(done.stderr)["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b'{"name": "hf-hub:"}', b'{"name": "hf-hub:../../x"}', b'{"name": 5}', b"[]", b"{", b"\xff",
+        b'{"name": "hf-hub:owner/odd", "licence": 7}', b'{"name": "hf-hub:owner/odd", "licence": "\\ud800"}',
+        b'{"name": "hf-hub:owner/odd", "image_width": "wide"}', b'{"name": "hf-hub:owner/odd", "patch_grid": [1]}',
+        b'{"name": "hf-hub:owner/odd", "sha256": {}}',
+    ],
+)  # fmt: skip
+def test_a_damaged_record_hides_no_other_backbone(record, tmp_path):
+    for name, content in (("odd", record), ("whole", b'{"name": "hf-hub:owner/whole", "licence": "MIT"}')):
+        (tmp_path / "backbones" / name).mkdir(parents=True)
+        (tmp_path / "backbones" / name / RECORD_FILE).write_bytes(content)
+    found = list_backbones(tmp_path)
+    assert [row["name"] for row in found] == [*backbone_names(), "hf-hub:owner/whole"]
+    json.dumps(found, ensure_ascii=False).encode()
