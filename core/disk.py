@@ -21,7 +21,10 @@ CHUNK_BYTES = 1024**2
 def is_full(error: BaseException) -> bool:
     """Whether an exception, or the one it came from, says that the disk or the quota is full."""
     seen: BaseException | None = error
-    while seen is not None:
+    known: set[int] = set()
+    # such chains may lead back to themselves
+    while seen is not None and id(seen) not in known:
+        known.add(id(seen))
         if isinstance(seen, DiskFull) or (isinstance(seen, OSError) and seen.errno in FULL):
             return True
         if any(text in str(seen) for text in SAID):

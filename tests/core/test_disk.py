@@ -66,3 +66,12 @@ def test_the_reserve_is_not_filled_where_there_is_little_room(tmp_path: Path, mo
 def test_the_family_of_errors_has_one_shape() -> None:
     assert isinstance(disk_full("the database"), PromptoscopeError)
     assert disk_full("the database").found == "the database is full"
+
+
+def test_errors_that_come_from_each_other_are_looked_at_once():
+    first, second = ValueError("a"), KeyError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert not is_full(first)
+    full = OSError(errno.ENOSPC, "x")
+    second.__cause__, full.__cause__ = full, first
+    assert is_full(first)
