@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
 from core.images.image_set import ImageSet, LabelledImage, digest
 
 Line = tuple[int, Any, Any]
@@ -19,3 +22,16 @@ def made_up(lines: Iterable[Line], classes: Sequence[str] | None = None) -> Imag
     )
     names = classes or [f"class {k}" for k in range(1 + max(i.label for i in images))]
     return ImageSet("made up", tuple(names), images)
+
+
+def note_compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """How many fingerprints of test and other images are compared with each other, a pair of numbers for each step."""
+    compared: list[tuple[int, ...]] = []
+    count = np.bitwise_count
+
+    def noted(bits: np.ndarray) -> np.ndarray:
+        compared.append(bits.shape)
+        return count(bits)
+
+    monkeypatch.setattr(np, "bitwise_count", noted)
+    return compared
