@@ -19,7 +19,7 @@ from app.services.models import get_model, model_folder
 from core.errors import UnreadableImage, UnreadableSource
 from core.images.archive import RefusedFile, ZipSource, check_nested, printable
 from core.images.decode import STORED_SUFFIX, decode_image
-from core.images.file_kind import TABLE, is_picture, kind_of, remedy_in, suffix_of
+from core.images.file_kind import TABLE, is_picture, kind_of, suffix_of
 from core.images.findings import Finding
 from core.images.gate import PIXELS_AT_ONCE
 from core.images.image_set import ImageSet, Problem
@@ -28,7 +28,7 @@ from core.images.limits import Limits
 from core.images.masks import MASK_PROBLEMS, find_masks, lonely_mask, mask_problem
 from core.images.medmnist import MedMnistSource
 from core.images.read import MOST_ARCHIVES, check_content, listed_folder
-from core.images.refusal import most_common
+from core.images.refusal import MEND, remedy_for
 from core.images.sent_file import true_suffix
 from core.images.sheet import SHEET_SUFFIXES
 from core.images.signature import sign
@@ -227,9 +227,11 @@ def is_left_out(problem: Problem) -> bool:
 def nothing_readable(problems: Sequence[Problem]) -> UnreadableSource:
     """The error where not one image could be read; the problems travel with it."""
     found = "; ".join(f"{p.file}: {p.found}" for p in problems[:3])
-    remedy = remedy_in(most_common(problems).found) if problems else None
+    remedy = remedy_for(problems) if problems else MEND
     error = UnreadableSource(
-        "At least one readable image", found or "found no file", remedy or "Send PNG, JPEG, TIFF, BMP or WebP."
+        "At least one readable image",
+        found or "found no file",
+        "Send PNG, JPEG, TIFF, BMP or WebP." if remedy == MEND else remedy,
     )
     error.problems = tuple(problems)  # type: ignore[attr-defined]
     return error

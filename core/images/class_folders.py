@@ -92,7 +92,7 @@ def part_folders(paths: Iterable[Folders]) -> dict[Folders, Part]:
 def folder_part(name: str) -> Part | None:
     """The part that a folder name means by itself, or None."""
     words = [word.removesuffix("set") for word in words_of(name) if not word.isdecimal()]
-    meant = [word for word in words if word and word not in _PART_FILLERS]
+    meant = [word for word in words if len(word) > 1 and word not in _PART_FILLERS]
     if {part_of(word) for word in meant if word != "and"} == {"train", "val"}:
         return "train"  # validation images are drawn from it
     return part_of(meant[0]) if len(meant) == 1 else None

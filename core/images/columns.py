@@ -50,6 +50,7 @@ NO_GROUP = "none"
 _ID_NAME = re.compile(r"(^|[^a-z])(id|uid|uuid|code|key|no|nr|number|num|hash)$|.(Id|ID|UID|No|Nr)$")
 _ID_CELL = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[\w.\-]{3,}")
 _SURE = ("group", "patient")
+_REMARK = re.compile(r"(?<=\S)\s*\([^()]*\)")  # as in "grade (GlaS)"
 _SEVERAL = re.compile(r"[|]")
 _TRUE = frozenset({"1", "true", "yes"})
 _FALSE = frozenset({"0", "false", "no", ""})
@@ -150,7 +151,7 @@ def find_column(sheet: Sheet, name: str) -> int | None:
 
 def _named(sheet: Sheet, names: Sequence[str], without: set[int | None]) -> list[int]:
     """Columns with one of these names, in the order of the names."""
-    written = [plain(column) for column in sheet.columns]
+    written = [plain(_REMARK.sub("", column)) for column in sheet.columns]
     found = [i for name in names for i, column in enumerate(written) if column == name and i not in without]
     return list(dict.fromkeys(found))
 

@@ -23,6 +23,11 @@ class Match:
     is_folder: bool = False
     is_loose: bool = False
 
+    @property
+    def is_known(self) -> bool:
+        """Whether a file fits, one or several."""
+        return bool(self.keys or self.rivals)
+
 
 class FileIndex:
     """The files of a source by the ways a table may write them.

@@ -30,7 +30,7 @@ from core.images.file_kind import TABLE, is_picture, kind_of, not_an_image
 from core.images.image_set import PARTS, Part, Problem
 from core.images.masks import MaskPairs, find_masks, lonely_mask
 from core.images.plan import Entry, Plan
-from core.images.refusal import common_cause
+from core.images.refusal import SORT, TWO_CLASSES, common_cause
 from core.images.source import Source
 from core.images.table import Tables
 
@@ -51,7 +51,16 @@ def plan_source(source: Source, table_name: str | None = None, choice: ColumnCho
         plan = plan_by_folders(source)
     except UnreadableSource as error:
         raise tables.refusal(error) from error
+    if len(plan.classes) == 1:
+        _check_tables(tables, UnreadableSource(TWO_CLASSES, f"found one, '{plan.classes[0]}'", SORT))
     return tables.group(plan)
+
+
+def _check_tables(tables: Tables, error: UnreadableSource) -> None:
+    """Raises the error of a single class where a table was meant to name the others, with why it was not used."""
+    refusal = tables.refusal(error)
+    if refusal is not error:
+        raise refusal
 
 
 def plan_by_folders(source: Source) -> Plan:

@@ -11,6 +11,7 @@ PART_WORDS: dict[str, Part] = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
     "test": "test",
     "testing": "test",
 }

@@ -48,14 +48,18 @@ def wrapping_folder(names: Sequence[str]) -> str:
 
 def _outer_folder(names: Sequence[str]) -> str:
     common = common_folder(names)
-    rest = [name for name in names if not is_below_masks(name.removeprefix(common))]
+    rest = [name for name in names if _is_listing(name) or not is_below_masks(name.removeprefix(common))]
     tops = {PurePosixPath(n).parts[0] if "/" in n else "" for n in rest}
     top = next(iter(tops)) if len(tops) == 1 else ""
     if not top or part_of(top) is not None:
         return ""
     is_deep = any(len(PurePosixPath(n).parts) > 2 for n in rest)
-    holds_listing = any(PurePosixPath(n).suffix.lower() in (".csv", ".tsv", ".tab", ".json") for n in rest)
+    holds_listing = any(map(_is_listing, rest))
     return f"{top}/" if is_deep or holds_listing else ""
+
+
+def _is_listing(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in (".csv", ".tsv", ".tab", ".json")
 
 
 def common_folder(names: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ from core.images.limits import Limits, megabytes
 from core.images.masks import join_masks
 from core.images.medmnist import NAMES_SUFFIXES, MedMnistSource, names_beside, parse_names, plan_medmnist
 from core.images.plan import Entry, Plan
-from core.images.refusal import most_common, refused_words, remedy_for, weighty
+from core.images.refusal import TWO_CLASSES, most_common, refused_words, remedy_for, weighty
 from core.images.sent_file import true_name, true_suffix
 from core.images.sheet import SHEET_SUFFIXES, other_table
 from core.images.signature import map_in_threads, sign
@@ -433,7 +433,7 @@ def _trainable(
     dropped = [f"'{name}'" for label, name in enumerate(classes) if label not in trained]
     if len(trained) < 2:
         raise UnusableImageSet(
-            "At least two classes with readable training images",
+            TWO_CLASSES,
             "; ".join([_what_remained([classes[label] for label in trained], weighty(problems)), *_merged(notes)]),
             remedy_for(weighty(problems)),
             problems,

@@ -19,6 +19,7 @@ _REMEDIES = {
     "unreadable_image": "Export the images again as PNG, JPEG, TIFF, BMP or WebP.",
     "missing_file": "Put the table beside the images, with paths that start there.",
 }
+TWO_CLASSES = "At least two classes with readable training images"
 MEND = "Add images, or mend the files that were refused."
 SORT = "Sort the images into one folder per class, or add a table that names the class of each."
 

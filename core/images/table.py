@@ -12,13 +12,13 @@ from pathlib import PurePosixPath
 
 from core.errors import UnreadableSource
 from core.images.archive import printable
+from core.images.class_folders import folder_part
 from core.images.columns import ColumnChoice, plain
 from core.images.decode import SUFFIXES
 from core.images.file_index import Match
 from core.images.grouping import add_groups, patient_hint
 from core.images.image_set import Part, Problem
 from core.images.manifest import Listing, Row, list_rows
-from core.images.parts import part_of
 from core.images.plan import Entry, Plan
 from core.images.source import FolderSource, Source
 from core.images.split_file import parse_split
@@ -105,7 +105,7 @@ class Tables:
         """Find the file of each row; rows without one, with several or with one that was taken are problems."""
         refused = {problem.file for problem in self.search.source.problems}
         claimed = {entry.key: entry for entry in plan.entries}
-        matches = [(row, self.search.index.find(row.path, base)) for row in listing.rows]
+        matches = [(row, _of_part(self.search.index.find(row.path, base), row.part)) for row in listing.rows]
         sure = {key for _, match in matches if not match.is_loose for key in match.keys}
         for row, match in matches:
             match = Match() if match.is_loose and sure.intersection(match.keys) else match
@@ -166,9 +166,15 @@ class Tables:
         ]
 
 
+def _of_part(match: Match, part: Part | None) -> Match:
+    """Of several files that fit, the one that lies in a folder of the row's part: each part may count from 1."""
+    fitting = [key for key in match.rivals if part and _folder_part(key) == part]
+    return Match((fitting[0],)) if len(fitting) == 1 else match
+
+
 def _folder_part(key: str) -> Part | None:
     """The part of the first folder above a file that is one."""
-    return next((part for folder in PurePosixPath(key).parts[:-1] if (part := part_of(folder))), None)
+    return next((part for folder in PurePosixPath(key).parts[:-1] if (part := folder_part(folder))), None)
 
 
 def _columns_said(examined: Examined) -> list[str]:

@@ -148,13 +148,18 @@ class TableSearch:
         return found
 
     def _examine(self, sheet: Sheet) -> Examined:
-        if any(self.find(cell).keys for cell in sheet.columns):
+        if any(self._is_path(cell) for cell in sheet.columns):
             sheet = sheet.without_header()
-        columns = recognise_columns(sheet, lambda cell: bool(self.find(cell).keys), self.choice)
+        columns = recognise_columns(sheet, lambda cell: self.find(cell).is_known, self.choice)
         cells = sheet.cells(columns.path) if columns.path is not None else []
         base = self.base(cells)
-        n_found = sum(bool(self.find(cell, base).keys) for cell in cells)
+        n_found = sum(self.find(cell, base).is_known for cell in cells)
         return Examined(sheet, columns, base, n_found, _cause(sheet, columns))
+
+    def _is_path(self, cell: str) -> bool:
+        """Whether a cell of the first row is data: a file, or a path to a folder. A bare word may head a column."""
+        match = self.find(cell)
+        return bool(match.keys) and ("/" in cell or not match.is_folder)
 
     def split_file(self) -> str | None:
         """The `split_*.json` that lists the set, or None. Raises UnreadableSource if there are several."""
@@ -230,6 +235,7 @@ class TableSearch:
     def refusal(self, error: UnreadableSource) -> UnreadableSource:
         """The cause that tables add to a layout that was not recognised; the error itself where they add none."""
         causes = [f"'{printable(e.sheet.name)}' was not used: {e.cause}" for e in self.unused()]
+        causes += [_no_file(e) for e in self.examined if e.names_classes and not e.n_found]
         causes += [f"'{printable(name)}' was not used: {cause}" for name, cause in self.unread.items()]
         if not causes:
             return error
@@ -261,6 +267,16 @@ def _cause(sheet: Sheet, columns: Columns) -> str | None:
     if missing:
         return f"it has no column {' and no column '.join(missing)} ({sheet.columns_found})"
     return None if sheet.rows else "it has no row"
+
+
+def _no_file(examined: Examined) -> str:
+    """Why a table with a file and a class in each row names nothing here, in words."""
+    sheet, column = examined.sheet, examined.columns.path or 0
+    first = next((cell for cell in sheet.cells(column) if cell), "")
+    return (
+        f"'{printable(sheet.name)}' was not used: no row names a file that is here, first '{printable(first)}' in the "
+        f"column {printable(sheet.columns[column])}"
+    )
 
 
 def _is_sheet(name: str, depth: int = 0) -> bool:

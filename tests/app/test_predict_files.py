@@ -82,3 +82,11 @@ def test_spreadsheet_beside_images_is_a_table_and_no_second_file_in_an_image(tmp
         ("not_an_image", "found a file of kind '.xlsx': a table or document")
     ]
     assert all(is_left_out(problem) for problem in problems)
+
+
+def test_locked_zip_says_how_to_make_it_again(tmp_path: Path) -> None:
+    locked = b.zip_bytes(b.class_files(2))
+    for name in b.class_files(2):
+        locked = b.patch_flags(locked, name.encode(), 1)
+    _, problems = read_images([("x.zip", io.BytesIO(locked))], FileStore(tmp_path / "store"))
+    assert nothing_readable(problems).remedy == "Make the zip again without a password."

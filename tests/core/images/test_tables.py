@@ -114,6 +114,51 @@ def test_masks_beside_a_folder_of_images_with_their_table_are_no_images(tmp_path
     assert all(mask_path(image) for image in found.images)
 
 
+def test_parts_that_each_count_from_one_are_told_apart_by_table_and_folder(tmp_path: Path) -> None:
+    files, top = {}, "B. Disease Grading"
+    for k, (part, word, count) in enumerate((("a. Training Set", "Training", 8), ("b. Testing Set", "Testing", 4))):
+        names = [f"IDRiD_{n:03d}" for n in range(count)]
+        files |= {f"{top}/1. Original Images/{part}/{name}.png": b.encoded(50 * k + n) for n, name in enumerate(names)}
+        rows = [f"{name},{n % 2},1" for n, name in enumerate(names)]
+        files[f"{top}/2. Groundtruths/IDRiD_{word} Labels.csv"] = table("Image name,Retinopathy grade,Risk", *rows)
+    found = as_folder(files, tmp_path)
+    assert found.classes == ("class 0", "class 1")
+    assert [len(found.part(part)) for part in ("train", "val", "test")] == [8, 0, 4]
+    assert found.problems == ()
+
+
+def test_a_column_called_like_a_folder_is_a_column(tmp_path: Path) -> None:
+    rows = [f"image/{n}.png,{'ab'[n % 2]},{n // 3}" for n in range(8)]
+    found = as_zip(pictures([f"image/{n}" for n in range(8)]) | {"t.csv": table("image,label,set", *rows)}, tmp_path)
+    assert found.classes == ("a", "b")
+    assert "Its column image names the files, label the classes." in found.notes
+
+
+def test_remark_in_a_column_name_does_not_hide_it(tmp_path: Path) -> None:
+    rows = [f"train_{n}, P{n // 3}, {('benign', 'malignant')[n % 2]}" for n in range(12)]
+    files = pictures([f"train_{n}" for n in range(12)])
+    found = as_folder(files | {"Grade.csv": table("name, patient ID (anonymous), grade (GlaS)", *rows)}, tmp_path)
+    assert found.classes == ("benign", "malignant")
+    assert found.extra == {"grouped_by": "patient ID (anonymous)"}
+
+
+UNUSED = {
+    "other paths": ("file,class", "/content/drive/x{n}.png,{c}", "utf-8", "names a file that is here, first '/content"),
+    "another encoding": ("path,label", "i/{n}.png,\u7624{c}\u6b63\u5e38", "gbk", "found another encoding in 't.csv'"),
+    "no class": ("path,age", "i/{n}.png,4{n}", "utf-8", "it has no column label (columns found: path, age)"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSED)
+def test_one_folder_of_images_tells_why_its_table_was_not_used(case: str, tmp_path: Path) -> None:
+    header, row, encoding, words = UNUSED[case]
+    lines = "\n".join([header, *(row.format(n=n, c="ab"[n % 2]) for n in range(8))])
+    files = pictures([f"scans/{n}" for n in range(8)] if "other" in case else [f"i/{n}" for n in range(8)])
+    with pytest.raises(UnreadableSource) as refusal:
+        as_folder(files | {"t.csv": lines.encode(encoding)}, tmp_path)
+    assert words in refusal.value.found
+
+
 def test_notes_of_several_tables_are_told_once_and_diag_names_classes(tmp_path: Path) -> None:
     names = {part: [f"{part}{n}" for n in range(8)] for part in ("train", "test")}
     files = pictures([f"images/{name}" for part in names.values() for name in part])
