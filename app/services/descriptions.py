@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.services import contents
 from app.services.context import Context
 from app.services.image_sets import ACTOR, checked_name
 from core.backbones.text_lengths import TextLengths
@@ -41,9 +42,13 @@ def count_description_sets(ctx: Context, image_set_id: str | None = None) -> int
 def delete_description_set(ctx: Context, id_or_name: str) -> dict[str, Any]:
     """Delete a description set with all its versions. Raises NotFound, Conflict while runs were made with one."""
     found = find_description_set(ctx, id_or_name)["id"]
-    with ctx.db.writing() as session:
+
+    def work(session: Session) -> list[str]:
         records.delete_description_set(session, found)
         audit.add_audit_entry(session, ACTOR, "delete", "description_set", found)
+        return []
+
+    contents.remove(ctx, work)
     return {"deleted": found}
 
 

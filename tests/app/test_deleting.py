@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.services import contents
 from app.services.context import Context
 from core.records import audit, classifications, descriptions, explanations, image_sets, jobs, runs
 from tests.app.conftest import png
@@ -107,6 +108,22 @@ def test_a_description_set_in_use_names_its_runs(client, context, made, error_of
     assert client.delete(address).json() == {"deleted": text_id}
     assert last_audit(context) == ("delete", "description_set", text_id)
     assert error_of(client.delete(address), 404)["expected"] == "A description set with this id or name"
+
+
+def test_every_deletion_gives_up_the_reserve_on_a_full_disk(client, context, made, monkeypatch) -> None:
+    """One that wrote past `contents.remove` would be refused for want of room."""
+    with context.db.writing() as session:
+        text_id, _ = descriptions.save_version(
+            session, made["set"], "texts", {"lesion": ["one"], "calm": ["two"]}, author="a", source="api"
+        )
+    removed = []
+    original = contents.remove
+    monkeypatch.setattr(contents, "remove", lambda ctx, work: (removed.append(work), original(ctx, work)))
+    things = (("classifications", "asked"), ("description-sets", None), ("models", "model"), ("runs", "run"))
+    for noun, key in (*things, ("image-sets", "set")):
+        answer = client.delete(f"/api/v1/{noun}/{made[key] if key else text_id}")
+        assert answer.status_code == 200, answer.text
+    assert len(removed) == 5
 
 
 # damaged records, as a site meets them ---------------------------------------------------------------------------

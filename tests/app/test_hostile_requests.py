@@ -168,3 +168,9 @@ def test_form_fields_follow_the_rule_for_texts(client: TestClient, error_of) -> 
     for name, found in (("a\x00b", "U+0000"), ("a\u202eb", "U+202E"), ("x" * 201, "found 201")):
         error = error_of(client.post("/api/v1/image-sets", data={"name": name}, files=file), 422)
         assert found in error["found"]
+
+
+def test_a_large_body_is_refused_whatever_it_calls_itself(client: TestClient, error_of) -> None:
+    body, kind = b"x" * (8 * 1024**2 + 1), {"Content-Type": "multipart/form-data; boundary=x"}
+    assert error_of(client.post("/api/v1/jobs", content=body, headers=kind), 413)["code"] == "too_large"
+    assert error_of(client.post("/api/v1/image-sets", content=body, headers=kind), 422)
