@@ -212,16 +212,25 @@ class Attention extends PsElement {
   }
 
   async showEarlier() {
-    const list = listOf(await api.get("/classifications?limit=20", { signal: this.signal }));
-    const images = list.flatMap((one) =>
-      (one.images || []).map((image) => ({ id: image.image_id, name: image.file, note: image.label })),
-    );
+    const images = await this.recentlyClassified();
     if (!images.length)
       return this.pictures.replaceChildren(h("p", {}, "Nothing was classified yet. Upload an image instead."));
     this.pictures.replaceChildren(
-      this.thumbnails(images.slice(0, 2 * PAGE_SIZE)),
+      this.thumbnails(images),
       h("p", { class: "ps-soft" }, "The label is what a model said."),
     );
+  }
+
+  /** The images of the newest classifications, as many as two pages hold; a list names no images, so each is asked. */
+  async recentlyClassified() {
+    const most = 2 * PAGE_SIZE;
+    const images = [];
+    for (const { id } of listOf(await api.get("/classifications?limit=20", { signal: this.signal }))) {
+      if (images.length >= most) break;
+      const one = await api.get(`/classifications/${encodeURIComponent(id)}`, { signal: this.signal }).catch(ifGone);
+      images.push(...one.images.map((image) => ({ id: image.image_id, name: image.file, note: image.label })));
+    }
+    return images.slice(0, most);
   }
 
   showUpload() {
@@ -373,6 +382,12 @@ class Attention extends PsElement {
     heading.focus({ preventScroll: true });
     this.results.scrollIntoView({ block: "start" });
   }
+}
+
+/** A classification that was deleted meanwhile has no images; other errors stay errors. */
+function ifGone(error) {
+  if (error.status !== 404) throw error;
+  return { images: [] };
 }
 
 function probabilities(found) {

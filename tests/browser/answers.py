@@ -319,6 +319,7 @@ CLASSIFICATION = {
         {"file": "notes.txt", "problem": "unreadable_image", "expected": "A PNG or JPEG image", "found": "found text"}
     ],
 }
+CLASSIFICATION_IN_SHORT = {key: CLASSIFICATION[key] for key in CLASSIFICATION if key not in ("images", "problems")}
 IMAGE = {
     "id": IMAGE_ID,
     "image_set_id": SET_ID,

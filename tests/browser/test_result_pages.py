@@ -111,7 +111,7 @@ class Api:
             "/runs/run-1": self.run,
             "/runs/comparison": self.comparison,
             "/models": items(self.model),
-            "/classifications": items(answers.CLASSIFICATION),
+            "/classifications": items(answers.CLASSIFICATION_IN_SHORT),
             "/classifications/answers-1": answers.CLASSIFICATION,
             "/explanations": items(),
             "/explanations/explained-1": answers.EXPLANATION,
@@ -555,6 +555,17 @@ def test_an_image_is_chosen_by_keyboard_from_the_test_part(window: Visit, api: A
     page.get_by_role("button", name="Show attention").press("Enter")
     page.wait_for_selector(".ps-pane canvas")
     assert api.sent[-1][2]["class_name"] == "benign"
+
+
+def test_an_image_that_was_classified_before_can_be_chosen(window: Visit, api: Api) -> None:
+    page = window.open("/attention", ".ps-thumb")
+    page.get_by_label("Classified before").check()
+    page.get_by_text("The label is what a model said.").wait_for()
+    assert page.locator(".ps-thumb span").all_inner_texts() == ["malignant"]
+    page.locator(".ps-thumb input").check()
+    page.get_by_role("button", name="Show attention").click()
+    page.wait_for_selector(".ps-pane canvas")
+    assert api.sent[-1][2]["image_id"] == answers.IMAGE_ID
 
 
 # what makes numbers too good ------------------------------------------------------------------------------------------

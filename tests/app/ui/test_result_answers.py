@@ -25,6 +25,7 @@ ANSWERS: list[tuple[type[schemas.Answer], Any]] = [
     (schemas.Comparison, answers.comparison()),
     (schemas.Model, answers.MODEL),
     (schemas.Classification, answers.CLASSIFICATION),
+    (schemas.ClassificationInShort, answers.CLASSIFICATION_IN_SHORT),
     (schemas.Explanation, answers.EXPLANATION),
 ]
 
