@@ -66,11 +66,19 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     lacking = [name for name in NEEDED if name not in card]
     if lacking:
         raise damaged(folder, f"{CONFIG} lacks {', '.join(lacking)}")
+    named = [*(card[name] for name in ("method", "backbone", "backbone_checksum")), *_names(card["classes"])]
+    if not all(isinstance(each, str) for each in named):
+        raise damaged(folder, f"method, backbone and classes in {CONFIG} must be names")
     if card["weights_sha256"] != weights_checksum(folder):
         raise damaged(folder, f"{WEIGHTS} is not the file that {CONFIG} was written for")
     _check_temperature(folder, card["temperature"])
     _check_tensors(folder, tensors)
     return card, tensors
+
+
+def _names(classes: Any) -> list[Any]:
+    """The class names of a card; None where it holds none."""
+    return classes if isinstance(classes, list) and classes else [None]
 
 
 def _check_temperature(folder: Path, value: Any) -> None:

@@ -245,3 +245,14 @@ def test_a_card_with_impossible_values_is_refused_in_a_sentence(folder: Path, wr
     with pytest.raises(PromptoscopeError) as caught:
         load_model(folder, backbone=tiny_backbone())
     assert caught.value.sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("backbone_checksum", 5), ("backbone", ["x"]), ("method", None), ("classes", "ab"),
+     ("classes", [1, 2]), ("classes", [])],
+)  # fmt: skip
+def test_a_card_whose_names_are_none_is_damaged(folder: Path, name: str, value: Any) -> None:
+    rewrite_card(folder, **{name: value})
+    with pytest.raises(UnreadableSource, match=r"method, backbone and classes in .* must be names"):
+        load_model(folder)
