@@ -35,11 +35,16 @@ def make_phantoms(folder: str | Path, seed: int = 0, per_class: tuple[int, int] 
             for number in range(per_class[part_number]):
                 draw = np.random.default_rng((seed, part_number, class_number, number))
                 scan, mask = draw_phantom(name, draw, size_px)
-                relative = Path(part, name, f"{part}-{class_number}-{number:03d}.png")
+                relative = Path(part, name, _file_name(part, name, number))
                 _write(folder / relative, scan)
                 if mask.any():
                     _write(folder / "masks" / relative, mask.astype(np.uint8) * 255)
     return folder
+
+
+def _file_name(part: str, name: str, number: int) -> str:
+    """One number alone: with a second one before it, files would look like several images of one patient."""
+    return f"{part}-{name.replace(' ', '-')}-{number:03d}.png"
 
 
 def draw_phantom(name: str, draw: np.random.Generator, size_px: int = 224) -> tuple[np.ndarray, np.ndarray]:

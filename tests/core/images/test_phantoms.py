@@ -31,6 +31,11 @@ def test_phantoms_are_four_classes_with_masks_and_no_leak(tmp_path: Path) -> Non
             assert 0.002 < (lesion == 255).mean() < 0.2
 
 
+def test_names_of_phantoms_do_not_look_like_images_of_one_patient(tmp_path: Path) -> None:
+    found = read_image_set(make_phantoms(tmp_path, per_class=(4, 4), size_px=64), "phantoms")
+    assert list(found.notes) == ["24 masks were found; they are no training images."]
+
+
 def test_lesions_differ_from_their_surroundings_as_named(tmp_path: Path) -> None:
     make_phantoms(tmp_path, seed=3, per_class=(6, 1), size_px=96)
     for name, sign in (("bright round lesion", 1), ("dark irregular lesion", -1), ("ring shaped lesion", 1)):
