@@ -1,4 +1,8 @@
-"""Bringing a database to the tables this code knows: by itself where it is empty, after a backup where it is not."""
+"""Bringing a database to the tables this code knows: by itself where it is empty, after a backup where it is not.
+
+Alembic is loaded only where something is to be migrated: every command looks at the revision first, and a list should
+not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select, table, text
+from sqlalchemy import Connection, column, inspect, select, table, text
 from sqlalchemy.engine import URL
 
 from core.disk import told_when_full
@@ -24,6 +24,9 @@ from core.errors import Conflict, InvalidInput, Unavailable
 from core.records.failures import told_in_sentences
 from core.records.session import Database, is_in_memory, make_engine, read_url
 from core.records.types import now
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"
 VERSION_TABLE = "alembic_version"
@@ -68,7 +71,7 @@ class Upgrade:
 
 def head() -> str:
     """The newest revision this code knows."""
-    return _scripts().get_current_head() or ""
+    return _revisions()[-1]
 
 
 def current(url: str | URL) -> str | None:
@@ -113,6 +116,8 @@ def upgrade(
         state = _state(connection)
         _refuse_newer(state)
         if state.revision != _resolve(revision):
+            from alembic import command
+
             command.upgrade(_config(connection), revision)
             _check_foreign_keys(connection)
     return Upgrade(before.revision, _resolve(revision), copy)
@@ -179,8 +184,9 @@ def _reading(url: URL) -> Iterator[Connection]:
 
 
 def _state(connection: Connection) -> State:
-    tables = set(inspect(connection).get_table_names()) - {VERSION_TABLE}
-    revision = MigrationContext.configure(connection).get_current_revision() if tables else None
+    names = set(inspect(connection).get_table_names())
+    tables = names - {VERSION_TABLE}
+    revision = _written_revision(connection) if tables and VERSION_TABLE in names else None
     has_data = any(_has_row(connection, name) for name in sorted(tables))
     if revision is None and tables:
         raise Conflict(
@@ -196,8 +202,12 @@ def _standing(revision: str | None) -> Standing:
         return "empty"
     if revision == head():
         return "current"
-    known = {script.revision for script in _scripts().walk_revisions()}
-    return "older" if revision in known else "newer"
+    return "older" if revision in _revisions() else "newer"
+
+
+def _written_revision(connection: Connection) -> str | None:
+    """The revision Alembic wrote into the database."""
+    return connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar()
 
 
 def _has_row(connection: Connection, name: str) -> bool:
@@ -217,11 +227,14 @@ def _resolve(revision: str) -> str:
     return head() if revision == "head" else revision
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config(None))
+def _revisions() -> list[str]:
+    """All revisions in their order: they follow each other, and each file begins with its own."""
+    return sorted(file.name.split("_")[0] for file in (FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
-def _config(connection: Connection | None) -> Config:
+def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     # Alembic reads % as the start of a name to fill in.
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))

@@ -8,8 +8,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, insert, inspect, select, text
 
 from core.errors import Conflict, Unavailable
@@ -33,6 +35,11 @@ def test_the_revisions_lead_exactly_to_the_tables(database: Database) -> None:
     with database.reading() as session:
         context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_file_names_give_the_revisions_in_their_order() -> None:
+    scripts = ScriptDirectory(str(migrate.FOLDER)).walk_revisions()
+    assert [script.revision for script in scripts][::-1] == migrate._revisions()
 
 
 def test_looking_does_not_make_a_file(tmp_path: Path) -> None:
@@ -108,7 +115,7 @@ def test_going_back_and_forth_keeps_the_older_tables(url: str) -> None:
     before = _fill_every_table(url)
     migrate.upgrade(url, backup=False)
     with migrate.migration_connection(url) as connection:
-        migrate.command.downgrade(migrate._config(connection), "0001")
+        command.downgrade(migrate._config(connection), "0001")
     assert _contents(url) == before
 
 
