@@ -107,6 +107,7 @@ def _check_record(sheet: Sheet, columns: Columns, record: list[str], label_of: C
         if _FORMULA.match(cell(column)):
             name = sheet.columns[column or 0].casefold()
             raise RefusedFile("formula", "Plain text in every cell", f"found a formula in column '{printable(name)}'")
+    _check_width(sheet, record)
     label = label_of(record)
     if not cell(columns.path) or not label:
         empty = "path" if not cell(columns.path) else "label"
@@ -122,6 +123,17 @@ def _check_record(sheet: Sheet, columns: Columns, record: list[str], label_of: C
         if name:
             check_label(name)
     return _Cells(listed_path(cell(columns.path)), label, part)
+
+
+def _check_width(sheet: Sheet, record: list[str]) -> None:
+    """A row with more cells than columns is shifted somewhere: its label may be another's. Raises RefusedFile."""
+    n_columns = len(sheet.columns)
+    if any(record[n_columns:]):
+        raise RefusedFile(
+            "too_many_cells",
+            f"{n_columns} cells in every row, as many as there are columns",
+            f"found {len(record)}; a separator inside a cell needs quotes around the cell",
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------- labels

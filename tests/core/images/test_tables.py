@@ -376,6 +376,20 @@ def test_rows_that_name_folders_label_all_images_below_and_keep_them_together(tm
     assert (len(seen | tested), seen & tested) == (6, set())
 
 
+def test_a_row_with_more_cells_than_columns_is_named_and_not_read_shifted(tmp_path: Path) -> None:
+    names = [f"p{n}" for n in range(8)]
+    rows = [f"{name}.png,{('benign', 'malignant')[n % 2]},patient {n}" for n, name in enumerate(names)]
+    rows[2] = "p2.png,solid mass, irregular,patient 2"
+    rows[3] += ",,"
+    files = pictures(names) | {"labels.csv": table("path,label,patient_id", *rows)}
+    found = as_folder(files, tmp_path)
+    assert found.classes == ("benign", "malignant")
+    assert sorted(labels(found)) == ["p0", "p1", "p3", "p4", "p5", "p6", "p7"]
+    problem = next(p for p in found.problems if p.problem == "too_many_cells")
+    assert problem.file == "labels.csv, row 4"
+    assert problem.found == "found 4; a separator inside a cell needs quotes around the cell"
+
+
 def test_rows_without_image_and_images_without_row_are_named(tmp_path: Path) -> None:
     lines = ["image,label", *(f"a{n},{'yn'[n % 2]}" for n in range(8)), "gone,y", "twin,y"]
     files = pictures([*(f"img/a{n}" for n in range(8)), "img/extra", "one/twin", "two/twin"])
