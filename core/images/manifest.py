@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, printable, safe_name
-from core.images.class_names import check_distinct, class_name
+from core.images.class_names import check_distinct, class_name, name_classes
 from core.images.columns import Columns, flag
 from core.images.image_set import PARTS, Part, Problem
 from core.images.parts import part_of
@@ -56,7 +56,8 @@ def list_rows(sheet: Sheet, columns: Columns) -> Listing:
 
     Labels name the classes, in order of first appearance; if all are whole numbers, the numbers give the order, and
     the classes take their names from the column of names or are called "class 0" and so on. Classes that have a column
-    each stand in the order of the columns. Raises UnreadableSource if class names collide.
+    each stand in the order of the columns. Labels that look the same are one class, with a note. Raises
+    UnreadableSource if the names of numbered classes collide.
     """
     listing = Listing([], [])
     label_of = _one_hot_label(sheet, columns) if columns.label is None else _plain_label(columns)
@@ -212,10 +213,12 @@ def _number(cells: list[_Cells], listing: Listing, sheet: Sheet, columns: Column
         written.sort(key=int)
         check_unique([str(int(label)) for label in written])
         listing.classes = _numbered_classes(written, listing, sheet, columns)
+        rank = {label: index for index, label in enumerate(written)}
     else:
-        check_distinct(written)
-        listing.classes = [class_name(label) for label in written]
-    rank = {label: index for index, label in enumerate(written)}
+        named = name_classes(written)
+        listing.notes += named.notes
+        listing.classes = list(dict.fromkeys(named.names[label] for label in written))
+        rank = {label: listing.classes.index(named.names[label]) for label in written}
     listing.rows = [Row(cell.path, rank[cell.label], cell.part) for cell in cells]
     return listing
 

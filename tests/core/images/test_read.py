@@ -165,7 +165,10 @@ BAD_MANIFESTS: dict[str, tuple[bytes, str]] = {
     "no columns": (b"", "has no column path and no column label"),
     "other encoding": ("path,label\na/0.png,\u6b63\u5e38\n".encode("gbk"), "Save it as 'CSV UTF-8'"),
     "binary": (b"path,label\x00\n", "found binary content"),
-    "colliding labels": (b"path,label\na/0.png,Benign\na/1.png,benign\n", "found 'Benign' and 'benign'"),
+    "colliding labels": (
+        b"path,label\na/0.png,Benign\na/1.png,benign\n",
+        "'Benign' and 'benign' were read as one class, 'Benign'",
+    ),
     "endless cell": (b"path,label\na/0.png," + b"x" * 200_000, "A well-formed CSV file; line 2"),
 }
 

@@ -376,6 +376,15 @@ def test_rows_that_name_folders_label_all_images_below_and_keep_them_together(tm
     assert (len(seen | tested), seen & tested) == (6, set())
 
 
+def test_labels_that_look_the_same_are_one_class_with_a_note(tmp_path: Path) -> None:
+    names = [f"p{n}" for n in range(9)]
+    rows = [f"{name}.png,{('Benign', 'benign', 'in_situ')[n % 3]}" for n, name in enumerate(names)]
+    found = as_folder(pictures(names) | {"labels.csv": table("path,label", *rows)}, tmp_path)
+    assert found.classes == ("Benign", "in situ")
+    assert sum(found.counts()["Benign"].values()) == 6
+    assert "'Benign' and 'benign' were read as one class, 'Benign'." in found.notes
+
+
 def test_a_row_with_more_cells_than_columns_is_named_and_not_read_shifted(tmp_path: Path) -> None:
     names = [f"p{n}" for n in range(8)]
     rows = [f"{name}.png,{('benign', 'malignant')[n % 2]},patient {n}" for n, name in enumerate(names)]
