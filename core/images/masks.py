@@ -47,6 +47,8 @@ _CAMEL = re.compile(rf"(?P<stem>.*[a-z0-9)])(?P<mark>Masks?|Segmentation|Anno){_
 _KIND_SUFFIX = re.compile(rf"(?P<stem>.*[^-_. ])[-_. ]+(?P<mark>{_KINDS})", re.IGNORECASE)
 _PREFIX = re.compile(rf"(?P<mark>{_KIND}(?:{_STRONG}|{_WEAK}))[-_. ]+(?P<stem>.+)", re.IGNORECASE)
 _STRONG_MARK = re.compile(rf"{_KIND}{_STRONG}", re.IGNORECASE)
+# Such as "&gt;" or "gt=1": whoever writes so does not name a folder of masks.
+_ODD_PIECE = re.compile(r"\S*[^\w\s.()+-]\S*")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 
 Folders = tuple[str, ...]
@@ -238,7 +240,7 @@ def _label(picture: _Picture, levels: Sequence[int]) -> str:
 
 def _mask_folders(names: Iterable[str]) -> set[str]:
     """Those of the folder names that masks lie in. Beside "no mask" or "without mask", "mask" is a class."""
-    found = {name: words for name in names if _names_masks(words := words_of(name))}
+    found = {name: words for name in names if _names_masks(words := words_of(_ODD_PIECE.sub(" ", name)))}
     opposed = any(not _OPPOSITES.isdisjoint(words) for words in found.values())
     return {name for name, words in found.items() if not opposed and _COLLECTIONS.isdisjoint(words)}
 

@@ -94,3 +94,10 @@ def test_lonely_mask_is_refused_by_name_and_never_trained_on() -> None:
     image_set = read_uploaded_files([(name, io.BytesIO(content)) for name, content in files.items()])
     assert [(p.file, p.problem) for p in image_set.problems] == [("benign/9_mask.png", "unpaired_mask")]
     assert len(image_set.images) == 8
+
+
+def test_signs_in_a_class_name_make_no_folder_of_masks() -> None:
+    names = [f"{folder}/{n}.png" for folder in ("left eye", "&lt;b&gt; & co") for n in range(3)]
+    assert find_masks(names).masks == {}
+    paired = find_masks([f"{folder}/{n}.png" for folder in ("left eye", "left eye gt") for n in range(3)])
+    assert paired.names == {f"left eye gt/{n}.png" for n in range(3)}
