@@ -633,4 +633,4 @@ def test_classify_says_what_calibrated_the_probabilities(window: Visit, api: Api
         "is kept: new images will look somewhat less well calibrated."
     ) in text
     assert "has learned benign from labelled images" in text
-    assert "accuracy 81.3 % (71.2 % to 91.2 %)" in text
+    assert "accuracy 81.3 % (71.3 % to 91.3 %)" in text
