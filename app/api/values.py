@@ -104,7 +104,10 @@ def address_fault(scope: Scope) -> str | None:
     """What is unfit in path or query, in words; None where nothing is. Query values may have several lines."""
     if fault := text_fault(scope["path"]):
         return f"{fault} of its path"
-    query = scope.get("query_string", b"").decode("latin-1")
+    try:
+        query = scope.get("query_string", b"").decode()
+    except UnicodeDecodeError:
+        return "bytes that are no UTF-8 in its query"
     for pair in parse_qsl(query, keep_blank_values=True):
         for text in pair:
             if fault := text_fault(text, lines=True):

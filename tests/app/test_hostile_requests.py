@@ -112,6 +112,11 @@ def test_no_route_fails_on_thousands_of_hostile_values(kind: str, seed: int, tmp
     check(found)
 
 
+def test_a_query_that_is_no_text_is_refused_where_nothing_is_found_too(site: FastAPI) -> None:
+    [(_, answer)] = answers_to(site, [Call("GET", "/api/v1/images/%2F/file", query=b"\xff=\xff")])
+    assert answer.status == 422
+
+
 @pytest.mark.parametrize(
     "path", ["/api/v1/runs/a%00b", "/api/v1/nosuch%1b", "/%00", "/static/%e2%80%ae.css", "/healthz%0a"]
 )
