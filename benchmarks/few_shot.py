@@ -26,7 +26,8 @@ from typing import Any
 
 from core.backbones.contract import Backbone
 from core.backbones.loading import load_backbone
-from core.images.image_set import ImageSet, LabelledImage
+from core.images.image_set import ImageSet
+from core.images.labelled_image import LabelledImage
 from core.tuning.registry import method_names
 from core.tuning.train import train
 

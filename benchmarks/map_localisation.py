@@ -21,7 +21,8 @@ from core import train
 from core.explain.attention import LAST_LAYERS, attention_map
 from core.explain.grad_cam import grad_cam
 from core.images.decode import decode_image
-from core.images.image_set import ImageSet, LabelledImage
+from core.images.image_set import ImageSet
+from core.images.labelled_image import LabelledImage
 from core.images.masks import mask_path
 from core.images.phantoms import NO_LESION, make_phantoms
 from core.tuning.classifier import Classifier

@@ -50,11 +50,12 @@ from core.images.shots import draw_shots
 from core.peak_memory import peak_memory_mb
 from core.threads import wait_briefly
 from core.tuning.contract import LoopConfig, Method, Task
-from core.tuning.data import ImageData, TensorData, TrainingData
+from core.tuning.data import ImageData, TensorData
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import view_pixels
 from core.tuning.loop import fit
 from core.tuning.registry import get_method
+from core.tuning.training_data import TrainingData
 
 LAYOUT, SEED = "biomedclip", 7
 CLASSES = ("glioma tumor", "meningioma tumor", "pituitary tumor", "normal brain")

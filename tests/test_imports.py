@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,29 @@ def test_only_app_knows_the_web():
 
 def test_the_application_never_imports_tests_docs_or_benchmarks():
     assert [line for package in PACKAGES for line in wrong_imports(package, "tests", "docs", "benchmarks")] == []
+
+
+def modules() -> dict[str, set[str]]:
+    """Every module of the packages with the modules it imports anywhere: at its top, inside functions, for types."""
+    found = {}
+    for package in PACKAGES:
+        for path in files(package):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = imported(path)
+    # a package's own __init__ does nothing, so naming the package beside one of its modules is no arrow
+    return {name: {n for n in names if n in found and n != name} - parents(names) for name, names in found.items()}
+
+
+def parents(names: set[str]) -> set[str]:
+    """Those of the names that only lead to a longer one."""
+    return {name for name in names if any(other.startswith(f"{name}.") for other in names)}
+
+
+def test_no_module_is_imported_in_a_circle():
+    try:
+        list(TopologicalSorter(modules()).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def test_methods_folder_holds_methods_and_nothing_else():

@@ -13,7 +13,7 @@ from app.commands.output import DISCLAIMER, FAILED, JsonFlag, command, output
 
 if TYPE_CHECKING:
     from app.services.classification import NewImage
-    from core.images.image_set import Problem
+    from core.images.labelled_image import Problem
     from core.images.store import FileStore
 
 

@@ -22,12 +22,13 @@ from core.images.decode import STORED_SUFFIX, decode_image
 from core.images.file_kind import TABLE, is_picture, kind_of, suffix_of
 from core.images.findings import Finding
 from core.images.gate import PIXELS_AT_ONCE
-from core.images.image_set import ImageSet, Problem
+from core.images.image_set import ImageSet
+from core.images.labelled_image import Problem
 from core.images.layout import plan_source
 from core.images.limits import Limits
 from core.images.masks import MASK_PROBLEMS, find_masks, lonely_mask, mask_problem
 from core.images.medmnist import MedMnistSource
-from core.images.read import MOST_ARCHIVES, check_content, listed_folder
+from core.images.reading import MOST_ARCHIVES, check_content, listed_folder
 from core.images.refusal import MEND, remedy_for
 from core.images.sent_file import true_suffix
 from core.images.sheet import SHEET_SUFFIXES

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.errors import ClassMismatch
-from core.images.image_set import digest
+from core.images.labelled_image import digest
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import IO, BinaryIO
 from core.errors import InvalidInput, UnreadableSource
 from core.images.decode import describe_content
 from core.images.file_kind import START_BYTES, suffix_of
-from core.images.image_set import Problem
+from core.images.labelled_image import Problem
 from core.images.limits import Limits, megabytes
 from core.images.zip_names import sent_names
 from core.text import shown, text_fault

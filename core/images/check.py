@@ -8,7 +8,8 @@ from typing import Any
 from core.errors import InvalidInput, InvalidOption
 from core.images.columns import ColumnChoice
 from core.images.findings import CONSTANT, faults_note
-from core.images.image_set import PARTS, ImageSet, Problem
+from core.images.image_set import ImageSet
+from core.images.labelled_image import PARTS, Problem
 from core.images.leakage import find_leaks, find_near_duplicates, signatures_of
 from core.images.limits import Limits
 from core.images.read import read_image_set

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import UnreadableSource
-from core.images.image_set import Part
+from core.images.labelled_image import Part
 from core.images.masks import words_of
 from core.images.parts import part_of
 

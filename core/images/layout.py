@@ -27,7 +27,7 @@ from core.images.class_names import ClassNames, name_classes, natural_key, natur
 from core.images.columns import ColumnChoice
 from core.images.copies import without_copies
 from core.images.file_kind import TABLE, is_picture, kind_of, not_an_image
-from core.images.image_set import PARTS, Part, Problem
+from core.images.labelled_image import PARTS, Part, Problem
 from core.images.masks import MaskPairs, find_masks, lonely_mask
 from core.images.plan import Entry, Plan
 from core.images.refusal import SORT, TWO_CLASSES, common_cause

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.images.image_set import ImageSet, LabelledImage
+from core.images.image_set import ImageSet
+from core.images.labelled_image import LabelledImage
 from core.images.leakage import contents_in_two_classes, near_neighbours, signatures_of
 from core.images.signature import Signature
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from core.errors import UnreadableImage
 from core.images.decode import read_bounded
-from core.images.image_set import ImageSet, LabelledImage, Problem
+from core.images.image_set import ImageSet
+from core.images.labelled_image import LabelledImage, Problem
 from core.images.limits import Limits
 from core.images.signature import Signature, map_in_threads, sign, sign_known
 

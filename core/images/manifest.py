@@ -12,7 +12,7 @@ from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, printable, safe_name
 from core.images.class_names import check_distinct, class_name, name_classes
 from core.images.columns import Columns, flag
-from core.images.image_set import PARTS, Part, Problem
+from core.images.labelled_image import PARTS, Part, Problem
 from core.images.parts import part_of
 from core.images.sheet import Sheet
 

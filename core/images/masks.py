@@ -26,7 +26,7 @@ from typing import NamedTuple
 from PIL import Image, ImageChops
 
 from core.images.decode import opened_picture
-from core.images.image_set import LabelledImage, Problem
+from core.images.labelled_image import LabelledImage, Problem
 from core.images.limits import Limits
 
 _FOLDERS = (

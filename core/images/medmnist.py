@@ -24,7 +24,7 @@ from core.errors import InvalidInput, UnreadableSource
 from core.images.archive import ZipSource, printable
 from core.images.class_names import check_distinct, class_name
 from core.images.file_kind import START_BYTES
-from core.images.image_set import PARTS, Part, Problem
+from core.images.labelled_image import PARTS, Part, Problem
 from core.images.limits import Limits, megabytes
 from core.images.plan import Entry, Plan
 from core.images.sheet import Sheet, decode_text, read_sheet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.images.image_set import Part
+from core.images.labelled_image import Part
 
 PART_WORDS: dict[str, Part] = {
     "train": "train",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from core.images.image_set import Part, Problem
+from core.images.labelled_image import Part, Problem
 from core.images.masks import is_below_masks
 from core.images.parts import part_of
 

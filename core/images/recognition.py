@@ -10,7 +10,7 @@ from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, safe_name
 from core.images.columns import ColumnChoice, describe_group, plain
 from core.images.file_kind import START_BYTES
-from core.images.image_set import Problem
+from core.images.labelled_image import Problem
 from core.images.layout import plan_source
 from core.images.table_search import Examined, TableSearch
 

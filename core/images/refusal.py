@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from core.errors import UnreadableSource
 from core.images.file_kind import TABLE, kind_of, remedy_in
-from core.images.image_set import Problem
+from core.images.labelled_image import Problem
 
 _REMEDIES = {
     "encrypted": "Make the zip again without a password.",

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidInput, TooFewImages
-from core.images.image_set import ImageSet, LabelledImage
+from core.images.image_set import ImageSet
+from core.images.labelled_image import LabelledImage
 
 MOST_VALIDATION_SHOTS = 4
 

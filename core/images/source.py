@@ -20,7 +20,7 @@ from core.images.archive import (
     with_slashes,
 )
 from core.images.file_kind import START_BYTES
-from core.images.image_set import Problem
+from core.images.labelled_image import Problem
 from core.images.limits import Limits, megabytes
 from core.text import text_fault
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import InvalidInput, TooFewImages
-from core.images.image_set import LabelledImage, Part
+from core.images.labelled_image import LabelledImage, Part
 
 Unit = tuple[str, str]
 

@@ -8,7 +8,7 @@ from typing import cast
 from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, printable
 from core.images.class_names import check_distinct, class_name
-from core.images.image_set import Part
+from core.images.labelled_image import Part
 from core.images.manifest import Listing, Row, check_label, check_unique, listed_path
 from core.images.parts import PART_WORDS
 

@@ -17,7 +17,7 @@ from core.images.columns import ColumnChoice, plain
 from core.images.decode import SUFFIXES
 from core.images.file_index import Match
 from core.images.grouping import add_groups, patient_hint
-from core.images.image_set import Part, Problem
+from core.images.labelled_image import Part, Problem
 from core.images.manifest import Listing, Row, list_rows
 from core.images.plan import Entry, Plan
 from core.images.source import FolderSource, Source

@@ -12,7 +12,7 @@ from core.errors import InvalidOption, UnreadableSource
 from core.images.archive import RefusedFile, printable
 from core.images.columns import GROUP_NAMES, ColumnChoice, Columns, GroupColumn, find_column, plain, recognise_columns
 from core.images.file_index import FileIndex, Match
-from core.images.image_set import Part
+from core.images.labelled_image import Part
 from core.images.manifest import listed_path
 from core.images.masks import is_below_masks, pair_masks
 from core.images.parts import part_of

@@ -38,7 +38,7 @@ from core.tuning.text_context import RANDOM_STD, TextContext
 from core.tuning.visual_prompt import VisualPrompt, check_depth
 
 if TYPE_CHECKING:
-    from core.tuning.data import TrainingData
+    from core.tuning.training_data import TrainingData
 
 DROPOUT = 0.1
 INTERVENED_ROWS = 4

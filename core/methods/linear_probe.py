@@ -27,7 +27,7 @@ from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
 
 if TYPE_CHECKING:
-    from core.tuning.data import TrainingData
+    from core.tuning.training_data import TrainingData
 
 COARSE = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 ROUNDS = 8

@@ -26,7 +26,7 @@ from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
 
 if TYPE_CHECKING:
-    from core.tuning.data import TrainingData
+    from core.tuning.training_data import TrainingData
 
 ALPHA_EVERY = 10
 ALPHA_START = 250.0

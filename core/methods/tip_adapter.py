@@ -25,7 +25,7 @@ from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
 
 if TYPE_CHECKING:
-    from core.tuning.data import TrainingData
+    from core.tuning.training_data import TrainingData
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
 
 if TYPE_CHECKING:
-    from core.tuning.data import TrainingData
+    from core.tuning.training_data import TrainingData
 
 TRIAL_ALPHAS = range(10)
 TRAINING_BETA = 1.0

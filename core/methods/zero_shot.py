@@ -19,7 +19,7 @@ from core.tuning.contract import Method, MethodConfig, Task
 from core.tuning.option import option
 
 if TYPE_CHECKING:
-    from core.tuning.data import TrainingData
+    from core.tuning.training_data import TrainingData
 
 
 @dataclass(frozen=True)

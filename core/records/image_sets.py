@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.images.findings import Finding
-from core.images.image_set import PARTS, ImageSet, LabelledImage, Problem
+from core.images.image_set import ImageSet
+from core.images.labelled_image import PARTS, LabelledImage, Problem
 from core.images.picture import shown
 from core.images.windowing import Windowing
 from core.records.contents import image_path

@@ -13,7 +13,7 @@ from torch.nn import functional
 from core.tuning.contract import Choice
 
 if TYPE_CHECKING:
-    from core.tuning.data import TrainingData
+    from core.tuning.training_data import TrainingData
 
 GRID_STEPS = 200
 GRID_LOW = 0.1

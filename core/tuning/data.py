@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,58 +10,16 @@ import torch
 from torch import Tensor
 
 from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded
-from core.images.image_set import LabelledImage
+from core.images.labelled_image import LabelledImage
 from core.images.shots import ShotDraw
-from core.tuning.contract import Batch, ImagePath, LoopConfig, steps_per_epoch
+from core.tuning.config import ImagePath, LoopConfig
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import PICTURES_PER_PASS, image_features, view_pixels
+from core.tuning.training_data import Batch, TrainingData, epoch_generator
 from core.tuning.views import CENTER, ON_TOP
 
 KEPT_BYTES = 1 << 30  # of pictures part-way through a tower that is trained; beyond it they are drawn at each step
 FLOAT_BYTES = 4
-
-
-def epoch_generator(seed: int, epoch: int, purpose: str = "order") -> torch.Generator:
-    """Randomness of one epoch; the same whether training ran through or was resumed before it."""
-    number = int.from_bytes(hashlib.sha256(f"{seed}|{epoch}|{purpose}".encode()).digest()[:7], "big")
-    return torch.Generator().manual_seed(number)
-
-
-class TrainingData(ABC):
-    """What a method may learn from. It has no test images.
-
-    labels, validation_labels: int64, (train,) and (validation,). `validation_labels` may be empty: then nothing can
-    be chosen on validation images and methods cross-fit inside the shots or leave a choice at its default.
-    """
-
-    labels: Tensor
-    validation_labels: Tensor
-
-    @property
-    def n_train(self) -> int:
-        """Training images."""
-        return len(self.labels)
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether there are further images to choose on."""
-        return len(self.validation_labels) > 0
-
-    @abstractmethod
-    def train_features(self, augmentation: str = CENTER, view: int = 0) -> Tensor:
-        """Unit-norm features (train, joint_width) of one view of each training image."""
-
-    @abstractmethod
-    def validation_features(self) -> Tensor:
-        """Unit-norm features (validation, joint_width) of the centre views."""
-
-    @abstractmethod
-    def batches(self, epoch: int, config: LoopConfig) -> Iterator[Batch]:
-        """The batches of one epoch, the same for the same seed and epoch."""
-
-    def steps_per_epoch(self, config: LoopConfig) -> int:
-        """How many batches an epoch has."""
-        return steps_per_epoch(self.n_train, config.batch_size, config.drop_last)
 
 
 class ImageData(TrainingData):

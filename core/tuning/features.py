@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from core.backbones.contract import Backbone, LayerTokens
 from core.images.decode import DECODING_RULES, opened_picture
-from core.images.image_set import LabelledImage
+from core.images.labelled_image import LabelledImage
 from core.tuning.feature_store import FeatureStore, address
 from core.tuning.views import CENTER, draw_view, view_address
 

@@ -14,8 +14,8 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from core.errors import InvalidInput
 from core.tuning.checkpoint import Checkpoint
 from core.tuning.contract import LoopConfig, Method
-from core.tuning.data import TrainingData, epoch_generator
 from core.tuning.progress import Progress, Report, unheard
+from core.tuning.training_data import TrainingData, epoch_generator
 
 OnStep = Callable[[int, dict[str, float]], None]
 

@@ -26,7 +26,8 @@ from core.evaluation.calibration import Temperature, apply_temperature, fit_temp
 from core.evaluation.metrics import confusion, metrics, per_class
 from core.evaluation.model_intervals import model_intervals
 from core.images.check import picture_notes
-from core.images.image_set import ImageSet, LabelledImage, digest
+from core.images.image_set import ImageSet
+from core.images.labelled_image import LabelledImage, digest
 from core.images.leak_counts import count_leakage
 from core.images.leakage import find_leaks
 from core.images.shots import ShotDraw, draw_shots

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.images.image_set import ImageSet, LabelledImage, digest
+from core.images.image_set import ImageSet
+from core.images.labelled_image import LabelledImage, digest
 
 Line = tuple[int, Any, Any]
 

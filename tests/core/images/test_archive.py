@@ -15,7 +15,8 @@ from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, ZipSource, is_ignored, printable, safe_name
 from core.images.image_set import ImageSet
 from core.images.limits import Limits
-from core.images.read import UnusableImageSet, read_uploaded_files
+from core.images.read import read_uploaded_files
+from core.images.reading import UnusableImageSet
 from tests.core.images import builders as b
 
 GOOD = b.class_files(4)

@@ -13,7 +13,8 @@ from core.images.check import check_images
 from core.images.image_set import ImageSet
 from core.images.layout import plan_by_folders
 from core.images.plan import Plan
-from core.images.read import UnusableImageSet, read_image_set, read_uploaded_files
+from core.images.read import read_image_set, read_uploaded_files
+from core.images.reading import UnusableImageSet
 from core.images.source import UploadSource
 from tests.core.images import builders as b
 

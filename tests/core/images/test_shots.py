@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput, TooFewImages
-from core.images.image_set import LabelledImage
+from core.images.labelled_image import LabelledImage
 from core.images.shots import draw_shots
 from tests.core.images.sets import Line, made_up
 

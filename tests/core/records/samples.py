@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.images.image_set import ImageSet, LabelledImage, Problem
+from core.images.image_set import ImageSet
+from core.images.labelled_image import LabelledImage, Problem
 from core.records.image_sets import add_image_set
 from core.records.models import add_model
 from core.records.runs import EpochMetric, RunRequest, add_run, seal_run, write_epoch_metrics

@@ -1,0 +1,96 @@
+"""Options of methods: what all have, what those trained by steps have, and what those that learn words have."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
+
+from core.tuning.option import Options, option
+
+SCHEDULES = ("cosine", "cosine_by_step", "cosine_swing", "constant")
+EPOCH_RULES = ("updates", "epochs_by_shots")
+"""Options from which the number of epochs follows; a person's own number of epochs puts a variant's rule aside."""
+ImagePath = Literal["frozen", "prompted", "trained"]
+
+
+def steps_per_epoch(images: int, batch_size: int, drop_last: bool = True) -> int:
+    """Full batches, or one with everything where there is less than a batch; drop_last: False adds the rest as one."""
+    return max(1, images // batch_size) if drop_last else math.ceil(images / batch_size)
+
+
+def augmentation_option(default: str) -> Any:
+    """The option of how the views of a training image are drawn."""
+    return option(
+        default,
+        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
+        choices=("crop", "crop_flip", "mild", "center"),
+    )
+
+
+@dataclass(frozen=True)
+class MethodConfig(Options):
+    """Options every method has."""
+
+    template: str = option(
+        "a photo of a {}.", "Sentence whose {} takes the class name, where a method needs one per class.", slots=(1, 1)
+    )
+
+    def settled(self, images: int, classes: int) -> Self:
+        """The options as a run with so many training images and classes uses them: what follows from them filled in."""
+        return self
+
+
+@dataclass(frozen=True)
+class LoopConfig(MethodConfig):
+    """Options of methods that are trained by steps. Defaults are those most reference implementations share."""
+
+    drop_last: ClassVar[bool] = True
+    """Images that fill no batch are left out of an epoch, others in each."""
+
+    epochs: int = option(100, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
+    batch_size: int = option(32, "Images per step.", unit="images", bounds=(1, 4096))
+    learning_rate: float = option(0.002, "Step size after the first epoch.", bounds=(0.0, 100.0))
+    updates: int | None = option(
+        None,
+        "Update steps in all, rounded up to whole epochs: where given, the epochs follow from it, so that methods with "
+        "other batch sizes can be trained equally long. Empty: as many as the epochs make.",
+        unit="steps",
+        bounds=(1, 1_000_000),
+        advanced=True,
+    )
+    optimizer: str = option("sgd", "Update rule.", choices=("sgd", "adam", "adamw"), advanced=True)
+    momentum: float = option(0.9, "Momentum of SGD.", bounds=(0.0, 1.0), advanced=True)
+    weight_decay: float = option(5e-4, "Weight decay, on learned tokens too.", bounds=(0.0, 10.0), advanced=True)
+    epsilon: float = option(1e-8, "Stabiliser of Adam and AdamW.", bounds=(0.0, 1.0), advanced=True)
+    schedule: str = option(
+        "cosine",
+        "Course of the learning rate: by epoch with a warm-up, by step, swinging, or none.",
+        choices=SCHEDULES,
+        advanced=True,
+    )
+    warmup_epochs: int = option(1, "Epochs at the warm-up rate.", unit="epochs", bounds=(0, 1000), advanced=True)
+    warmup_rate: float = option(1e-5, "Learning rate while warming up.", bounds=(0.0, 1.0), advanced=True)
+    views: int = option(
+        8,
+        "Augmented views kept per training image; the published protocol draws a new one each epoch.",
+        unit="views",
+        bounds=(1, 5000),
+    )
+    augmentation: str = augmentation_option("crop")
+
+    def settled(self, images: int, classes: int) -> Self:
+        if self.updates is None:
+            return self
+        steps = steps_per_epoch(images, self.batch_size, self.drop_last)
+        return replace(self, epochs=math.ceil(self.updates / steps))
+
+
+@dataclass(frozen=True)
+class PromptConfig(LoopConfig):
+    """Options of methods that learn words of the text prompt."""
+
+    context_length: int | None = option(
+        None, "Learned tokens; empty takes one per word before the class name.", unit="tokens", bounds=(1, 64)
+    )
+    text_dropout: bool = option(False, "The text tower's own dropout is active while training.", advanced=True)
