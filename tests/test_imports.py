@@ -88,7 +88,8 @@ def modules() -> dict[str, set[str]]:
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = imported(path)
     # a package's own __init__ does nothing, so naming the package beside one of its modules is no arrow
-    return {name: {n for n in names if n in found and n != name} - parents(names) for name, names in found.items()}
+    known = {name: (names & found.keys()) - {name} for name, names in found.items()}
+    return {name: names - parents(names) for name, names in known.items()}
 
 
 def parents(names: set[str]) -> set[str]:
