@@ -12,7 +12,7 @@ from app.api import schemas
 from app.api.common import InContext, InPages, binary, errors, file_answer, form_body
 from app.api.upload import MEGABYTE, UploadLimits, received_form
 from app.api.values import Word
-from app.services import image_sets
+from app.services import image_sets, incoming_images, thumbnails
 from core.images.columns import ColumnChoice
 
 router = APIRouter(tags=["image sets"])
@@ -55,7 +55,7 @@ async def add_image_set(request: Request, ctx: InContext) -> Any:
         name, modality = form.required("name", "'breast ultrasound, spring'"), form.fields.get("modality")
         choice = ColumnChoice(form.fields.get("group") or None, form.fields.get("label") or None)
         return await ctx.lines.uploads.do(
-            request.receive, image_sets.add_upload, ctx, form.streams(), name, modality or None, choice
+            request.receive, incoming_images.add_upload, ctx, form.streams(), name, modality or None, choice
         )
 
 
@@ -82,7 +82,9 @@ async def recognise_columns(request: Request, ctx: InContext) -> Any:
     async with received_form(request, ctx.uploads_dir, TABLES_ALONE) as form:
         names = form.required("names", '["images/a.png", "metadata.csv"]')
         choice = ColumnChoice(form.fields.get("group") or None, form.fields.get("label") or None)
-        return await ctx.lines.uploads.do(request.receive, image_sets.recognise_columns, names, form.streams(), choice)
+        return await ctx.lines.uploads.do(
+            request.receive, incoming_images.recognise_columns, names, form.streams(), choice
+        )
 
 
 @router.post(
@@ -94,7 +96,7 @@ async def recognise_columns(request: Request, ctx: InContext) -> Any:
 )
 async def add_demo(request: Request, ctx: InContext) -> Any:
     """Draw a set of phantoms (not patient images), or return the one there is."""
-    return await ctx.lines.uploads.do(request.receive, image_sets.add_demo, ctx, key="demo")
+    return await ctx.lines.uploads.do(request.receive, incoming_images.add_demo, ctx, key="demo")
 
 
 @router.get(
@@ -182,9 +184,9 @@ async def get_thumbnail(
 ) -> Any:
     """The image scaled down so that a browser can show it, whatever its format."""
     asked = (ctx, image_id, size_px)
-    found = await run_in_threadpool(image_sets.kept_thumbnail, *asked)
+    found = await run_in_threadpool(thumbnails.kept_thumbnail, *asked)
     path, media_type = found or await ctx.lines.pictures.do(
-        request.receive, image_sets.thumbnail, *asked, key=(image_id, size_px)
+        request.receive, thumbnails.thumbnail, *asked, key=(image_id, size_px)
     )
     return file_answer(path, media_type, f"image-{image_id}-{size_px}px{path.suffix}")
 

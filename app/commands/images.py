@@ -37,7 +37,8 @@ def add(
     json: JsonFlag = False,
 ) -> None:
     """Copy images into the home folder as a named set."""
-    from app.services.image_sets import add_from_path, list_problems
+    from app.services.image_sets import list_problems
+    from app.services.incoming_images import add_from_path
     from core.images.columns import ColumnChoice
 
     with output(json) as out, opened() as ctx:
@@ -74,7 +75,7 @@ def check(
     json: JsonFlag = False,
 ) -> None:
     """List every problem, then a summary. Exit code 1 if nothing usable remains or parts leak into each other."""
-    from app.services.image_sets import check_image_set
+    from app.services.incoming_images import check_image_set
     from core.images.columns import ColumnChoice
 
     choice = ColumnChoice(group, label)

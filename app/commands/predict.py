@@ -31,7 +31,7 @@ def predict(
     """
     from app.services.classification import is_left_out, nothing_readable, predictions
     from core import load_model
-    from core.images.picture import shown
+    from core.images.findings import shown
     from core.images.store import FileStore
     from core.scratch import scratch_folder
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from sqlalchemy.orm import Session
 
 from app.services import contents
-from app.services.context import Context
-from app.services.image_sets import ACTOR
+from app.services.context import ACTOR, Context
 from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.errors import UnreadableImage, UnreadableSource

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from core.tuning.classifier import Classifier
 
 CLASSIFIERS_KEPT = 2
+ACTOR = "owner"
+"""Who the audit trail says has done it: a home folder has one owner."""
 
 
 class LoadedClassifiers:

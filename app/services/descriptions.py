@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.services import contents
-from app.services.context import Context
-from app.services.image_sets import ACTOR, checked_name
+from app.services.context import ACTOR, Context
+from app.services.image_sets import checked_name
 from core.backbones.text_lengths import TextLengths
 from core.descriptions.checks import check_descriptions
 from core.descriptions.description_set import DescriptionSet

@@ -9,8 +9,8 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from app.services import contents
-from app.services.context import Context
-from app.services.image_sets import ACTOR, image_file, mask_file
+from app.services.context import ACTOR, Context
+from app.services.image_sets import image_file, mask_file
 from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.disk import told_when_full

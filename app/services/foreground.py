@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.services.context import Context
+from app.services.context import ACTOR, Context
 from app.services.descriptions import find_description_set
-from app.services.image_sets import ACTOR, get_image_set, load_image_set, refuse_choice
+from app.services.image_sets import get_image_set, load_image_set
+from app.services.incoming_images import refuse_choice
 from app.services.training import check_numbers, checked_config
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions

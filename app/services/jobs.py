@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.services.context import Context
-from app.services.image_sets import ACTOR
+from app.services.context import ACTOR, Context
 from core.errors import InvalidInput
 from core.records import audit
 from core.records import jobs as records

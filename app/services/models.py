@@ -11,8 +11,7 @@ from typing import Any, BinaryIO
 from sqlalchemy.orm import Session
 
 from app.services import contents
-from app.services.context import Context
-from app.services.image_sets import ACTOR
+from app.services.context import ACTOR, Context
 from app.services.methods import is_baseline, method_title
 from core.disk import told_when_full
 from core.errors import NotFound

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.services import contents
-from app.services.context import Context
-from app.services.image_sets import ACTOR, ALL
+from app.services.context import ACTOR, Context
+from app.services.image_sets import ALL
 from app.services.methods import method_title
 from core.evaluation.claims import Answer
 from core.evaluation.comparison import compare_runs

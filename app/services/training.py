@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
-from app.services.context import Context
-from app.services.image_sets import ACTOR, load_image_set
+from app.services.context import ACTOR, Context
+from app.services.image_sets import load_image_set
 from app.services.jobs import get_job
 from app.services.recipes import recipe_method
 from core.errors import InvalidInput, InvalidOption, TooFewImages, Unavailable

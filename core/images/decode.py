@@ -45,13 +45,6 @@ SUFFIXES = {
     ".webp": "WEBP",
 }
 STORED_SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "BMP": ".bmp", "WEBP": ".webp"}
-MEDIA_TYPES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".tif": "image/tiff",
-    ".bmp": "image/bmp",
-    ".webp": "image/webp",
-}
 FORMAT_NAMES = "a PNG, JPEG, TIFF, BMP or WebP image"
 _SIDEWAYS = (5, 6, 7, 8)
 _MAGIC = (

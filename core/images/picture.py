@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +11,10 @@ from PIL import Image
 
 from core.errors import UnreadableImage
 from core.images.deep import DeepSamples
-from core.images.findings import Finding, find_faults
-from core.images.windowing import Windowing, apply_windowing, find_windowing
+from core.images.faults import find_faults
+from core.images.findings import Finding, shown
+from core.images.grey_range import apply_windowing, find_windowing
+from core.images.windowing import Windowing
 
 STRIP_PIXELS = 2_000_000
 _WITH_ALPHA = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))
@@ -101,11 +103,6 @@ class Picture:
             return _deep_strip(samples, self.windowing, top, bottom)
         is_whole = top == 0 and bottom == self.height
         return _flat(samples if is_whole else samples.crop((0, top, self.width, bottom)), self.is_transparent)
-
-
-def shown(windowing: Windowing | None, findings: Iterable[Finding]) -> dict[str, Any]:
-    """JSON form with sentences: windowing or None, findings."""
-    return {"windowing": windowing.told() if windowing else None, "findings": [found.told() for found in findings]}
 
 
 def _windowing(samples: DeepSamples) -> Windowing:

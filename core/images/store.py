@@ -19,6 +19,13 @@ from core.scratch import scratch_folder
 CHUNK_BYTES = 1024**2
 STAGING = ".staging"
 MASK = ".mask.png"
+MEDIA_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".tif": "image/tiff",
+    ".bmp": "image/bmp",
+    ".webp": "image/webp",
+}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,8}){0,2}")
 # Windows cannot be asked to write everything out, so there each file waits for itself.

@@ -11,10 +11,9 @@ from sqlalchemy import Row, Select, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, InvalidInput, NotFound
-from core.images.findings import Finding
+from core.images.findings import Finding, shown
 from core.images.image_set import ImageSet
 from core.images.labelled_image import PARTS, LabelledImage, Problem
-from core.images.picture import shown
 from core.images.windowing import Windowing
 from core.records.contents import image_path
 from core.records.ids import new_id

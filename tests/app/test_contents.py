@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.services import contents
+from app.services import contents, incoming_images, thumbnails
 from app.services import image_sets as service
 from app.services.context import Context, open_context
 from core.errors import Conflict, DatabaseAway, NotFound, Unavailable, UnreadableSource
@@ -47,7 +47,7 @@ def ctx(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Context]:
 
 
 def add(ctx: Context, name: str, content: bytes = CONTENT) -> dict[str, Any]:
-    return service.add_upload(ctx, [("s.zip", io.BytesIO(content))], name)
+    return incoming_images.add_upload(ctx, [("s.zip", io.BytesIO(content))], name)
 
 
 def files(ctx: Context) -> set[str]:
@@ -121,7 +121,7 @@ def alternate(ctx: Context, name: str, times: int, seed: int, wrong: list[Any]) 
             path, _ = service.image_file(ctx, row["id"])
             wrong.extend([] if path.read_bytes() in FILES.values() else [path])
         if chance.random() < 0.3:
-            service.thumbnail(ctx, service.list_images(ctx, made["id"])[0]["id"], 64)
+            thumbnails.thumbnail(ctx, service.list_images(ctx, made["id"])[0]["id"], 64)
         service.delete_image_set(ctx, made["id"])
     wrong.append("finished")
 
@@ -341,14 +341,14 @@ def test_what_earlier_versions_left_on_the_way_is_swept(ctx):
 def test_a_picture_drawn_while_its_image_is_deleted_is_not_kept(ctx, monkeypatch):
     made = add(ctx, "A")
     row = service.list_images(ctx, made["id"])[0]
-    original = service.small_copy
+    original = thumbnails.small_copy
 
     def draw(*given):
         picture = original(*given)
         service.delete_image_set(ctx, made["id"])
         return picture
 
-    monkeypatch.setattr(service, "small_copy", draw)
+    monkeypatch.setattr(thumbnails, "small_copy", draw)
     with pytest.raises(NotFound, match="An image with this id"):
-        service.thumbnail(ctx, row["id"])
+        thumbnails.thumbnail(ctx, row["id"])
     assert [path for path in ctx.thumbnails_dir.rglob("*") if path.is_file()] == []

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from app.services import image_sets
+from app.services import incoming_images
 from core.errors import Conflict, DatabaseAway
 from core.records import idempotency
 from core.records.tables import IdempotencyKeyRow
@@ -53,7 +53,7 @@ def test_errors_free_the_key_so_that_a_corrected_request_can_be_sent(client, err
 
 def test_unforeseen_failures_free_the_key(client, monkeypatch, error_of):
     with monkeypatch.context() as patch:
-        patch.setattr(image_sets, "add_upload", lambda *_: 1 / 0)
+        patch.setattr(incoming_images, "add_upload", lambda *_: 1 / 0)
         error_of(send(client, "k"), 500)
     assert send(client, "k").status_code == 201
 
@@ -64,7 +64,7 @@ def test_request_still_at_work_is_not_done_twice(client, monkeypatch, error_of):
         raise Conflict("a", "b")
 
     seen: list = []
-    monkeypatch.setattr(image_sets, "add_upload", meanwhile)
+    monkeypatch.setattr(incoming_images, "add_upload", meanwhile)
     send(client, "k")
     assert error_of(seen[0], 409)["expected"] == "A request is answered before it is repeated"
 

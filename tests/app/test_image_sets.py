@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from app.services import image_sets as service
+from app.services import incoming_images
 from core.errors import InvalidInput, NotFound
 from tests.app.conftest import labelled_pictures, png, zipped
 
@@ -64,7 +65,7 @@ def test_set_is_deleted_with_its_files(client, uploaded, home, error_of):
 
 
 def test_files_two_sets_share_stay_until_the_last_goes(client, uploaded, context, home):
-    twin = service.add_upload(context, [("s.zip", io.BytesIO(zipped(labelled_pictures())))], "Twin")
+    twin = incoming_images.add_upload(context, [("s.zip", io.BytesIO(zipped(labelled_pictures())))], "Twin")
     client.delete(f"/api/v1/image-sets/{uploaded['id']}")
     assert len([p for p in (home / "images").rglob("*") if p.is_file()]) == 18
     assert client.get(f"/api/v1/image-sets/{twin['id']}").json()["n_images"] == 18
@@ -85,7 +86,7 @@ def test_folder_is_copied_into_the_store(context, tmp_path):
         path = tmp_path / "source" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    found = service.add_from_path(context, tmp_path / "source", "From a folder")
+    found = incoming_images.add_from_path(context, tmp_path / "source", "From a folder")
     row = service.list_images(context, found["id"])[0]
     assert service.image_file(context, row["id"])[0].is_relative_to(context.settings.images_dir)
 
@@ -96,7 +97,7 @@ def test_export_gives_back_what_was_added(context, uploaded, tmp_path):
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == labelled_pictures()
     service.export_image_set(context, "Shades", tmp_path / "out")
-    assert service.check_image_set(None, tmp_path / "out")["summary"]["train"] == 12
+    assert incoming_images.check_image_set(None, tmp_path / "out")["summary"]["train"] == 12
     with pytest.raises(InvalidInput, match="A new file or folder to export to"):
         service.export_image_set(context, "Shades", tmp_path / "out")
 
@@ -108,7 +109,7 @@ def test_export_keeps_images_of_one_name_apart(context, tmp_path):
         "more/0.png": png(77, 190),
         "manifest.csv": "\n".join(["path,label,split", *lines, "more/0.png,bright,train"]).encode(),
     }
-    found = service.add_upload(context, [("s.zip", io.BytesIO(zipped(pictures)))], "Same names")
+    found = incoming_images.add_upload(context, [("s.zip", io.BytesIO(zipped(pictures)))], "Same names")
     assert found["n_images"] == 19
     service.export_image_set(context, "Same names", tmp_path / "out")
     assert len(list((tmp_path / "out" / "train" / "bright").glob("0*.png"))) == 2
@@ -118,18 +119,18 @@ def test_check_finds_leaks_and_says_the_set_is_not_fit(context, tmp_path):
     pictures = labelled_pictures()
     pictures["test/bright/copy.png"] = pictures["train/bright/0.png"]
     (tmp_path / "leaky.zip").write_bytes(zipped(pictures))
-    found = service.check_image_set(None, tmp_path / "leaky.zip")
+    found = incoming_images.check_image_set(None, tmp_path / "leaky.zip")
     assert "same_bytes" in {row["problem"] for row in found["problems"]}
     assert found["summary"]["ok"] is False
     with pytest.raises(NotFound, match="A file or folder of images"):
-        service.check_image_set(None, tmp_path / "absent")
+        incoming_images.check_image_set(None, tmp_path / "absent")
 
 
 def test_demo_is_drawn_once_says_so_and_keeps_its_masks(client, monkeypatch):
     from core.images import phantoms
 
     small = lambda folder, seed: phantoms.make_phantoms(folder, seed, (3, 2), 64)  # noqa: E731
-    monkeypatch.setattr(service, "make_phantoms", small)
+    monkeypatch.setattr(incoming_images, "make_phantoms", small)
     first, again = (client.post("/api/v1/image-sets/demo").json() for _ in range(2))
     assert first == again
     assert (first["source"], first["drawn"]) == ("demo", True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.api.upload import OnDemandFile, UploadLimits
-from app.services import image_sets as service
+from app.services import incoming_images
 from tests.app.conftest import labelled_pictures, png, zipped
 
 URL = "/api/v1/image-sets"
@@ -155,7 +155,7 @@ def test_names_in_other_alphabets_are_kept(client):
 
 
 def test_service_takes_streams_from_anywhere(context):
-    found = service.add_upload(context, [("s.zip", io.BytesIO(zipped(labelled_pictures())))], "From code")
+    found = incoming_images.add_upload(context, [("s.zip", io.BytesIO(zipped(labelled_pictures())))], "From code")
     assert found["n_images"] == 18
 
 

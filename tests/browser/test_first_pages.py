@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.services import descriptions, image_sets, jobs, training
+from app.services import descriptions, image_sets, incoming_images, jobs, training
 from tests.browser.conftest import Site, Visit
 from tests.browser.measures import NOTHING_WRONG, measured
 from tests.core.images.deep_files import brain, png16
@@ -46,7 +46,7 @@ def stored(site: Site, name: str) -> dict[str, Any] | None:
 @pytest.fixture
 def demo(site: Site) -> dict[str, Any]:
     """The demo set."""
-    return image_sets.add_demo(site.context)
+    return incoming_images.add_demo(site.context)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def described(site: Site) -> dict[str, Any]:
     if found := stored(site, "described"):
         return found
     files = [(name, io.BytesIO(content)) for name, content in two_classes().items()]
-    added = image_sets.add_upload(site.context, files, "described")
+    added = incoming_images.add_upload(site.context, files, "described")
     texts = {name: [f"a picture of a {name}.", f"a {name} as one sees it."] for name in ("cyst", "solid mass")}
     descriptions.save_version(site.context, added["id"], "Wording", texts, "A. Reader", "edited")
     return added
@@ -240,7 +240,7 @@ def test_pictures_without_contrast_are_marked_and_deep_ones_tell_their_range(
         files = two_classes() | {"train/cyst/0.png": black.getvalue()}
         files["train/cyst/1.png"] = png16(np.rint(brain() * 4000).astype("u2"))
         sent = [(name, io.BytesIO(content)) for name, content in files.items()]
-        added = image_sets.add_upload(site.context, sent, "dull and deep")
+        added = incoming_images.add_upload(site.context, sent, "dull and deep")
     page = open_window(width=width, dark=scheme == "dark").open(f"/image-sets?id={added['id']}", ".ps-tile")
     assert page.get_by_text("1 of 24 images is nearly constant or empty: 'train/cyst/0.png'.").count() == 1
     assert page.locator(".ps-tile .ps-chip-warn").all_inner_texts() == ["Nearly constant"]
@@ -322,7 +322,7 @@ def test_thumbnails_are_filtered_and_paged(window: Visit, demo: dict[str, Any]) 
 def open_a_set_to_delete(window: Visit, site: Site, name: str) -> Any:
     """The page of a new set, asking whether to delete it."""
     files = [(file, io.BytesIO(content)) for file, content in two_classes().items()]
-    image_sets.add_upload(site.context, files, name)
+    incoming_images.add_upload(site.context, files, name)
     page = window.open("/image-sets", ".ps-list")
     page.locator(".ps-list-link", has_text=name).click()
     page.get_by_role("button", name="Delete this set").click()
@@ -387,7 +387,7 @@ def open_descriptions(window: Visit, found: dict[str, Any]) -> Any:
 
 def test_sentences_are_written_and_saved_by_keyboard(window: Visit, site: Site) -> None:
     files = [(name, io.BytesIO(content)) for name, content in two_classes().items()]
-    page = open_descriptions(window, image_sets.add_upload(site.context, files, "Not yet described"))
+    page = open_descriptions(window, incoming_images.add_upload(site.context, files, "Not yet described"))
     assert "Made from templates" in page.locator("ps-descriptions").inner_text()
     page.get_by_label("Sentence 1 about cyst", exact=True).focus()
     page.keyboard.press("Control+A")

@@ -10,8 +10,9 @@ from PIL import Image
 
 from core.errors import UnreadableImage
 from core.images.decode import decode_image, opened_picture
+from core.images.grey_range import apply_windowing, find_windowing
 from core.images.picture import Picture
-from core.images.windowing import Windowing, apply_windowing, find_windowing
+from core.images.windowing import Windowing
 from tests.core.images import builders as b
 from tests.core.images.deep_files import brain, chunk, png16, tiff
 

@@ -12,6 +12,8 @@ import pytest
 import core.methods
 from app.services.methods import get_method as method_page
 from core.errors import InvalidOption
+from core.records.migrate import prepare
+from core.settings import Settings
 from core.tuning import method_cards as cards
 from core.tuning.registry import get_method, method_names
 
@@ -71,7 +73,7 @@ def test_a_method_is_shown_as_it_declares_itself():
 LIGHT = [
     ["--help"], ["--version"], ["methods", "list", "--json"], ["methods", "show", "coop", "--json"],
     ["backbones", "list", "--json"], ["images", "list", "--json"], ["job", "list", "--json"],
-    ["recipes", "list", "--json"],
+    ["recipes", "list", "--json"], ["db", "check", "--json"], ["doctor", "--help"],
 ]  # fmt: skip
 RUN = """
 import sys
@@ -81,13 +83,22 @@ try:
 except SystemExit as end:
     code = end.code
 heavy = {"torch", "transformers", "open_clip", "timm", "gradio", "sklearn", "matplotlib", "scipy", "pandas"}
+heavy |= {"numpy", "PIL", "fastapi", "alembic"}
 print(sorted(heavy & set(sys.modules)), code, file=sys.stderr)
 """
 
 
+@pytest.fixture(scope="module")
+def used_home(tmp_path_factory):
+    """A home folder whose database has its tables, as after the first command."""
+    home = tmp_path_factory.mktemp("home")
+    prepare(Settings(home=home).database)
+    return home
+
+
 @pytest.mark.parametrize("words", LIGHT, ids=" ".join)
-def test_what_needs_no_model_loads_none(words, tmp_path):
-    environment = {"PROMPTOSCOPE_HOME": str(tmp_path), "PATH": "", "PYTHONPATH": str(ROOT)}
+def test_what_needs_no_model_or_picture_loads_none(words, used_home):
+    environment = {"PROMPTOSCOPE_HOME": str(used_home), "PATH": "", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", RUN, *words], capture_output=True, text=True, env=environment)
     assert done.stderr.splitlines()[-1] == "[] 0", done.stderr
     if "--json" in words:
