@@ -200,6 +200,16 @@ class GroupColumn(Answer):
     usual: bool = Field(description="Recognised by its name.")
 
 
+class LabelColumn(Answer):
+    """A column of a table that could name the classes."""
+
+    column: str
+    table: str
+    n_classes: int = Field(description="Different values.")
+    n_images: int = Field(description="Rows with a value.")
+    usual: bool = Field(description="Recognised by its name.")
+
+
 class TableColumns(Answer):
     """A table, and which of its columns names the files and which the classes."""
 
@@ -211,10 +221,15 @@ class TableColumns(Answer):
 
 
 class RecognisedColumns(Answer):
-    """How files would be read with their tables. group: the column that keeps images of one patient together."""
+    """How files would be read with their tables.
+
+    label: the column that names the classes. group: the one that keeps images of one patient together.
+    """
 
     classes: list[str]
     n_images: int
+    label: str | None = Field(default=None, description="Null where folders or several columns name the classes.")
+    labels: list[LabelColumn]
     group: str | None = None
     groups: list[GroupColumn]
     tables: list[TableColumns]

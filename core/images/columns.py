@@ -85,6 +85,25 @@ class GroupColumn:
     n_images: int
 
 
+@dataclass(frozen=True)
+class LabelColumn:
+    """A column that could name the classes.
+
+    usual: recognised by its name. n_classes, n_images: different values, and rows that have one.
+    """
+
+    name: str
+    column: int
+    usual: bool
+    n_classes: int
+    n_images: int
+
+    @property
+    def repeats(self) -> bool:
+        """Whether there are several values, each in two rows on average: else it tells rows apart, not classes."""
+        return 2 <= self.n_classes <= self.n_images // 2
+
+
 @dataclass
 class Columns:
     """What the columns of a table were found to be; indices into its columns, None where there is none.
@@ -279,6 +298,13 @@ def describe_group(sheet: Sheet, column: int, usual: bool = False) -> GroupColum
     """A column as one that groups images, with how many groups it makes."""
     cells = [cell for cell in sheet.cells(column) if cell]
     return GroupColumn(sheet.columns[column], column, usual, len(set(cells)), len(cells))
+
+
+def describe_label(sheet: Sheet, column: int) -> LabelColumn:
+    """A column as one that names classes, with how many it names."""
+    cells = [cell for cell in sheet.cells(column) if cell]
+    usual = column in _named(sheet, LABEL_NAMES, set())
+    return LabelColumn(sheet.columns[column], column, usual, len(set(cells)), len(cells))
 
 
 def _group(sheet: Sheet, found: Columns, choice: ColumnChoice) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, safe_name
-from core.images.columns import ColumnChoice, describe_group, plain
+from core.images.columns import ColumnChoice, LabelColumn, describe_group, describe_label, plain
 from core.images.file_kind import START_BYTES
 from core.images.labelled_image import Problem
 from core.images.layout import plan_source
@@ -51,9 +51,11 @@ class _ListedSource:
 def recognise(names: Iterable[str], tables: Mapping[str, bytes], choice: ColumnChoice | None = None) -> dict[str, Any]:
     """How files of these names would be read with these tables, JSON-ready.
 
-    Returns {classes, n_images, group, groups, tables, notes, problem}. group: the column that keeps images together,
-    or None. groups: columns that could, [{column, table, n_groups, n_images, usual}], recognised ones first. tables:
-    [{name, columns, path, label, used}]. problem: why the files could not be read, or None.
+    Returns {classes, n_images, label, labels, group, groups, tables, notes, problem}. label: the column that names the
+    classes, or None where folders or several columns do. labels: columns that could, [{column, table, n_classes,
+    n_images, usual}], recognised ones first. group: the column that keeps images together, or None. groups: columns
+    that could, [{column, table, n_groups, n_images, usual}], recognised ones first. tables: [{name, columns, path,
+    label, used}]. problem: why the files could not be read, or None.
     """
     source = _ListedSource(_safe(names), {name: tables[raw] for raw in tables for name in _safe([raw])})
     choice = choice or ColumnChoice()
@@ -70,7 +72,13 @@ def recognise(names: Iterable[str], tables: Mapping[str, bytes], choice: ColumnC
             "group": plan.grouped_by,
             "notes": plan.notes,
         }
-    return answer | {"groups": _groups(search), "tables": [_described(e) for e in search.examined if e.n_found]}
+    tables = [examined for examined in search.examined if examined.n_found]
+    return answer | {
+        "label": next((_label(examined) for examined in tables if examined.names_classes), None),
+        "labels": _labels(tables),
+        "groups": _groups(search),
+        "tables": [_described(examined) for examined in tables],
+    }
 
 
 def _safe(names: Iterable[str]) -> list[str]:
@@ -102,12 +110,42 @@ def _groups(search: TableSearch) -> list[dict[str, Any]]:
     return list(found.values())[:_MOST_COLUMNS]
 
 
+def _labels(tables: Iterable[Examined]) -> list[dict[str, Any]]:
+    """Columns that could name the classes: recognised ones first, then others whose values repeat."""
+    found: dict[str, tuple[LabelColumn, str]] = {}
+    for examined in tables:
+        columns = examined.columns
+        taken = {columns.path, columns.split, *columns.one_hot, *(group.column for group in columns.groups)}
+        for column in range(len(examined.sheet.columns)):
+            label = describe_label(examined.sheet, column)
+            counts = column == columns.label
+            if label.name and (counts or (column not in taken and label.repeats)):
+                found.setdefault(plain(label.name), (label, examined.sheet.name))
+    ordered = sorted(found.values(), key=lambda row: not row[0].usual)
+    return [
+        {
+            "column": label.name,
+            "table": table,
+            "n_classes": label.n_classes,
+            "n_images": label.n_images,
+            "usual": label.usual,
+        }
+        for label, table in ordered[:_MOST_COLUMNS]
+    ]
+
+
+def _label(examined: Examined) -> str | None:
+    """The column that names the classes, or None where there is none."""
+    column = examined.columns.label
+    return None if column is None else examined.sheet.columns[column]
+
+
 def _described(examined: Examined) -> dict[str, Any]:
     names, columns = examined.sheet.columns, examined.columns
     return {
         "name": examined.sheet.name,
         "columns": list(names),
         "path": None if columns.path is None else names[columns.path],
-        "label": None if columns.label is None else names[columns.label],
+        "label": _label(examined),
         "used": examined.names_classes,
     }

@@ -4,7 +4,7 @@
 import {
   PsElement, announce, api, button, busy, count, define, errorNotice, field, fill, h, send, size, svg,
 } from "./core.js";
-import "./group-choice.js";
+import "./column-choice.js";
 import { focusPager, pager } from "./pager.js";
 
 const MODALITIES = [
@@ -24,7 +24,7 @@ class Upload extends PsElement {
     this.modalityInput = h("input", { type: "text", maxlength: "200", list: "ps-modalities", autocomplete: "off" });
     this.chosen = h("div", { class: "ps-stack-s" });
     this.outcome = h("div", { class: "ps-stack-s" });
-    this.groups = h("ps-group-choice", { class: "ps-stack-s" });
+    this.columns = h("ps-column-choice", { class: "ps-stack-s" });
     this.go = button("Add these images", () => this.#submit(), "main");
     this.show(
       h(
@@ -33,7 +33,7 @@ class Upload extends PsElement {
         h("h2", { id: "ps-upload-title", tabindex: "-1" }, "Add images"),
         h("div", { class: "ps-upload-both" }, this.#dropZone(), example(this.getAttribute("limits"))),
         this.chosen,
-        this.groups,
+        this.columns,
         h(
           "div",
           { class: "ps-grid" },
@@ -91,7 +91,7 @@ class Upload extends PsElement {
     this.#files = withoutCommonFolder(kept);
     this.outcome.replaceChildren();
     this.#drawChosen();
-    this.groups.look(this.#files);
+    this.columns.look(this.#files);
     announce(`${count(this.#files.length, "file")} chosen`);
   }
 
@@ -114,14 +114,29 @@ class Upload extends PsElement {
 
   // ------------------------------------------------------------ sending
 
-  #submit() {
-    if (this.#sending) return;
+  async #submit() {
+    if (this.#sending || this.go.disabled) return;
     const mistake = this.#mistake();
     if (mistake) {
       this.outcome.replaceChildren(errorNotice(new Error(mistake)));
       return;
     }
+    if (this.columns.isLooking && (await this.#waitForTable())) return;
     this.#send();
+  }
+
+  // Whoever is faster than the reading of a table sees first what it was taken for.
+  async #waitForTable() {
+    this.go.disabled = true;
+    this.outcome.replaceChildren(busy("Reading the table first…"));
+    const isShown = await this.columns.looked();
+    this.go.disabled = false;
+    this.outcome.replaceChildren();
+    if (!isShown) return false;
+    const text = "A table was found. Check its columns above, then add the images.";
+    this.outcome.replaceChildren(h("p", { class: "ps-notice", role: "status" }, text));
+    this.columns.querySelector("h3")?.focus();
+    return true;
   }
 
   #mistake() {
@@ -137,7 +152,8 @@ class Upload extends PsElement {
     const form = new FormData();
     form.append("name", this.nameInput.value.trim());
     if (this.modalityInput.value.trim()) form.append("modality", this.modalityInput.value.trim());
-    if (this.groups.value) form.append("group", this.groups.value);
+    if (this.columns.group) form.append("group", this.columns.group);
+    if (this.columns.label) form.append("label", this.columns.label);
     for (const { file, name } of this.#files) form.append("files", file, name);
     this.#sending = send("/image-sets", form, (sent, all) => this.#progress(sent, all));
     this.#drawSending();

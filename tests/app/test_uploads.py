@@ -233,9 +233,35 @@ def test_columns_are_recognised_and_shown_before_anything_is_sent(client, home):
             "used": True,
         }
     ]
+    assert shown["label"] == "dx"
+    assert shown["labels"] == [{"column": "dx", "table": "metadata.csv", "n_classes": 2, "n_images": 24, "usual": True}]
     assert "Images are grouped by lesion_id: 8 groups." in shown["notes"]
     assert recognised(client, lesions(), group="none").json()["group"] is None
     assert not [path for path in (home / "images").rglob("*") if path.is_file()]
+
+
+def test_another_column_of_classes_can_be_chosen_before_anything_is_sent(client):
+    rows = [f"I{n}.png,{'nv' if n < 12 else 'mel'},{'back' if n % 3 else 'face'},{20 + n}" for n in range(24)]
+    table = "\n".join(["image,dx,site,age", *rows]).encode()
+    files = {f"images/I{n}.png": png(n) for n in range(24)} | {"metadata.csv": table}
+    shown = recognised(client, files).json()
+    assert [(row["column"], row["n_classes"], row["usual"]) for row in shown["labels"]] == [
+        ("dx", 2, True),
+        ("site", 2, False),
+    ]
+    chosen = recognised(client, files, label="site").json()
+    assert (chosen["label"], chosen["classes"]) == ("site", ["face", "back"])
+    assert [row["column"] for row in chosen["labels"]] == ["dx", "site"]
+    sent = [("set.zip", zipped(files), "application/zip")]
+    assert [row["name"] for row in send(client, sent, label="site").json()["classes"]] == chosen["classes"]
+
+
+def test_a_table_without_a_known_column_of_classes_says_which_could_be_one(client):
+    rows = [f"I{n}.png,{'round' if n < 12 else 'oval'},{'left' if n % 2 else 'right'}" for n in range(24)]
+    table = "\n".join(["image,shape,side", *rows]).encode()
+    shown = recognised(client, {f"images/I{n}.png": b"" for n in range(24)} | {"metadata.csv": table}).json()
+    assert "it has no column label (columns found: image, shape, side)" in shown["problem"]
+    assert (shown["label"], [row["column"] for row in shown["labels"]]) == (None, ["shape", "side"])
 
 
 def test_columns_that_cannot_be_recognised_are_told(client, error_of):

@@ -293,17 +293,67 @@ def test_the_column_of_patients_is_shown_before_sending_and_can_be_changed(windo
         "None: each image stands alone",
     ]
     assert choice.input_value() == "lesion_id"
-    told = page.locator("ps-group-choice").inner_text()
+    told = page.locator("ps-column-choice").inner_text()
     assert "24 images in 2 classes: nv, mel." in told
     assert "metadata.csv: the column image_id names the files, dx the classes." in told
     assert "24 images in 8 groups; each group stays whole." in told
     choice.select_option("none")
-    assert "Images of one patient may stand in training and in test." in page.locator("ps-group-choice").inner_text()
+    assert "Images of one patient may stand in training and in test." in page.locator("ps-column-choice").inner_text()
     page.get_by_role("button", name="Add these images").click()
     page.wait_for_selector(".ps-wall")
     assert (
         "Images are not grouped, as was asked; lesion_id would make 8 groups." in page.locator(".ps-notes").inner_text()
     )
+
+
+def spots(folder: Path) -> Path:
+    """A zip with its table at the top and two columns that could be the classes."""
+    lines = ["image,label,side,patient"]
+    lines += [f"x{n}.png,{'nv' if n < 12 else 'mel'},{'left' if n % 2 else 'right'},P{n // 3}" for n in range(24)]
+    archive = folder / "spots.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("metadata.csv", "\n".join(lines))
+        for n in range(24):
+            target.writestr(f"images/x{n}.png", png(4000 + n))
+    return archive
+
+
+def test_the_column_of_classes_is_shown_before_sending_and_can_be_changed(window: Visit, tmp_path: Path) -> None:
+    page = window.open("/image-sets?add", "ps-upload h2")
+    page.locator("input[type=file][multiple]").set_input_files(spots(tmp_path))
+    choice = page.get_by_label("Column that names the classes")
+    choice.wait_for()
+    assert choice.locator("option").all_inner_texts() == ["label (2 classes, recognised)", "side (2 classes)"]
+    assert page.get_by_label("Column that tells patients apart").input_value() == "patient"
+    tab_to(page, "label (2 classes")
+    page.keyboard.press("ArrowDown")
+    page.get_by_text("24 images in 2 classes: right, left.").wait_for()
+    assert choice.input_value() == "side"
+    assert choice.evaluate("e => e === document.activeElement")
+    assert faults_in_every_look(page) == {}
+    page.get_by_role("button", name="Add these images").click()
+    page.wait_for_selector(".ps-wall")
+    assert page.locator("ps-class-counts tbody th").all_inner_texts() == ["right", "left"]
+
+
+def test_who_is_faster_than_the_reading_of_a_table_sees_its_columns_first(
+    window: Visit, site: Site, tmp_path: Path
+) -> None:
+    held: list[Any] = []
+    page = window.open("/image-sets?add", "ps-upload h2")
+    page.route("**/image-sets/columns", lambda route: held.append(route))
+    with page.expect_request("**/image-sets/columns"):
+        page.locator("input[type=file][multiple]").set_input_files(spots(tmp_path))
+    page.get_by_label("Name of the set").fill("In a hurry")
+    page.get_by_role("button", name="Add these images").click()
+    page.get_by_text("Reading the table first").wait_for()
+    held[0].continue_()
+    page.get_by_text("Check its columns above, then add the images.").wait_for()
+    assert focused(page) == "What the table says"
+    assert stored(site, "In a hurry") is None
+    page.get_by_role("button", name="Add these images").click()
+    page.wait_for_selector(".ps-wall")
+    assert stored(site, "In a hurry") is not None
 
 
 def test_thumbnails_are_filtered_and_paged(window: Visit, demo: dict[str, Any]) -> None:
