@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.intervals import LEAST_GROUPS, Interval, two_part_interval
+from core.evaluation.intervals import LEAST_GROUPS, Interval
+from core.evaluation.pseudo_values import pseudo_values
+from core.evaluation.two_part import two_part
 
 Run = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -94,12 +96,13 @@ def _difference(best: Row, other: Row, answers: Answers) -> tuple[Interval | Non
         return None, "answers for single images are missing"
     if any(each.keys() != runs[0].keys() for each in runs):
         return None, "they were measured on other test images"
-    values = [pseudo_values(answers[first]) - pseudo_values(answers[second]) for first, second in pairs]
-    if values[0].size < LEAST_GROUPS:
+    values = [(_balanced(answers[first]), _balanced(answers[second])) for first, second in pairs]
+    if values[0][0][0] < LEAST_GROUPS:
         return None, f"fewer than {LEAST_GROUPS} test images or groups are too few to tell"
-    if not np.isfinite(values).all():
+    found = [(one[1], two[1]) for one, two in values if one[1] is not None and two[1] is not None]
+    if len(found) < len(values):
         return None, "one group (patient) holds all test images of a class"
-    return two_part_interval(np.stack(values)), ""
+    return two_part(np.stack([one - two for one, two in found])).interval(), ""
 
 
 def _pairs(best: Row, other: Row) -> list[tuple[str, str]]:
@@ -117,23 +120,12 @@ def _pairs(best: Row, other: Row) -> list[tuple[str, str]]:
     return common if len(common) > 1 else []
 
 
-def pseudo_values(answers: Mapping[str, Answer]) -> np.ndarray:
-    """Jackknife pseudo-values (units,) of balanced accuracy: their mean is the metric, their spread its uncertainty.
-
-    Units in the order of their names. Not-a-number where a class stands in one unit alone. Source: the statistics of
-    reader studies (Obuchowski and Rockette), with units as cases.
-    """
+def _balanced(answers: Mapping[str, Answer]) -> tuple[int, np.ndarray | None]:
+    """The number of units, and the pseudo-values (units,) of balanced accuracy in the order of the units' names."""
     units, unit = np.unique([each.unit for each in answers.values()], return_inverse=True)
-    classes, label = np.unique([each.label for each in answers.values()], return_inverse=True)
-    right = np.array([each.label == each.predicted for each in answers.values()], dtype=float)
-    hits, n = np.zeros((len(units), len(classes))), np.zeros((len(units), len(classes)))
-    np.add.at(hits, (unit, label), right)
-    np.add.at(n, (unit, label), 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        whole = (hits.sum(axis=0) / n.sum(axis=0)).mean()
-        without = ((hits.sum(axis=0) - hits) / (n.sum(axis=0) - n)).mean(axis=1)
-    values = len(units) * whole - (len(units) - 1) * without
-    return values - values.mean() + whole
+    names = np.array([(each.label, each.predicted) for each in answers.values()])
+    label, predicted = np.unique(names, return_inverse=True)[1].reshape(names.shape).T
+    return len(units), pseudo_values("balanced_accuracy", label, predicted, unit)[1]
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -1,4 +1,7 @@
-"""How sure a number is: over images of one run (Wilson, bootstrap) and over seeds (Student's t)."""
+"""How sure a number is: over images of one run (Wilson, bootstrap) and over seeds (Student's t).
+
+What a number holds for is one of three claims, and each interval says which.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,13 @@ from core.errors import InvalidInput
 
 LEAST_GROUPS = 10
 """Below so many images or groups nothing is said of others."""
-CountedMetric = Literal["accuracy", "balanced_accuracy", "macro_f1"]
+FEW_GROUPS = 30
+"""Below so many an interval over them is called approximate."""
+MODEL_CLAIM = "this trained model on new patients"
+TABLE_CLAIM = "this method on this test set"
+METHOD_CLAIM = "this method over new draws and new patients"
+NO_SPREAD = "every resample gives the same number, which says nothing of how sure it is"
+CountedMetric = Literal["accuracy", "balanced_accuracy", "macro_f1", "kappa"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,8 @@ class Interval:
     """A number and the range it is known to: mean, low, high, n (images, groups or seeds), and how it was made.
 
     low and high are None where the range is unknown, as after one seed. over: what it would vary with, such as
-    "images", "groups" or "seeds"; None where it is not known.
+    "images", "groups" or "seeds"; claim: what it holds for, in words: one of MODEL_CLAIM, TABLE_CLAIM and METHOD_CLAIM.
+    Both are None where the range is unknown.
     """
 
     mean: float
@@ -29,6 +39,7 @@ class Interval:
     n: int
     interval: str
     over: str | None = None
+    claim: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -54,7 +65,7 @@ def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:
     # Exact ends: rounding would otherwise leave 1e-17 where the formula gives 0, and 1 - 1e-16 where it gives 1.
     low = 0.0 if correct == 0 else float(centre - half)
     high = 1.0 if correct == n else float(centre + half)
-    return Interval(share, low, high, n, f"{level:.0%} Wilson over {n} images", "images")
+    return Interval(share, low, high, n, f"{level:.0%} Wilson over {n} images", "images", MODEL_CLAIM)
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
@@ -74,33 +85,7 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     if n < 2:
         return Interval(mean, None, None, n, "none: one seed")
     half = float(t.ppf((1 + level) / 2, n - 1) * found.std(ddof=1) / np.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n, f"{level:.0%} t over {n} seeds", "seeds")
-
-
-def two_part_interval(pseudo: np.ndarray, level: float = 0.95) -> Interval:
-    """A mean over seeds with what it would be for new draws and new images: pseudo-values (seeds, units).
-
-    With draws s and units (images, groups) g: v_s = variance over seeds of their means / S, v_c = mean over pairs of
-    seeds of the covariance over units / G, not below 0; half-width sqrt(t(S - 1)^2 v_s + t(G - 1)^2 v_c), not cut. For
-    one seed the images alone vary. n: units. Source: Obuchowski and Rockette's two components, seeds as readers.
-    """
-    from scipy.stats import t
-
-    seeds, units = pseudo.shape
-    if units < 2:
-        return Interval(float(pseudo.mean()), None, None, units, "none: one image or group")
-    covariance = np.atleast_2d(np.cov(pseudo, ddof=1)) / units
-    images = float(t.ppf((1 + level) / 2, units - 1))
-    if seeds == 1:
-        half, what = images * np.sqrt(covariance[0, 0]), f"over {units} units"
-    else:
-        draws = float(t.ppf((1 + level) / 2, seeds - 1))
-        between = pseudo.mean(axis=1).var(ddof=1) / seeds
-        within = max(0.0, float(covariance[~np.eye(seeds, dtype=bool)].mean()))
-        half, what = np.sqrt(draws**2 * between + images**2 * within), f"over {seeds} seeds and {units} units"
-    mean = float(pseudo.mean())
-    over = "images" if seeds == 1 else "seeds and images"
-    return Interval(mean, mean - float(half), mean + float(half), units, f"{level:.0%} two-part {what}", over)
+    return Interval(mean, mean - half, mean + half, n, f"{level:.0%} t over {n} seeds", "seeds", TABLE_CLAIM)
 
 
 def bootstrap_interval(
@@ -119,13 +104,13 @@ def bootstrap_interval(
     without any image of a class leaves that class out of balanced accuracy. low and high are None when there is only
     one image or group. One seed gives one result.
     """
-    counts, n_classes = _counts_per_unit(labels, predicted, groups)
-    whole = _statistic(counts.sum(axis=0, keepdims=True).astype(float), n_classes, metric)[0]
+    counts = _counts_per_unit(labels, predicted, groups)
+    whole = table_metric(counts.sum(axis=0), metric)
     units, what = len(counts), "images" if groups is None else "groups"
     if units < 2:
         return Interval(float(whole), None, None, units, f"none: one {what[:-1]}")
-    values = _statistic(_draws(units, resamples, seed) @ counts, n_classes, metric)
-    return _percentiles(float(whole), values, level, units, f"{level:.0%} bootstrap over {units} {what}")
+    values = table_metric(_resampled(_draws(units, resamples, seed), counts), metric)
+    return _percentiles(float(whole), values, level, units, f"{level:.0%} bootstrap over {units} {what}", what)
 
 
 def paired_difference(
@@ -144,22 +129,22 @@ def paired_difference(
     first, second: predicted labels (n,) of two models. An interval without 0 means that the difference is more than
     the choice of test images. low and high are None when there is only one image or group.
     """
-    one, n_classes = _counts_per_unit(labels, first, groups, extra=second)
-    two, _ = _counts_per_unit(labels, second, groups, extra=first)
-    whole = [_statistic(c.sum(axis=0, keepdims=True).astype(float), n_classes, metric)[0] for c in (one, two)]
+    one = _counts_per_unit(labels, first, groups, extra=second)
+    two = _counts_per_unit(labels, second, groups, extra=first)
+    whole = [table_metric(counts.sum(axis=0), metric) for counts in (one, two)]
     units, what = len(one), "images" if groups is None else "groups"
     if units < 2:
         return Interval(float(whole[0] - whole[1]), None, None, units, f"none: one {what[:-1]}")
     draws = _draws(units, resamples, seed)
-    values = _statistic(draws @ one, n_classes, metric) - _statistic(draws @ two, n_classes, metric)
+    values = table_metric(_resampled(draws, one), metric) - table_metric(_resampled(draws, two), metric)
     text = f"{level:.0%} paired bootstrap over {units} {what}"
-    return _percentiles(float(whole[0] - whole[1]), values, level, units, text)
+    return _percentiles(float(whole[0] - whole[1]), values, level, units, text, what)
 
 
 def _counts_per_unit(
     labels: np.ndarray, predicted: np.ndarray, groups: Sequence[Any] | None, extra: np.ndarray | None = None
-) -> tuple[np.ndarray, int]:
-    """Confusion counts of each image or group, flattened: (units, classes * classes), and the number of classes."""
+) -> np.ndarray:
+    """Confusion counts of each image or group: (units, classes, classes)."""
     y, p = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if not y.size or y.shape != p.shape or (groups is not None and len(groups) != y.size):
         raise InvalidInput(
@@ -168,9 +153,9 @@ def _counts_per_unit(
         )
     n_classes = int(max(y.max(), p.max(), 0 if extra is None else np.max(extra))) + 1
     unit = np.arange(y.size) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    counts = np.zeros((int(unit.max()) + 1, n_classes**2))
-    np.add.at(counts, (unit, y * n_classes + p), 1)
-    return counts, n_classes
+    counts = np.zeros((int(unit.max()) + 1, n_classes, n_classes))
+    np.add.at(counts, (unit, y, p), 1)
+    return counts
 
 
 def _draws(units: int, resamples: int, seed: int) -> np.ndarray:
@@ -178,25 +163,40 @@ def _draws(units: int, resamples: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=resamples).astype(float)
 
 
-def _statistic(confusions: np.ndarray, n_classes: int, metric: CountedMetric) -> np.ndarray:
-    """The metric of each flattened confusion matrix: (resamples, classes * classes) to (resamples,)."""
-    table = confusions.reshape(-1, n_classes, n_classes)
-    hits, true, called = table.diagonal(axis1=1, axis2=2), table.sum(axis=2), table.sum(axis=1)
+def table_metric(tables: np.ndarray, metric: CountedMetric) -> np.ndarray:
+    """The metric of each confusion matrix: (..., classes, classes), true class by row, to (...,).
+
+    Classes without an image are left out of balanced accuracy, those that neither occur nor are predicted of macro F1.
+    Kappa is not-a-number where all labels and predictions are of one class.
+    """
+    hits, true, called = tables.diagonal(axis1=-2, axis2=-1), tables.sum(axis=-1), tables.sum(axis=-2)
+    n = true.sum(axis=-1)
     if metric == "accuracy":
-        return hits.sum(axis=1) / true.sum(axis=1)
+        return hits.sum(axis=-1) / n
     if metric == "balanced_accuracy":
         return _mean_where(hits / np.maximum(true, 1), true > 0)
     if metric == "macro_f1":
         return _mean_where(2 * hits / np.maximum(true + called, 1), true + called > 0)
+    if metric == "kappa":
+        chance = (true * called).sum(axis=-1) / n**2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (hits.sum(axis=-1) / n - chance) / (1 - chance)
     raise InvalidInput(
-        "The bootstrap knows accuracy, balanced_accuracy and macro_f1", f"found '{metric}'", "Choose one of them."
+        "The bootstrap knows accuracy, balanced_accuracy, macro_f1 and kappa",
+        f"found '{metric}'",
+        "Choose one of them.",
     )
 
 
+def _resampled(draws: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Confusion counts of each resample: (resamples, classes, classes)."""
+    return np.tensordot(draws, counts, axes=1)
+
+
 def _mean_where(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    return (values * counted).sum(axis=1) / counted.sum(axis=1)
+    return (values * counted).sum(axis=-1) / counted.sum(axis=-1)
 
 
-def _percentiles(whole: float, values: np.ndarray, level: float, n: int, text: str) -> Interval:
+def _percentiles(whole: float, values: np.ndarray, level: float, n: int, text: str, over: str) -> Interval:
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(whole, float(low), float(high), n, text)
+    return Interval(whole, float(low), float(high), n, text, over, MODEL_CLAIM)

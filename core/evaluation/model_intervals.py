@@ -3,42 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from core.evaluation.intervals import LEAST_GROUPS, Interval, bootstrap_interval, two_part_interval, wilson_interval
+from core.evaluation.intervals import (
+    FEW_GROUPS,
+    LEAST_GROUPS,
+    MODEL_CLAIM,
+    NO_SPREAD,
+    CountedMetric,
+    Interval,
+    bootstrap_interval,
+    table_metric,
+    wilson_interval,
+)
 from core.evaluation.metrics import METRICS
+from core.evaluation.pseudo_values import Units, measure, units_of
+from core.evaluation.two_part import of_measured
 
 RESAMPLES = 2000
 SMALL_CLASS = 30
 """Below so many test images of a class resampling is too sure of its recall."""
-FEW_GROUPS = 30
+TINY_CLASS = 10
+"""Below so many test images a class is named, because its recall is hardly known."""
 RECALL_DRAWS = 9999
-COUNTED = ("accuracy", "balanced_accuracy", "macro_f1")
+COUNTED: tuple[CountedMetric, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
 NONE = "none: no interval is made of this metric"
-NO_SPREAD = "none: every resample gives the same number, which says nothing of how sure it is"
+ABOUT = " (approximate)"
 
 
 def model_intervals(
     probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str | None] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """By metric {low, high, n, interval, over}: this model, new images of the same source. Fractions.
+    """By metric {low, high, n, interval, over, claim}: this model, new images of the same source. Fractions.
 
     probabilities: (n, classes). labels: (n,). groups: of the images; those without one count as their own. Accuracy has
     Wilson's interval, balanced accuracy with a class of fewer than 30 images draws each recall from its Beta(hits +
-    1/2, misses + 1/2), AUROC the jackknife, the others resampled images; with groups groups are resampled, and below 10
-    of them there is no interval. The calibration error has none, and neither has a number that no resample changes,
-    such as that of a model without a mistake. low and high are None where there is none.
+    1/2, misses + 1/2), AUROC the jackknife, the others resampled images; with groups groups are resampled. Below 30
+    groups an interval is approximate, and so is a resampled one with a class of fewer than 30 images; below 10 groups
+    there is none. The calibration error has none, and neither has a number that no resample changes, such as that of a
+    model without a mistake. low and high are None where there is none.
     """
     predicted, classes = probabilities.argmax(axis=1), probabilities.shape[1]
-    units = unit_names(groups, len(labels))
-    found: dict[str, Interval | None] = {"auroc": _auroc_interval(probabilities, labels, units)}
-    if units is None:
+    units = units_of(len(labels), groups)
+    found: dict[str, Interval | None] = {"auroc": _auroc_interval(probabilities, labels, groups)}
+    if units.kind == "images":
         found |= confusion_intervals(_table(labels, predicted, classes))
     else:
         found |= {name: _grouped(labels, predicted, name, units) for name in COUNTED}
-    nothing = {"low": None, "high": None, "n": len(labels), "interval": NONE, "over": None}
+    nothing = {"low": None, "high": None, "n": len(labels), "interval": NONE, "over": None, "claim": None}
     return {name: _shown(kept) if (kept := found.get(name)) else dict(nothing) for name in METRICS}
 
 
@@ -46,118 +61,104 @@ def confusion_intervals(table: np.ndarray) -> dict[str, Interval]:
     """Intervals of what follows from a confusion matrix (true, predicted) of independent images, by metric."""
     n = int(table.sum())
     cells = np.random.default_rng(0).multinomial(n, table.ravel() / n, size=RESAMPLES).reshape(-1, *table.shape)
-    text = f"95% bootstrap over {n} images"
+    small = _smallest_class(table) < SMALL_CLASS
     found = {"accuracy": wilson_interval(int(table.trace()), n)}
-    found["balanced_accuracy"] = _recall_interval(table) or _percentile(_balanced(table), _balanced(cells), n, text)
-    found["macro_f1"] = _percentile(_macro_f1(table), _macro_f1(cells), n, text)
-    kappa = _kappa(cells)
-    if np.isfinite(kappa).all():
-        found["kappa"] = _percentile(_kappa(table), kappa, n, text)
+    for name in COUNTED[1:]:
+        values = table_metric(cells, name)
+        if np.isfinite(values).all():
+            text = f"95% bootstrap over {n} images{ABOUT if small else ''}"
+            found[name] = _percentile(float(table_metric(table, name)), values, n, text)
+    if small:
+        found["balanced_accuracy"] = jeffreys_interval(table)
     return found
 
 
-def unit_names(groups: Sequence[str | None] | None, n: int) -> list[str] | None:
-    """For each image its group, or itself; None where every image stands alone."""
-    known = [group for group in groups or () if group is not None]
-    if len(set(known)) == len(known):
-        return None
-    return [f"image {at}" if group is None else f"group {group}" for at, group in enumerate(groups or [None] * n)]
+def jeffreys_interval(table: np.ndarray, seed: int = 0) -> Interval:
+    """Balanced accuracy of a confusion matrix (true, predicted) of independent images, right for small classes too.
+
+    Draws each recall from Beta(hits + 1/2, misses + 1/2) and takes percentiles of 9,999 means over the classes present.
+    One seed gives one result. Source: Jeffreys' prior of a share.
+    """
+    hits, n = _recalls(table)
+    draws = np.random.default_rng(seed).beta(hits + 0.5, n - hits + 0.5, size=(RECALL_DRAWS, n.size))
+    text = f"95% Jeffreys by class over {int(n.sum())} images"
+    return _percentile(float((hits / n).mean()), draws.mean(axis=1), int(n.sum()), text)
+
+
+def mover_interval(table: np.ndarray, level: float = 0.95) -> Interval:
+    """Balanced accuracy of a confusion matrix (true, predicted) of independent images, in closed form.
+
+    Distances of each class's recall to its Wilson limits, squared, summed and / classes present. Source: the method of
+    variance estimates recovery (Zou and Donner, Statistics in Medicine 2008).
+    """
+    hits, n = _recalls(table)
+    each = [wilson_interval(int(k), int(of), level) for k, of in zip(hits, n, strict=True)]
+    ends = np.array([(one.low, one.high) for one in each], dtype=float)
+    mean = float((hits / n).mean())
+    down, up = np.sqrt(((ends - (hits / n)[:, None]) ** 2).sum(axis=0)) / n.size
+    total = int(n.sum())
+    return Interval(
+        mean,
+        mean - float(down),
+        mean + float(up),
+        total,
+        f"{level:.0%} MOVER by class over {total} images",
+        "images",
+        MODEL_CLAIM,
+    )
+
+
+def small_classes(labels: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """A sentence for each class with 1 to 9 test images, whose recall is hardly known. labels: (n,), integers."""
+    n = np.bincount(labels, minlength=len(classes))
+    return [
+        f"'{name}' has {many} test image{'' if many == 1 else 's'}: hardly anything is known of its recall."
+        for name, many in zip(classes, n, strict=True)
+        if 0 < many < TINY_CLASS
+    ]
 
 
 def _table(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def _grouped(labels: np.ndarray, predicted: np.ndarray, metric: Any, units: list[str]) -> Interval:
-    found = bootstrap_interval(labels, predicted, metric, groups=units, resamples=RESAMPLES)
-    if found.n < LEAST_GROUPS:
-        return Interval(found.mean, None, None, found.n, f"none: fewer than {LEAST_GROUPS} groups", None)
-    about = " (approximate)" if found.n < FEW_GROUPS else ""
-    return Interval(found.mean, found.low, found.high, found.n, f"{found.interval}{about}", "groups")
-
-
-def _recall_interval(table: np.ndarray) -> Interval | None:
-    """Of balanced accuracy where a class is small; None where none is. Source: Jeffreys' prior for each recall."""
+def _recalls(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hits and images of each class present."""
     n, hits = table.sum(axis=1), table.diagonal()
-    present = n > 0
-    if n[present].min() >= SMALL_CLASS:
-        return None
-    draw = np.random.default_rng(0)
-    recalls = draw.beta(hits[present] + 0.5, (n - hits)[present] + 0.5, size=(RECALL_DRAWS, int(present.sum())))
-    text = f"95% Jeffreys by class over {int(n.sum())} images"
-    return _percentile(_balanced(table), recalls.mean(axis=1), int(n.sum()), text)
+    return hits[n > 0], n[n > 0]
 
 
-def _balanced(tables: np.ndarray) -> np.ndarray:
-    hits, n = tables.diagonal(axis1=-2, axis2=-1), tables.sum(axis=-1)
-    return (hits / np.maximum(n, 1)).sum(axis=-1) / (n > 0).sum(axis=-1)
+def _smallest_class(table: np.ndarray) -> int:
+    return int(_recalls(table)[1].min())
 
 
-def _macro_f1(tables: np.ndarray) -> np.ndarray:
-    hits = tables.diagonal(axis1=-2, axis2=-1)
-    both = tables.sum(axis=-1) + tables.sum(axis=-2)
-    return (2 * hits / np.maximum(both, 1)).sum(axis=-1) / (both > 0).sum(axis=-1)
+def _grouped(labels: np.ndarray, predicted: np.ndarray, metric: CountedMetric, units: Units) -> Interval:
+    n = len(units.names)
+    if n < LEAST_GROUPS:
+        return Interval(float("nan"), None, None, n, f"none: fewer than {LEAST_GROUPS} groups")
+    found = bootstrap_interval(labels, predicted, metric, groups=units.of_image.tolist(), resamples=RESAMPLES)
+    if not np.isfinite([found.low or 0.0, found.high or 0.0]).all():
+        return Interval(found.mean, None, None, n, "none: the metric is undefined on some resamples")
+    return replace(found, interval=found.interval + (ABOUT if n < FEW_GROUPS else ""))
 
 
-def _kappa(tables: np.ndarray) -> np.ndarray:
-    n = tables.sum(axis=(-2, -1))
-    agreed = tables.diagonal(axis1=-2, axis2=-1).sum(axis=-1) / n
-    chance = (tables.sum(axis=-1) * tables.sum(axis=-2)).sum(axis=-1) / n**2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (agreed - chance) / (1 - chance)
-
-
-def _percentile(whole: np.ndarray, values: np.ndarray, n: int, text: str) -> Interval:
+def _percentile(whole: float, values: np.ndarray, n: int, text: str) -> Interval:
     low, high = np.quantile(values, [0.025, 0.975])
-    return Interval(float(whole), float(low), float(high), n, text, "images")
+    return Interval(whole, float(low), float(high), n, text, "images", MODEL_CLAIM)
 
 
-def _auroc_interval(probabilities: np.ndarray, labels: np.ndarray, units: list[str] | None) -> Interval | None:
-    """Of the mean AUROC over classes, each against the rest, by leaving out one image or group at a time."""
-    unit = np.arange(len(labels)) if units is None else np.unique(units, return_inverse=True)[1]
-    n_units = int(unit.max()) + 1
-    columns = [1] if probabilities.shape[1] == 2 else np.unique(labels)
-    if len(np.unique(labels)) < 2 or n_units < LEAST_GROUPS:
-        return None
-    parts = [_auroc_without(probabilities[:, column], labels == column, unit, n_units) for column in columns]
-    whole = float(np.mean([part[0] for part in parts]))
-    without = np.mean([part[1] for part in parts], axis=0)
-    if not np.isfinite(without).all():
-        return None
-    pseudo = n_units * whole - (n_units - 1) * without
-    found = two_part_interval((pseudo - pseudo.mean() + whole)[None])
-    what = "images" if units is None else "groups"
-    low, high = max(0.0, float(found.low or 0.0)), min(1.0, float(found.high or 1.0))
-    return Interval(whole, low, high, n_units, f"95% jackknife over {n_units} {what}", what)
-
-
-def _auroc_without(scores: np.ndarray, is_class: np.ndarray, unit: np.ndarray, units: int) -> tuple[float, np.ndarray]:
-    """The AUROC of a class, and what it is without each unit (units,)."""
-    above, below = scores[is_class], scores[~is_class]
-    wins = _wins(above, below)
-    losses = len(above) - _wins(below, above)
-    by_positive, by_negative = (
-        np.bincount(unit[side], values, units) for side, values in ((is_class, wins), (~is_class, losses))
-    )
-    inside = np.zeros(units)
-    both = np.intersect1d(unit[is_class], unit[~is_class])
-    for one in both:
-        mine = unit == one
-        inside[one] = _wins(scores[mine & is_class], scores[mine & ~is_class]).sum()
-    n_above, n_below = (np.bincount(unit[side], minlength=units) for side in (is_class, ~is_class))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left = (len(above) - n_above) * (len(below) - n_below)
-        without = (wins.sum() - by_positive - by_negative + inside) / left
-    return float(wins.sum() / (len(above) * len(below))), without
-
-
-def _wins(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each score how many of the others lie below it; equal ones count half."""
-    ordered = np.sort(others)
-    return (np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")) / 2
+def _auroc_interval(
+    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str | None] | None
+) -> Interval | None:
+    """Of the mean AUROC over classes, each against the rest, by leaving out one image or group at a time; in [0, 1]."""
+    measured = measure("auroc", labels, probabilities=probabilities[None], groups=groups)
+    found = of_measured(measured).interval()
+    if found.low is None or found.high is None:
+        return found
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _shown(found: Interval) -> dict[str, Any]:
     if found.low is not None and found.low == found.high:
-        found = Interval(found.mean, None, None, found.n, NO_SPREAD, None)
+        found = Interval(found.mean, None, None, found.n, f"none: {NO_SPREAD}")
     return {name: value for name, value in found.as_dict().items() if name != "mean"}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from core.evaluation.claims import Answer, pseudo_values
+from core.evaluation.claims import Answer
 from core.evaluation.comparison import compare_runs
-from core.evaluation.intervals import two_part_interval
 from tests.core.evaluation.test_comparison import run
 
 N = 60
@@ -37,24 +35,6 @@ def compared(given: dict[tuple[str, int], np.ndarray], **changes) -> dict:
     told = {f"{method}-{seed}": answers(right) for (method, seed), right in given.items()}
     (group,) = compare_runs(runs, lambda ids: {run_id: told[run_id] for run_id in ids})["groups"]
     return group
-
-
-def test_the_two_part_interval_has_its_worked_number() -> None:
-    rows = ["11011011", "10011001", "11111011"]
-    pseudo = np.array([[float(digit) for digit in row] for row in rows])
-    found = two_part_interval(pseudo)
-    assert found.mean == pytest.approx(0.708333, abs=1e-6)
-    assert found.high - found.mean == pytest.approx(0.547602, abs=1e-6)
-    assert (found.n, found.over) == (8, "seeds and images")
-
-
-def test_pseudo_values_have_the_metric_as_their_mean_and_its_influence_as_their_spread() -> None:
-    right = rights(0.7, 1)
-    found = pseudo_values(answers(right))
-    balanced = (right[0::2].mean() + right[1::2].mean()) / 2
-    assert found.mean() == pytest.approx(balanced)
-    # with classes of equal size each image counts the same, so that values spread about like hits and misses
-    assert found.std() == pytest.approx(right.std(), rel=0.1)
 
 
 def test_a_method_that_beats_all_others_in_each_pair_is_said_to_be_better() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.evaluation.intervals import wilson_interval
+from core.evaluation.intervals import MODEL_CLAIM, wilson_interval
 from core.evaluation.metrics import metrics
-from core.evaluation.model_intervals import _auroc_without, model_intervals
+from core.evaluation.model_intervals import jeffreys_interval, model_intervals, mover_interval, small_classes
 
 
 def made_up(n: int = 120, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -56,14 +56,66 @@ def test_patients_are_what_varies_where_they_are_known() -> None:
     assert alone["accuracy"]["over"] == "images"
 
 
-@pytest.mark.parametrize("size", [1, 4])
-def test_leaving_out_a_unit_gives_the_auroc_of_the_others(size: int) -> None:
-    from sklearn.metrics import roc_auc_score
+def test_every_interval_says_that_it_is_of_this_model() -> None:
+    p, y = made_up()
+    for groups in (None, [f"patient {at // 4}" for at in range(len(y))]):
+        found = model_intervals(p, y, groups)
+        told = {name: each["claim"] for name, each in found.items()}
+        assert told == dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa"), MODEL_CLAIM) | {
+            "ece": None
+        }
 
-    p, y = made_up(48)
-    scores, is_class, unit = p[:, 1].round(1), y == 1, np.arange(48) // size
-    whole, without = _auroc_without(scores, is_class, unit, 48 // size)
-    assert whole == pytest.approx(roc_auc_score(is_class, scores))
-    for one in range(48 // size):
-        rest = unit != one
-        assert without[one] == pytest.approx(roc_auc_score(is_class[rest], scores[rest]))
+
+def test_a_small_class_makes_resampled_numbers_approximate() -> None:
+    p, y = made_up(300)
+    assert model_intervals(p, y)["macro_f1"]["interval"] == "95% bootstrap over 300 images"
+    keep = (y != 2) | (np.arange(300) < 60)
+    found = model_intervals(p[keep], y[keep])
+    assert found["macro_f1"]["interval"] == "95% bootstrap over 220 images (approximate)"
+    assert found["balanced_accuracy"]["interval"] == "95% Jeffreys by class over 220 images"
+
+
+def test_few_patients_are_approximate_in_auroc_too() -> None:
+    p, y = made_up()
+    found = model_intervals(p, y, [f"patient {at // 6}" for at in range(len(y))])
+    assert found["auroc"]["interval"] == "95% jackknife over 20 groups (approximate)"
+    few = model_intervals(p, y, [f"patient {at // 30}" for at in range(len(y))])
+    assert few["auroc"]["interval"] == "none: fewer than 10 groups"
+
+
+def test_mover_joins_wilson_limits_of_recalls() -> None:
+    table = np.array([[8, 2], [0, 20]])
+    found = mover_interval(table)
+    one, other = wilson_interval(8, 10), wilson_interval(20, 20)
+    down = np.sqrt((0.8 - one.low) ** 2 + (1 - other.low) ** 2) / 2
+    up = np.sqrt((one.high - 0.8) ** 2 + 0) / 2
+    assert (found.mean, found.low, found.high) == pytest.approx((0.9, 0.9 - down, 0.9 + up))
+    assert (found.interval, found.claim) == ("95% MOVER by class over 30 images", MODEL_CLAIM)
+
+
+def test_jeffreys_and_mover_are_close_and_leave_absent_classes_out() -> None:
+    table = np.array([[48, 12, 0], [5, 20, 0], [0, 0, 0]])
+    drawn, closed = jeffreys_interval(table), mover_interval(table)
+    assert drawn.mean == closed.mean == pytest.approx(0.8)
+    assert (drawn.low, drawn.high) == pytest.approx((closed.low, closed.high), abs=0.01)
+    assert drawn == jeffreys_interval(table)
+
+
+@pytest.mark.parametrize("interval", [jeffreys_interval, mover_interval])
+def test_small_classes_are_covered(interval) -> None:
+    draw, n, recalls = np.random.default_rng(5), np.array([60, 25, 10, 5]), np.array([0.9, 0.8, 0.7, 0.6])
+    covered = []
+    for hits in draw.binomial(n, recalls, size=(300, 4)):
+        table = np.diag(hits)
+        table[np.arange(4), (np.arange(4) + 1) % 4] += n - hits
+        found = interval(table)
+        covered.append(found.low <= recalls.mean() <= found.high)
+    assert 0.91 < np.mean(covered) < 0.98
+
+
+def test_tiny_classes_are_named() -> None:
+    labels = np.repeat([0, 1, 3], [12, 9, 1])
+    assert small_classes(labels, ["a", "b", "absent", "c"]) == [
+        "'b' has 9 test images: hardly anything is known of its recall.",
+        "'c' has 1 test image: hardly anything is known of its recall.",
+    ]

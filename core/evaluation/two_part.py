@@ -1,0 +1,269 @@
+"""How sure a method's number is over new draws and new patients: two variances, each with its own quantile.
+
+With pseudo-values e (seeds S, units G): v_draws is the variance of the S means / S, v_cases the mean over pairs of
+seeds of the covariance over units / G, not below 0. Half-width h(p) = sqrt(t(1 - p/2, S-1)^2 v_draws +
+t(1 - p/2, G-1)^2 v_cases); p of a difference is the p with h(p) = |difference|. Source: Obuchowski and Rockette's two
+components of a reader study, seeds as readers; each part keeps its own quantile because there are few seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from core.errors import InvalidInput
+from core.evaluation.intervals import (
+    FEW_GROUPS,
+    LEAST_GROUPS,
+    METHOD_CLAIM,
+    MODEL_CLAIM,
+    NO_SPREAD,
+    Interval,
+)
+from core.evaluation.pseudo_values import Measured
+
+SATTERTHWAITE_SEEDS = 5
+"""Below so many seeds its intervals are too narrow."""
+LEAST_P = 1e-30
+
+
+def components(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, v_draws and v_cases of pseudo-values (..., seeds, units), each of shape (...,).
+
+    Of one seed v_draws is 0 and v_cases the variance over units / units. Their sum is (MS_seeds + MS_units - MS_rest) /
+    (units seeds) of the two-way table unless v_cases was cut at 0. Needs two units.
+    """
+    e = np.asarray(values, dtype=np.float64)
+    seeds, units = e.shape[-2:]
+    per_seed = e.mean(axis=-1)
+    apart = e - per_seed[..., None]
+    single = (apart**2).sum(axis=(-2, -1)) / ((units - 1) * units)
+    if seeds == 1:
+        return per_seed[..., 0], np.zeros(e.shape[:-2]), single
+    together = (apart.sum(axis=-2) ** 2).sum(axis=-1) / ((units - 1) * units)
+    cases = np.maximum(0.0, (together - single) / (seeds * (seeds - 1)))
+    return per_seed.mean(axis=-1), per_seed.var(axis=-1, ddof=1) / seeds, cases
+
+
+def half_width(v_draws: Any, v_cases: Any, df_draws: Any, df_cases: Any, p: Any = 0.05) -> np.ndarray:
+    """h(p), element by element: half the width of the interval of level 1 - p. Degrees of freedom above 0."""
+    from scipy.special import stdtrit
+
+    lower = np.asarray(p, dtype=np.float64) / 2
+    return np.sqrt(stdtrit(df_draws, lower) ** 2 * v_draws + stdtrit(df_cases, lower) ** 2 * v_cases)
+
+
+def two_part_p(mean: Any, v_draws: Any, v_cases: Any, df_draws: Any, df_cases: Any) -> np.ndarray:
+    """The p with h(p) = |mean|, element by element, by bisection on its logarithm; in [1e-30, 1].
+
+    p < 0.05 just where the 95 % interval excludes zero. A mean of 0 has p = 1.
+    """
+    size = np.abs(np.asarray(mean, dtype=np.float64))
+    low, high = np.full(size.shape, np.log(LEAST_P)), np.zeros(size.shape)
+    for _ in range(60):
+        middle = (low + high) / 2
+        wider = half_width(v_draws, v_cases, df_draws, df_cases, np.exp(middle)) > size
+        low, high = np.where(wider, middle, low), np.where(wider, high, middle)
+    return np.where(size == 0, 1.0, np.exp((low + high) / 2))
+
+
+def satterthwaite_df(v_draws: Any, v_cases: Any, df_draws: Any, df_cases: Any) -> np.ndarray:
+    """Degrees of freedom of the summed variance, element by element; NaN where both are 0.
+
+    Source: Satterthwaite, Biometrics Bulletin 1946.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        together = np.add(v_draws, v_cases)
+        return together**2 / (np.square(v_draws) / df_draws + np.square(v_cases) / df_cases)
+
+
+@dataclass(frozen=True)
+class TwoPart:
+    """A mean over seeds, or a difference of two, with its variance over draws and over cases.
+
+    mean: fraction. v_draws, v_cases: variances of the mean. df_draws, df_cases: their degrees of freedom; of one seed
+    df_draws is 0 and v_draws unknown. n_seeds, n_units: the fewest of any data set; n_sets: how many. kind: what units
+    are called. why: in words why nothing is known of the spread, or "".
+    """
+
+    mean: float
+    v_draws: float
+    v_cases: float
+    df_draws: float
+    df_cases: float
+    n_seeds: int
+    n_units: int
+    kind: str = "images"
+    n_sets: int = 1
+    why: str = ""
+
+    @property
+    def from_draws(self) -> float | None:
+        """Standard error that more seeds would lower; None of one seed."""
+        return None if self.n_seeds < 2 or self.why else float(np.sqrt(self.v_draws))
+
+    @property
+    def from_patients(self) -> float | None:
+        """Standard error that more patients would lower."""
+        return None if self.why else float(np.sqrt(self.v_cases))
+
+    @property
+    def claim(self) -> str:
+        """What it holds for, in words."""
+        return METHOD_CLAIM if self.n_seeds > 1 else MODEL_CLAIM
+
+    @property
+    def unknown(self) -> str:
+        """Why there is neither interval nor p, or nothing."""
+        if self.why:
+            return self.why
+        if self.n_units < LEAST_GROUPS:
+            return f"fewer than {LEAST_GROUPS} {self.kind}"
+        return NO_SPREAD if self.v_draws + self.v_cases == 0 else ""
+
+    def half_width(self, p: float = 0.05, *, satterthwaite: bool = False) -> float:
+        """h(p), whatever the number of units; not-a-number where the pseudo-values are undefined."""
+        if self.why:
+            return float("nan")
+        df_draws = self.df_draws or 1.0  # of one seed: its variance is 0, so that the quantile is of no matter
+        if not satterthwaite:
+            return float(half_width(self.v_draws, self.v_cases, df_draws, self.df_cases, p))
+        df = satterthwaite_df(self.v_draws, self.v_cases, df_draws, self.df_cases)
+        return float(half_width(self.v_draws + self.v_cases, 0.0, df, 1.0, p))
+
+    def p_value(self, *, satterthwaite: bool = False) -> float | None:
+        """Two-sided p of the mean being 0; None where nothing can be said. 1 where mean and spread are both 0."""
+        if self.unknown:
+            return 1.0 if self.unknown == NO_SPREAD and self.mean == 0 else None
+        self._check(satterthwaite)
+        return self.two_sided_p(satterthwaite=satterthwaite)
+
+    def two_sided_p(self, *, satterthwaite: bool = False) -> float:
+        """The p alone, whatever the number of units and seeds, as worked numbers need it."""
+        from scipy.special import stdtr
+
+        given = self.v_draws, self.v_cases, self.df_draws or 1.0, self.df_cases
+        if not satterthwaite:
+            return float(two_part_p(self.mean, *given))
+        return float(2 * stdtr(satterthwaite_df(*given), -abs(self.mean) / np.sqrt(self.v_draws + self.v_cases)))
+
+    def interval(self, level: float = 0.95, *, satterthwaite: bool = False) -> Interval:
+        """The interval with its claim; low and high are None below 10 units and where nothing varies. Not cut."""
+        if self.unknown:
+            return Interval(self.mean, None, None, self.n_units, f"none: {self.unknown}")
+        self._check(satterthwaite)
+        half = self.half_width(1 - level, satterthwaite=satterthwaite)
+        single = self.n_seeds < 2
+        name = "Satterthwaite" if satterthwaite else "jackknife" if single else "two-part"
+        where = f"{self.n_units} {self.kind}" if self.n_sets == 1 else f"{self.n_sets} data sets"
+        text = f"{level:.0%} {name} over {'' if single else f'{self.n_seeds} seeds and '}{where}{self.about}"
+        over = self.kind if single else f"seeds and {self.kind}"
+        return Interval(self.mean, self.mean - half, self.mean + half, self.n_units, text, over, self.claim)
+
+    @property
+    def about(self) -> str:
+        """ " (approximate)" below 30 units."""
+        return " (approximate)" if self.n_units < FEW_GROUPS else ""
+
+    def _check(self, satterthwaite: bool) -> None:
+        if satterthwaite and self.n_seeds < SATTERTHWAITE_SEEDS:
+            raise InvalidInput(
+                f"Satterthwaite's interval needs {SATTERTHWAITE_SEEDS} seeds",
+                f"found {self.n_seeds}",
+                "Use the two-part interval, or run more seeds.",
+            )
+
+
+def two_part(values: np.ndarray, kind: str = "images") -> TwoPart:
+    """The two parts of pseudo-values (seeds, units); of one seed the units alone vary. kind: what units are called."""
+    seeds, units = values.shape
+    if units < 2:
+        return undefined(float(np.mean(values)), seeds, units, kind, f"one {kind[:-1]}")
+    mean, draws, cases = (float(each) for each in components(values))
+    return TwoPart(mean, draws, cases, seeds - 1, units - 1, seeds, units, kind)
+
+
+def of_measured(measured: Measured) -> TwoPart:
+    """The two parts of a method's metric on one test part, or the reason why they are undefined."""
+    units = measured.units
+    if measured.values is None:
+        return undefined(measured.mean, len(measured.seeds), len(units.names), units.kind, measured.why)
+    return two_part(measured.values, units.kind)
+
+
+def undefined(mean: float, seeds: int, units: int, kind: str, why: str) -> TwoPart:
+    """A mean of which nothing else is known, and why."""
+    nothing = float("nan")
+    return TwoPart(mean, nothing, nothing, max(seeds - 1, 0), max(units - 1, 0), seeds, units, kind, why=why)
+
+
+def mean_over_sets(parts: Sequence[TwoPart]) -> TwoPart:
+    """The unweighted mean over fixed data sets: says nothing about a further one.
+
+    Variances add up, / sets^2, each with the degrees of freedom of a sum: (sum v)^2 / sum(v^2 / df). One set with one
+    seed makes it a claim on trained models. Raises InvalidInput for no set.
+    """
+    if not parts:
+        raise InvalidInput("A mean over data sets needs one", "found none")
+    mean = float(np.mean([part.mean for part in parts]))
+    seeds, units = (min(getattr(part, name) for part in parts) for name in ("n_seeds", "n_units"))
+    kinds = {part.kind for part in parts}
+    kind = kinds.pop() if len(kinds) == 1 else "groups"
+    why = next((part.why for part in parts if part.why), "")
+    if why:
+        return replace(undefined(mean, seeds, units, kind, why), n_sets=len(parts))
+    draws, df_draws = _pooled([(part.v_draws, part.df_draws) for part in parts])
+    cases, df_cases = _pooled([(part.v_cases, part.df_cases) for part in parts])
+    return TwoPart(mean, draws, cases, df_draws, df_cases, seeds, units, kind, len(parts))
+
+
+def _pooled(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The variance of a mean of independent ones, and its degrees of freedom."""
+    v, df = (np.array(each, dtype=float) for each in zip(*parts, strict=True))
+    counted = (df > 0) & (v > 0)
+    spread = (v[counted] ** 2 / df[counted]).sum()
+    return float(v.sum() / len(v) ** 2), float(v[counted].sum() ** 2 / spread if spread else df.sum())
+
+
+def difference(first: Measured, second: Measured) -> TwoPart:
+    """`first` minus `second`, pseudo-value by pseudo-value, on the same images and seeds.
+
+    Where nothing is drawn on one side its row stands for each seed of the other. Nothing is said, and `why` tells the
+    reason, of other test images, of other units, of fewer than two seeds in common where a side has several, and of
+    undefined pseudo-values.
+    """
+    mean, units = first.mean - second.mean, first.units
+    rows, why = _paired_rows(first, second)
+    why = why or first.why or second.why
+    if why or first.values is None or second.values is None:
+        return undefined(mean, min(len(first.seeds), len(second.seeds)), len(units.names), units.kind, why)
+    return two_part(first.values[rows[0]] - second.values[rows[1]], units.kind)
+
+
+def paired_correct(first: Measured, second: Measured) -> tuple[np.ndarray, np.ndarray] | None:
+    """Whether each was right, on the same images and paired seeds: two arrays (seeds, images); None if unpaired."""
+    rows, why = _paired_rows(first, second)
+    return None if why else (first.correct[rows[0]], second.correct[rows[1]])
+
+
+def _paired_rows(first: Measured, second: Measured) -> tuple[tuple[list[int], list[int]], str]:
+    """Which rows are held against each other, or why none are."""
+    nothing: tuple[list[int], list[int]] = ([], [])
+    n = [each.correct.shape[1] for each in (first, second)]
+    if first.metric != second.metric:
+        return nothing, f"one is {first.metric}, the other {second.metric}"
+    if n[0] != n[1] or first.images != second.images:
+        many = f"one was measured on {n[0]} images, the other on {n[1]}"
+        return nothing, many if n[0] != n[1] else f"they were measured on other test images, {n[0]} each"
+    if first.units.names != second.units.names or not np.array_equal(first.labels, second.labels):
+        return nothing, "labels or groups of the test images differ"
+    if not first.drawn or not second.drawn:
+        seeds = max(len(each.seeds) if each.drawn else 1 for each in (first, second))
+        return tuple(list(range(seeds)) if each.drawn else [0] * seeds for each in (first, second)), ""  # type: ignore[return-value]
+    common = [seed for seed in first.seeds if seed in second.seeds]
+    if len(common) < 2 and not len(common) == len(first.seeds) == len(second.seeds):
+        return nothing, "they were not run with two seeds in common"
+    return ([first.seeds.index(s) for s in common], [second.seeds.index(s) for s in common]), ""
