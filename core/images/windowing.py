@@ -54,7 +54,13 @@ def windowing_note(windows: Iterable[Windowing], n_images: int) -> list[str]:
     if not found:
         return []
     lows, highs = [w.low for w in found], [w.high for w in found]
+    have, each = ("has", "it") if len(found) == 1 else ("have", "each")
     return [
-        f"{len(found)} of {n_images} images have more than 8 bits or signed values; each is shown by the range of its "
-        f"own values: black at {min(lows):g} to {max(lows):g}, white at {min(highs):g} to {max(highs):g}."
+        f"{len(found)} of {n_images} images {have} more than 8 bits or signed values; {each} is shown by the range "
+        f"of its own values: black at {_span(lows)}, white at {_span(highs)}."
     ]
+
+
+def _span(values: list[float]) -> str:
+    least, most = f"{min(values):g}", f"{max(values):g}"
+    return least if least == most else f"{least} to {most}"

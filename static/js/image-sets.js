@@ -57,10 +57,18 @@ class ImageSets extends PsElement {
       return;
     }
     this.show(h("div", { class: "ps-split" }, this.#list(), this.detail));
+    this.#scrollList();
     if (isAdding()) {
       this.detail.append(this.#form());
       this.#focusDetail();
     } else this.#open(this.#shownId());
+  }
+
+  // In a long list on a narrow page the shown set may lie out of sight.
+  #scrollList() {
+    const list = this.querySelector(".ps-list");
+    const shown = list.querySelector("[aria-current]");
+    if (shown) list.scrollTop = shown.offsetTop - list.offsetTop - (list.clientHeight - shown.offsetHeight) / 2;
   }
 
   // After a change of what is shown, reading goes on at its heading.

@@ -60,7 +60,7 @@ class MethodForm extends HTMLElement {
     const message = h("p", { class: "ps-field-problem", id: `${id}-problem`, role: "alert" });
     const help = h("small", { class: "ps-hint", id: `${id}-help` }, helpText(row));
     const box = h("div", { class: "ps-field", "data-option": row.name });
-    const label = row.unit ? `${humanName(row.name)} (${row.unit})` : humanName(row.name);
+    const label = row.unit && row.unit !== row.name ? `${humanName(row.name)} (${row.unit})` : humanName(row.name);
     if (input.matches("fieldset")) {
       input.prepend(h("legend", {}, label));
       input.setAttribute("aria-describedby", help.id);

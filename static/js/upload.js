@@ -326,15 +326,17 @@ export function problemTray(problems, total = problems.length, ask = null) {
   );
 }
 
+const asSentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 function problemRow({ file, problem, expected, found }) {
   return h(
     "li",
     {},
     h("p", { class: "ps-break" }, h("strong", {}, file)),
     h("dl", { class: "ps-facts" },
-      h("dt", {}, "What"), h("dd", {}, problem),
+      h("dt", {}, "What"), h("dd", {}, asSentence(problem.replaceAll("_", " "))),
       h("dt", {}, "Expected"), h("dd", {}, expected),
-      h("dt", {}, "Found"), h("dd", {}, found)),
+      h("dt", {}, "Found"), h("dd", {}, asSentence(found.replace(/^found /, "")))),
   );
 }
 

@@ -210,6 +210,9 @@ def test_a_zip_is_added_by_keyboard_and_shows_counts_pictures_and_refused_files(
     assert "2 files could not be used" in tray
     assert "broken.png" in tray
     assert "letter.png" in tray
+    assert (
+        "What\nUnreadable image\nExpected\nA PNG, JPEG, TIFF, BMP or WebP image\nFound\nContent of another kind" in tray
+    )
     assert page.locator(".ps-tile img").count() == 24
     page.wait_for_function(
         "[...document.querySelectorAll('.ps-tile img')].slice(0, 6).every((i) => i.naturalWidth > 0)"

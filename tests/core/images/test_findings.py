@@ -11,6 +11,7 @@ from PIL import Image
 from core.images.check import check_images, picture_notes
 from core.images.decode import opened_picture
 from core.images.read import read_image_set
+from core.images.windowing import windowing_note
 from tests.core.images import builders as b
 from tests.core.images.deep_files import brain, chunk, png16, tiff
 
@@ -107,4 +108,9 @@ def test_a_set_says_once_what_its_pictures_lack_and_how_deep_ones_are_shown(tmp_
     assert len(said) == 1
     assert said[0].startswith("8 of 8 images have more than 8 bits or signed values; each is shown by the range")
     assert picture_notes(image_set) == said
+    first = [image.windowing for image in image_set.images if image.windowing is not None][:1]
+    assert windowing_note(first, 8) == [
+        "1 of 8 images has more than 8 bits or signed values; it is shown by the range of its own values: "
+        f"black at {first[0].low:g}, white at {first[0].high:g}."
+    ]
     assert all(image.windowing is not None and image.findings == () for image in image_set.images)
