@@ -66,6 +66,7 @@ class BiomedDPT(Method):
     code = "tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "context words of the text prompt; vectors in the image tower stay zero unless an option says so"
+    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     starter = Starter(2, "With texts")
     variants: ClassVar = {

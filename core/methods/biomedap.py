@@ -80,6 +80,7 @@ class BiomedAP(Method):
     code = "tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "context words and fusion modules inside the image tower"
+    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     variants: ClassVar = {"reference": {"position": "middle_ref"}}
 

@@ -59,6 +59,7 @@ class BiomedCoOp(Method):
     code = "HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words of the text prompt"
+    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     variants: ClassVar = {"paper": {"selection": "mad", "loss_reduction": "sample"}}
 

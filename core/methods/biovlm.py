@@ -65,6 +65,7 @@ class BioVLM(Method):
     code = "mainaksingha01/BioVLM, commit 53e34dd"
     licence = "none"
     trains = "a bank of context words"
+    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     extra_views: ClassVar = {"strong": "strong", "weak": "weak"}
     variants: ClassVar = {

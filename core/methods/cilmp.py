@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -110,6 +110,7 @@ class CILMP(Method):
     code = "usr922/cilmp, commit b6db230"
     licence = "none (no licence file)"
     trains = "maps from a language model's states to words, and tokens in all layers of both towers"
+    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     per_image_text = True
     variants: ClassVar = {"reference": {"batch_size": 64}}
@@ -143,6 +144,10 @@ class CILMP(Method):
     @classmethod
     def notes(cls, config: Any) -> list[str]:
         return [] if config.language_model.strip() else [STAND_IN]
+
+    def take_learned_from(self, other: Self) -> None:
+        # the states are those of the class names, not learned
+        self.load_learned_state(other.state_dict() | {"states": self.states})
 
     @classmethod
     def saved_hidden_states(cls, classes: Sequence[str], state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -55,6 +55,7 @@ class CLIPAdapter(Method):
     code = "gaopengcuhk/CLIP-Adapter; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "a two-layer network on image features"
+    renames_classes = True
     needs = frozenset({"template"})
     variants: ClassVar = {"reference": {"ratio": 0.5, "unit_norm": False, "schedule": "cosine_swing"}}
 

@@ -41,6 +41,7 @@ class CoCoOp(Method):
     code = "KaiyangZhou/CoOp; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words and a small network that shifts them by image"
+    renames_classes = True
     needs = frozenset({"template"})
     per_image_text = True
     variants: ClassVar = {"paper": {"learning_rate": 0.002, "augmentation": "crop_flip"}}

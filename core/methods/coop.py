@@ -54,6 +54,7 @@ class CoOp(Method):
     code = "KaiyangZhou/CoOp; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words of the text prompt"
+    renames_classes = True
     needs = frozenset({"template"})
     starter = Starter(1, "Quick")
     variants: ClassVar = {
@@ -78,6 +79,9 @@ class CoOp(Method):
             position=config.position,
             generator=task.generator(),
         )
+
+    def can_rename_classes(self) -> bool:
+        return not self.config.per_class
 
     def class_features(self) -> Tensor:
         return self.context.features(dropout=self.training and self.config.text_dropout)

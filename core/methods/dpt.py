@@ -48,6 +48,7 @@ class DPT(Method):
     code = "tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "context words and vectors inside the image tower"
+    renames_classes = True
     needs = frozenset({"template"})
     variants: ClassVar = {"reference": {"position": "middle_ref"}}
 

@@ -43,6 +43,7 @@ class KgCoOp(Method):
     code = "htyao89/KgCoOp; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words of the text prompt"
+    renames_classes = True
     needs = frozenset({"template"})
     variants: ClassVar = {"paper": {"knowledge_weight": 8.0, "augmentation": "crop_flip"}}
 

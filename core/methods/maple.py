@@ -55,6 +55,7 @@ class MaPLe(Method):
     code = "muzairkhattak/multimodal-prompt-learning; tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "context words and maps from them into the image tower"
+    renames_classes = True
     needs = frozenset({"template"})
     variants: ClassVar = {
         "paper": {

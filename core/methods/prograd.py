@@ -60,6 +60,7 @@ class ProGrad(Method):
     code = "BeierZhu/Prompt-align; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words of the text prompt"
+    renames_classes = True
     needs = frozenset({"template"})
     variants: ClassVar = {"paper": {"augmentation": "crop_flip"}, "reference": {"teacher": "student"}}
 

@@ -43,6 +43,7 @@ class VPT(Method):
     code = "tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "vectors inside the image tower"
+    renames_classes = True
     needs = frozenset({"template"})
     variants: ClassVar = {"paper": {"visual_mode": "insert", "visual_depth": None}}
 

@@ -38,6 +38,7 @@ class ZeroShot(Method):
     code = "HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "nothing"
+    renames_classes = True
     needs = frozenset({"template"})
     trains_by_steps = False
     is_baseline = True

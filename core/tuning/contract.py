@@ -8,7 +8,7 @@ from abc import ABC
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -136,6 +136,8 @@ class Method(nn.Module, ABC):
     """Further views a step needs: name -> what is done to the step's own view of the image on top."""
     per_image_text: ClassVar[bool] = False
     """Text features depend on the image, so prediction runs in small chunks."""
+    renames_classes: ClassVar[bool] = False
+    """What is learned serves other class names too, as words do; weights or a cache of the training classes do not."""
     trains_by_steps: ClassVar[bool] = True
     """False for closed-form fits: `fit_directly` replaces the loop."""
     Config: ClassVar[type[MethodConfig]] = LoopConfig
@@ -252,6 +254,14 @@ class Method(nn.Module, ABC):
     def load_learned_state(self, state: Mapping[str, Tensor]) -> None:
         """Take saved tensors. Overridden where shapes depend on the training images (caches)."""
         self.load_state_dict(dict(state))
+
+    def can_rename_classes(self) -> bool:
+        """Whether what was learned with these options serves other class names."""
+        return self.renames_classes
+
+    def take_learned_from(self, other: Self) -> None:
+        """Take what another of this kind, built for other class names, has learned."""
+        self.load_learned_state(other.state_dict())
 
     @classmethod
     def saved_hidden_states(cls, classes: Sequence[str], state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from core.tuning.option import option
 from core.tuning.views import CENTER
 
 if TYPE_CHECKING:
-    from core.tuning.data import TrainingData
+    from core.tuning.training_data import TrainingData
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ from torch import Tensor
 from core import load_model, train
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.templates import template_descriptions
-from core.errors import InvalidOption
+from core.errors import ClassMismatch, InvalidOption
 from core.images.image_set import ImageSet
 from core.tuning.classifier import Classifier, frozen_features, predict_logits
 from core.tuning.contract import Method, Task
 from core.tuning.data import TensorData
 from core.tuning.feature_store import FeatureStore, address
 from core.tuning.loop import fit
+from core.tuning.measure import rename_classes
 from core.tuning.option import Options
 from core.tuning.progress import Cancelled, Progress
 from core.tuning.registry import get_method, method_names
@@ -354,3 +355,27 @@ def test_a_store_gives_back_what_was_put_in(tmp_path: Path) -> None:
     store.put({address("a", 1): vector})
     assert torch.equal(FeatureStore(tmp_path / "features.sqlite").get([address("a", 1)])[address("a", 1)], vector)
     assert store.get([address("a", 2)]) == {}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_fitted_method_takes_new_names_or_says_why_not(name: str, tmp_path: Path) -> None:
+    method = build(name)
+    fit(method, data_for(method), seed=1)
+    known = method.learned_state()
+    others = ("bright ring", "dark ring", "no ring", "square")
+    if not get_method(name).renames_classes:
+        with pytest.raises(ClassMismatch, match="cannot name new ones"):
+            rename_classes(method, others, template_descriptions(others), tmp_path)
+        return
+    renamed = rename_classes(method, others, template_descriptions(others), tmp_path)
+    assert renamed.task.classes == others
+    assert scores(renamed).shape == (12, 4)
+    assert all(torch.equal(value, known[key]) for key, value in method.learned_state().items())
+    # what was learned is what answers: with the old names again the scores are the old ones
+    back = rename_classes(renamed, CLASSES, template_descriptions(CLASSES), tmp_path)
+    assert torch.equal(scores(back), scores(method))
+
+
+def test_a_context_of_each_class_cannot_name_new_ones(tmp_path: Path) -> None:
+    with pytest.raises(ClassMismatch, match="cannot name new ones"):
+        rename_classes(build("coop", per_class=True), ("a", "b"), template_descriptions(("a", "b")), tmp_path)
