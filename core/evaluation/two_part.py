@@ -164,6 +164,11 @@ class TwoPart:
         return Interval(self.mean, self.mean - half, self.mean + half, self.n_units, text, over, self.claim)
 
     @property
+    def scope(self) -> str:
+        """What a mean over data sets does not say, for people; empty of one set."""
+        return "" if self.n_sets == 1 else f"Mean over these {self.n_sets} sets; says nothing about a further one."
+
+    @property
     def about(self) -> str:
         """ " (approximate)" below 30 units."""
         return " (approximate)" if self.n_units < FEW_GROUPS else ""

@@ -130,6 +130,7 @@ def test_a_mean_over_sets_adds_variances_and_keeps_degrees_of_freedom() -> None:
     assert found.df_draws == pytest.approx(0.006**2 / (0.004**2 / 2 + 0.002**2 / 2))
     assert found.df_cases == pytest.approx(0.004**2 / (0.001**2 / 99 + 0.003**2 / 49))
     assert found.interval().interval == "95% two-part over 3 seeds and 2 data sets"
+    assert found.scope == "Mean over these 2 sets; says nothing about a further one."
     assert mean_over_sets(parts[:1]).half_width() == pytest.approx(parts[0].half_width())
 
 

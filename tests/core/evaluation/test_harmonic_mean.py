@@ -1,0 +1,86 @@
+"""The harmonic mean of base and novel classes: worked numbers, its interval and what papers call it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.errors import InvalidInput
+from core.evaluation.harmonic_mean import (
+    H1,
+    H2,
+    NAMED_HARMONIC_BUT_ARITHMETIC,
+    harmonic_mean,
+    harmonic_means_over_sets,
+    harmonic_two_part,
+    name_of_listed_mean,
+)
+from core.evaluation.pseudo_values import Measured, measure
+from core.evaluation.two_part import components
+from tests.core.evaluation.test_two_part import made_up
+
+
+def exactly(share: float, seeds: int = 3, n: int = 50, prefix: str = "b") -> Measured:
+    """A method that is right on exactly this share of n images, other ones with each seed."""
+    wrong = np.array([np.roll(np.arange(n) >= round(share * n), s) for s in range(seeds)]).astype(int)
+    names = [f"{prefix}{at:03}" for at in range(n)]
+    return measure("accuracy", np.zeros(n, dtype=int), predicted=wrong, images=names)
+
+
+def test_both_means_have_their_worked_numbers() -> None:
+    found = harmonic_means_over_sets(
+        [(exactly(0.9), exactly(0.5, prefix="n")), (exactly(0.6), exactly(0.8, prefix="n"))]
+    )
+    assert found[H1].mean == pytest.approx(0.664286, abs=1e-6)
+    assert found[H2].mean == pytest.approx(0.696429, abs=1e-6)
+    assert (H1, H2) == ("H1, mean of harmonic means", "H2, harmonic mean of the means")
+
+
+def test_the_harmonic_mean_of_the_means_is_never_the_smaller_one() -> None:
+    b, v = np.random.default_rng(0).random((2, 200, 4))
+    assert (harmonic_mean(b.mean(axis=1), v.mean(axis=1)) >= harmonic_mean(b, v).mean(axis=1)).all()
+
+
+def test_a_half_at_zero_makes_it_zero() -> None:
+    assert harmonic_mean([0.0, 0.0, 1.0], [0.0, 0.7, 1.0]).tolist() == [0.0, 0.0, 1.0]
+    with pytest.raises(InvalidInput, match="0 or more"):
+        harmonic_mean(-0.1, 0.5)
+    found = harmonic_two_part(exactly(0.0), exactly(0.0, prefix="n"))
+    assert (found.mean, found.interval().interval) == (0.0, "none: base and novel classes are both at 0")
+
+
+def test_its_spread_follows_from_both_halves() -> None:
+    base, novel = exactly(0.8, 5, 60), exactly(0.6, 5, 40, "n")
+    found = harmonic_two_part(base, novel)
+    b, v = base.mean, novel.mean
+    slopes = 2 * v**2 / (b + v) ** 2, 2 * b**2 / (b + v) ** 2
+    assert found.mean == pytest.approx(2 * b * v / (b + v))
+    linear = slopes[0] * base.per_seed + slopes[1] * novel.per_seed
+    assert found.v_draws == pytest.approx(linear.var(ddof=1) / 5, abs=1e-12)
+    # images of the two halves are independent: their variances add, up to (n - 1) / n of leaving one out
+    assert found.v_cases > 0
+    known = sum(slope**2 * components(half.values)[2] for slope, half in zip(slopes, (base, novel), strict=True))
+    assert found.v_cases == pytest.approx(known, rel=0.03)
+    assert (found.n_units, found.interval().interval) == (100, "95% two-part over 5 seeds and 100 images")
+
+
+def test_patients_with_base_and_novel_images_count_once() -> None:
+    groups = [f"p{at // 2}" for at in range(60)]
+    base = made_up(0.8, seed=1, groups=groups)
+    found = harmonic_two_part(base, base)
+    assert found.n_units == 30
+    # H of a number with itself is the number, and so is its spread
+    assert (found.mean, found.v_draws) == pytest.approx((base.mean, components(base.values)[1]))
+    assert found.v_cases == pytest.approx(components(base.values)[2])
+
+
+def test_halves_of_other_seeds_have_no_interval() -> None:
+    found = harmonic_two_part(exactly(0.9, seeds=3), exactly(0.5, seeds=2, prefix="n"))
+    assert found.interval().interval == "none: base and novel classes were not measured with the same seeds"
+
+
+def test_a_published_mean_is_named() -> None:
+    assert name_of_listed_mean(80.47, 71.69, 75.83) == ""
+    assert name_of_listed_mean(80.47, 71.69, 76.08) == NAMED_HARMONIC_BUT_ARITHMETIC
+    assert name_of_listed_mean(80.47, 71.69, 78.0) == "is neither the harmonic (75.83) nor the arithmetic mean"
+    assert name_of_listed_mean(80.5, 71.7, 75.8, decimals=1) == ""
