@@ -72,12 +72,12 @@ def recognise(names: Iterable[str], tables: Mapping[str, bytes], choice: ColumnC
             "group": plan.grouped_by,
             "notes": plan.notes,
         }
-    tables = [examined for examined in search.examined if examined.n_found]
+    found = [examined for examined in search.examined if examined.n_found]
     return answer | {
-        "label": next((_label(examined) for examined in tables if examined.names_classes), None),
-        "labels": _labels(tables),
+        "label": next((_label(examined) for examined in found if examined.names_classes), None),
+        "labels": _labels(found),
         "groups": _groups(search),
-        "tables": [_described(examined) for examined in tables],
+        "tables": [_described(examined) for examined in found],
     }
 
 

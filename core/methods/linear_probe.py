@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
 from core.tuning.contract import Choice, Method, Starter, Task
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
+from core.tuning.training_data import groups_per_class
 
 if TYPE_CHECKING:
     from core.tuning.training_data import TrainingData
@@ -92,10 +93,12 @@ class LinearProbe(Method):
         if data.has_validation:
             held = _arrays(data.validation_features(), data.validation_labels)
             return lambda strength: self._goodness(_fit(images, labels, strength), *held)
-        folds = min(FOLDS, int(np.bincount(labels).min()))
+        folds = min(FOLDS, groups_per_class(data.labels, data.groups))
         if folds < 2:
             return None
-        parts = list(StratifiedKFold(folds).split(images, labels))
+        parts = _folds(images, labels, data.groups.cpu().numpy(), folds)
+        if not parts:
+            return None
         return lambda strength: float(
             np.mean(
                 [
@@ -117,6 +120,16 @@ class LinearProbe(Method):
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         self.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
         self.bias.copy_(torch.from_numpy(np.ascontiguousarray(bias)))
+
+
+def _folds(
+    images: np.ndarray, labels: np.ndarray, groups: np.ndarray, folds: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of positions to fit on and to judge by; no group (patient) stands on both sides, no class lacks images."""
+    if len(np.unique(groups)) == len(groups):
+        return list(StratifiedKFold(folds).split(images, labels))
+    parts = StratifiedGroupKFold(folds).split(images, labels, groups)
+    return [(fit, held) for fit, held in parts if len(held) and len(np.unique(labels[fit])) == len(np.unique(labels))]
 
 
 def search_strength(score: Callable[[float], float]) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.tuning.contract import Choice
+from core.tuning.training_data import groups_per_class
 
 if TYPE_CHECKING:
     from core.tuning.training_data import TrainingData
@@ -65,7 +66,7 @@ def search_blend(affinity: Tensor, values: Tensor, base: Tensor, labels: Tensor)
 def choose_blend(
     data: TrainingData, keys: Tensor, support: Tensor, values: Tensor, zero_shot: Callable[[Tensor], Tensor]
 ) -> Blend | None:
-    """The best pair on validation images, else inside the shots; None for one image per class and no further ones.
+    """The best pair on validation images, else inside the shots; None where a class has one image, or patient, only.
 
     keys: of the cache, trained or not. support: the training images' features (keys, joint_width), with which the
     choice inside the shots is made, since trained keys know their own image. zero_shot: unit-norm features to logits.
@@ -73,17 +74,18 @@ def choose_blend(
     if data.has_validation:
         images, labels = data.validation_features(), data.validation_labels
         affinity = images @ keys.T
-    elif int(data.labels.bincount().min()) > 1:
+    elif groups_per_class(data.labels, data.groups) > 1:
         images, labels = support, data.labels
-        affinity = leave_own_out(images @ images.T)
+        affinity = leave_own_out(images @ images.T, data.groups)
     else:
         return None
     return search_blend(affinity, values, zero_shot(images), labels)
 
 
-def leave_own_out(affinity: Tensor) -> Tensor:
-    """The cosines among training images with each image's own key taken out of its row.
+def leave_own_out(affinity: Tensor, groups: Tensor) -> Tensor:
+    """The cosines among training images with the keys of each image's own group (patient) taken out of its row.
 
-    Lets alpha and beta be chosen inside the shots: an image must not vote for itself.
+    groups: (images,), as of `TrainingData`. Lets alpha and beta be chosen inside the shots: an image must not vote for
+    itself, nor for another of the same patient.
     """
-    return affinity.masked_fill(torch.eye(len(affinity), dtype=torch.bool, device=affinity.device), -torch.inf)
+    return affinity.masked_fill(groups[:, None] == groups[None, :], -torch.inf)

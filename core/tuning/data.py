@@ -15,7 +15,7 @@ from core.images.shots import ShotDraw
 from core.tuning.config import ImagePath, LoopConfig
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import PICTURES_PER_PASS, image_features, view_pixels
-from core.tuning.training_data import Batch, TrainingData, epoch_generator
+from core.tuning.training_data import Batch, TrainingData, epoch_generator, group_numbers
 from core.tuning.views import CENTER, ON_TOP
 
 KEPT_BYTES = 1 << 30  # of pictures part-way through a tower that is trained; beyond it they are drawn at each step
@@ -48,6 +48,7 @@ class ImageData(TrainingData):
         self._progress = progress
         self._kept: dict[Any, Any] = {}
         self.labels = torch.tensor([i.label for i in draw.train], device=backbone.device)
+        self.groups = group_numbers([i.group for i in draw.train]).to(backbone.device)
         self.validation_labels = torch.tensor(
             [i.label for i in draw.validation], dtype=torch.int64, device=backbone.device
         )
@@ -152,7 +153,9 @@ class TensorData(TrainingData):
         views: Mapping[str, Tensor] | None = None,
         validation_features: Tensor | None = None,
         validation_labels: Tensor | None = None,
+        groups: Tensor | None = None,
     ) -> None:
+        self.groups = torch.arange(len(labels)) if groups is None else groups
         self.labels, self._batches, self._features, self._pixels = labels, batches, features, pixels
         self._views = dict(views or {})
         self._validation = validation_features if validation_features is not None else torch.empty(0)

@@ -55,12 +55,20 @@ def _without_validation(choices: list[Choice], draw: ShotDraw) -> str:
         return "With 1 image per class and no further ones, nothing could be tuned or calibrated."
     if not any(choice.inside_shots for choice in choices):
         return "No further images for validation: probabilities not calibrated."
-    if min(sizes) == 1:
+    if _fewest_groups(draw) == 1:
+        lone = "1 image only" if min(sizes) == 1 else "images of 1 group (patient) only"
         return (
-            "No further images for validation, and 1 image only of a class: nothing was tuned, probabilities not "
-            "calibrated."
+            f"No further images for validation, and {lone} of a class: nothing was tuned, probabilities not calibrated."
         )
     return "No further images for validation: tuned inside the shots, probabilities not calibrated."
+
+
+def _fewest_groups(draw: ShotDraw) -> int:
+    """The fewest groups (patients) that a class has training images of; an image without group is one of its own."""
+    groups: dict[int, set[str]] = {}
+    for place, image in enumerate(draw.train):
+        groups.setdefault(image.label, set()).add(f"image {place}" if image.group is None else f"group {image.group}")
+    return min(len(found) for found in groups.values())
 
 
 def _on_validation(choices: list[Choice], draw: ShotDraw, image_set: ImageSet) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +44,14 @@ class TrainingData(ABC):
     """What a method may learn from. It has no test images.
 
     labels, validation_labels: int64, (train,) and (validation,). `validation_labels` may be empty: then nothing can
-    be chosen on validation images and methods cross-fit inside the shots or leave a choice at its default.
+    be chosen on validation images and methods cross-fit inside the shots or leave a choice at its default. groups:
+    int64 (train,), equal for images of one patient or other group, so that no choice inside the shots rests on images
+    of one patient on both sides; without known groups each image has its own number.
     """
 
     labels: Tensor
     validation_labels: Tensor
+    groups: Tensor
 
     @property
     def n_train(self) -> int:
@@ -75,3 +78,18 @@ class TrainingData(ABC):
     def steps_per_epoch(self, config: LoopConfig) -> int:
         """How many batches an epoch has."""
         return steps_per_epoch(self.n_train, config.batch_size, config.drop_last)
+
+
+def group_numbers(groups: Sequence[str | None]) -> Tensor:
+    """A number for each image, int64 (images,): equal where groups are, its own where the group is None."""
+    number = {group: index for index, group in enumerate(dict.fromkeys(g for g in groups if g is not None))}
+    own = range(len(number), len(number) + len(groups))
+    return torch.tensor(
+        [own[place] if group is None else number[group] for place, group in enumerate(groups)], dtype=torch.int64
+    )
+
+
+def groups_per_class(labels: Tensor, groups: Tensor) -> int:
+    """The fewest groups (patients) that any class has images of."""
+    pairs = torch.stack([labels, groups]).unique(dim=1)
+    return int(pairs[0].bincount().min())

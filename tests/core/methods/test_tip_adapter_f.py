@@ -40,7 +40,7 @@ def test_the_search_keeps_the_first_best_pair() -> None:
 
 
 def test_inside_the_shots_no_image_votes_for_itself() -> None:
-    affinity = leave_own_out(torch.ones(2, 2))
+    affinity = leave_own_out(torch.ones(2, 2), torch.arange(2))
     scores = affinity_scores(affinity, one_hot(torch.tensor([0, 1]), 2), Blend(1.0, 1.0))
     assert scores.tolist() == [[0.0, 1.0], [1.0, 0.0]]
 
