@@ -37,7 +37,7 @@ def draw_shots(image_set: ImageSet, shots: int | None, seed: int) -> ShotDraw:
     val = image_set.part("val")
     if shots is None:
         _check_each_trained(image_set)
-        return ShotDraw(train, tuple(_of_other_groups(val, train)))
+        return ShotDraw(train, tuple(of_other_groups(val, train)))
     if shots < 1:
         raise InvalidInput("At least 1 shot per class", f"found {shots}", "Choose 1, 2, 4, 8 or 16, or all images.")
     _check_enough(image_set, shots)
@@ -46,7 +46,7 @@ def draw_shots(image_set: ImageSet, shots: int | None, seed: int) -> ShotDraw:
     chosen = {id(image) for image in drawn}
     candidates = val or tuple(image for image in train if id(image) not in chosen)
     few = min(shots, MOST_VALIDATION_SHOTS)
-    return ShotDraw(drawn, _draw(_of_other_groups(candidates, drawn), few, stream))
+    return ShotDraw(drawn, _draw(of_other_groups(candidates, drawn), few, stream))
 
 
 def _draw(images: Iterable[LabelledImage], count: int, stream: random.Random) -> tuple[LabelledImage, ...]:
@@ -61,7 +61,7 @@ def _sample(items: list[LabelledImage], count: int, stream: random.Random) -> li
     return stream.sample(items, count) if len(items) >= count else items
 
 
-def _of_other_groups(images: Sequence[LabelledImage], drawn: Sequence[LabelledImage]) -> list[LabelledImage]:
+def of_other_groups(images: Sequence[LabelledImage], drawn: Sequence[LabelledImage]) -> list[LabelledImage]:
     """Images that share neither group nor bytes with the drawn ones."""
     groups = {image.group for image in drawn if image.group is not None}
     contents = {image.sha256 for image in drawn}
