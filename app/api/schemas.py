@@ -497,6 +497,7 @@ class Job(Answer):
     kind: str
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     run_id: str | int | None = None
+    image_set: Named | None = None
     label: str
     created_at: str
     started_at: str | None = None

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.records.ids import new_id
-from core.records.tables import AttemptRow, JobRow, WorkerRow
+from core.records.tables import AttemptRow, JobRow, RunRow, WorkerRow
 from core.records.types import finite, iso, now, unreadable_columns
 
 PROGRESS = ("stage", "done", "total", "epoch", "epochs", "seconds_per_epoch", "seconds_left")
@@ -297,7 +297,14 @@ def list_workers(session: Session) -> list[dict[str, Any]]:
 def _dicts(session: Session, rows: Sequence[JobRow]) -> list[dict[str, Any]]:
     attempts = _attempts(session, [row.id for row in rows])
     positions = _queue_positions(session, [row.id for row in rows if row.state == "queued"])
-    return [_dict(row, positions.get(row.id), attempts[row.id]) for row in rows]
+    trained_on = _image_sets(session, [row.run_id for row in rows if row.run_id])
+    return [_dict(row, positions.get(row.id), attempts[row.id], trained_on.get(row.run_id or "")) for row in rows]
+
+
+def _image_sets(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """{run: {id, name}} of the images that runs train on; the id is None once the set was deleted."""
+    query = select(RunRow.id, RunRow.image_set_id, RunRow.image_set_name).where(RunRow.id.in_(run_ids))
+    return {run: {"id": id, "name": name} for run, id, name in session.execute(query)}
 
 
 def _queue_positions(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
@@ -326,12 +333,15 @@ def _attempts(session: Session, job_ids: Sequence[str]) -> dict[str, list[dict[s
     return found
 
 
-def _dict(row: JobRow, position: int | None, attempts: list[dict[str, Any]]) -> dict[str, Any]:
+def _dict(
+    row: JobRow, position: int | None, attempts: list[dict[str, Any]], image_set: dict[str, Any] | None
+) -> dict[str, Any]:
     return {
         "id": row.id,
         "kind": row.kind,
         "state": row.state,
         "run_id": row.run_id,
+        "image_set": image_set,
         "label": row.label,
         "created_at": iso(row.created_at),
         "started_at": iso(row.started_at),

@@ -10,7 +10,7 @@ import { announce, api, button, define, duration, errorNotice, h, link, percent,
 import { lineChart, shortNumber } from "./charts.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
 import { leakageLine } from "./honesty-words.js";
-import { failureText, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
+import { failureText, imagesLine, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
 import { METRICS, metricText } from "./metric-words.js";
 import { fileName } from "./plot.js";
 import { recipeLines } from "./recipe-words.js";
@@ -49,7 +49,8 @@ class JobMonitor extends PsElement {
     this.accuracy = h("ps-plot");
     this.curves = h("div", { class: "ps-curves", hidden: true }, this.loss, this.accuracy);
     this.end = h("div", { class: "ps-stack-s" });
-    const head = h("header", { class: "ps-job-head" }, this.heading, this.chip, this.cancelButton);
+    this.images = h("span");
+    const head = h("header", { class: "ps-job-head" }, this.heading, this.images, this.chip, this.cancelButton);
     this.show(
       h(
         "article",
@@ -86,6 +87,7 @@ class JobMonitor extends PsElement {
 
   showJob(job, run) {
     this.heading.textContent = job.label || job.id;
+    this.images.replaceChildren(imagesLine(job));
     this.chip.replaceChildren(stateChip(job.state));
     this.cancelButton.hidden = !isActive(job) || Boolean(job.cancel_requested);
     this.showStages(job);

@@ -39,6 +39,11 @@ export function stateChip(state) {
   return chip([h("span", { "aria-hidden": "true" }, icon), ` ${word}`], `${tone} ps-state`);
 }
 
+/** Which images a job trains on, as a line below its name; empty where nobody knows. */
+export function imagesLine(job) {
+  return job.image_set ? h("span", { class: "ps-hint ps-break" }, `on ${job.image_set.name}`) : "";
+}
+
 /** What went wrong and what to do, as sentences. */
 export function failureText(error) {
   if (!error) return "";

@@ -25,7 +25,7 @@ import {
   setParam,
 } from "./core.js";
 import { confirmDialog, follow, linkTo, uid } from "./follow.js";
-import { failureText, isActive, stageWord, stateChip, stateSentence } from "./job-words.js";
+import { failureText, imagesLine, isActive, stageWord, stateChip, stateSentence } from "./job-words.js";
 import "./job-monitor.js";
 import { focusPager, pager } from "./pager.js";
 
@@ -74,8 +74,10 @@ class Jobs extends PsElement {
     this.total = page.total ?? this.jobs.length;
     this.trouble?.replaceChildren();
     this.announceChanges();
+    if (!this.jobs.length && this.offset) return this.go(Math.max(0, this.offset - PER_PAGE), focus);
     if (!this.jobs.length && !this.filter && !this.offset) this.showEmpty();
     else this.showTable(focus);
+    return null;
   }
 
   async go(offset, focus = null) {
@@ -195,6 +197,7 @@ class Jobs extends PsElement {
         "th",
         { scope: "row" },
         this.rowButton(job, job.label || job.id, () => this.open(job.id)),
+        imagesLine(job),
       ),
       cell("State", stateChip(job.state)),
       cell("Progress", progressOf(job)),
@@ -216,7 +219,27 @@ class Jobs extends PsElement {
     if (isActive(job) && job.cancel_requested) return [h("span", { class: "ps-soft" }, "Stopping …")];
     if (isActive(job)) return [small("Cancel", () => this.cancel(job))];
     if (job.state === "succeeded") return [];
-    return [small("Try again", () => this.act(job, "retry"))];
+    return [small("Try again", () => this.act(job, "retry")), small("Delete", () => this.delete(job))];
+  }
+
+  /** Jobs without a result are deleted here; runs with one on the Compare page. */
+  async delete(job) {
+    const sure = await confirmDialog({
+      title: "Delete this job?",
+      text: `“${job.label || job.id}” goes with its log and its settings, and cannot be tried again. This cannot be undone.`,
+      yes: "Delete the job",
+      no: "Keep it",
+    });
+    if (!sure) return;
+    try {
+      await api.delete(`/runs/${encodeURIComponent(job.run_id)}`);
+      if (param("id") === job.id) this.close();
+      announce(`${job.label || "The job"} was deleted`);
+      await this.ask();
+      (this.body?.querySelector("button") ?? this.querySelector("h2, legend, .ps-button"))?.focus();
+    } catch (error) {
+      this.showTrouble(error);
+    }
   }
 
   async cancel(job) {
@@ -274,8 +297,10 @@ class Jobs extends PsElement {
   }
 
   close() {
+    const id = param("id");
     setParam("id", null);
     this.chosen.replaceChildren();
+    this.body?.querySelector(`[data-key^="${CSS.escape(id)} "]`)?.focus();
   }
 }
 

@@ -1,6 +1,6 @@
 // The Start page: the way from images to an answer and where one stands on it, three doors, recent work, the machine.
 import { PsElement, announce, api, at, chip, count, define, duration, errorNotice, h, link, listOf, moment, svg } from "./core.js";
-import { stateChip } from "./job-words.js";
+import { imagesLine, stateChip } from "./job-words.js";
 import { addDemo } from "./upload.js";
 
 // What the strip counts. Each step is done when its list holds something.
@@ -118,7 +118,7 @@ function jobRow(job) {
   const left = job.state === "running" && job.seconds_left ? `, about ${duration(job.seconds_left)} left` : "";
   const epoch = job.state === "running" && job.epochs ? `epoch ${job.epoch ?? 0} of ${job.epochs}${left}` : "";
   return h("li", {},
-    h("a", { href: `/jobs?id=${encodeURIComponent(job.id)}`, class: "ps-break" }, job.label),
+    h("span", {}, h("a", { href: `/jobs?id=${encodeURIComponent(job.id)}`, class: "ps-break" }, job.label), imagesLine(job)),
     stateChip(job.state),
     h("span", { class: "ps-hint" }, epoch || moment(job.finished_at ?? job.created_at)));
 }

@@ -174,6 +174,7 @@ def job(state: str = "succeeded", **more: Any) -> dict[str, Any]:
         "kind": "train",
         "state": state,
         "run_id": RUN_ID,
+        "image_set": {"id": SET_ID, "name": IMAGE_SET["name"]},
         "label": NAME,
         "created_at": MADE,
         "started_at": None if state == "queued" else MADE,

@@ -423,6 +423,28 @@ def test_a_set_that_a_job_waits_for_stays_and_says_why(window: Visit, site: Site
     jobs.cancel_job(site.context, job["id"])
 
 
+def test_a_job_without_a_result_is_deleted_by_keyboard_so_that_its_images_can_go(window: Visit, site: Site) -> None:
+    page = open_a_set_to_delete(window, site, "Tried once")
+    page.keyboard.press("Escape")
+    job = training.submit(site.context, {"image_set": "Tried once", "method": "zero_shot", "shots": 4})
+    jobs.cancel_job(site.context, job["id"])
+    page = window.open("/jobs", ".ps-table tbody tr")
+    row = page.locator("tbody tr", has_text="on Tried once")
+    assert faults_in_every_look(page) == {}
+    row.get_by_role("button", name="Delete").focus()
+    page.keyboard.press("Enter")
+    assert focused(page) == "Keep it"
+    page.keyboard.press("Escape")
+    assert focused(page) == "Delete"
+    page.keyboard.press("Enter")
+    tab_to(page, "Delete the job")
+    page.keyboard.press("Enter")
+    row.wait_for(state="detached")
+    assert jobs.count_jobs(site.context, "cancelled") == page.locator("tbody tr").count()
+    assert page.evaluate("document.activeElement.localName") in ("button", "a")
+    image_sets.delete_image_set(site.context, "Tried once")
+
+
 @pytest.mark.usefixtures("demo")
 def test_a_set_that_does_not_exist_is_said_to_be_missing(window: Visit) -> None:
     window.expected.append("status of 404")

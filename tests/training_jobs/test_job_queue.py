@@ -30,12 +30,15 @@ def test_a_queued_job_knows_its_place(database: Database, settings: Settings) ->
     first, second = submit(database, settings, seed=1), submit(database, settings, seed=2)
     found = told(database, second)
     run_id = found["run_id"]
+    with database.reading() as session:
+        phantoms = image_sets.find_image_set(session, "phantoms").id
     assert [told(database, each)["queue_position"] for each in (first, second)] == [1, 2]
     assert found | {"created_at": ""} == {
         "id": second,
         "kind": "train",
         "state": "queued",
         "run_id": run_id,
+        "image_set": {"id": phantoms, "name": "phantoms"},
         "label": "coop, 16 shots, seed 2",
         "created_at": "",
         "started_at": None,
