@@ -153,19 +153,19 @@ class JobMonitor extends PsElement {
   showEnd(job, run) {
     if (isActive(job)) return this.end.replaceChildren();
     if (job.state === "succeeded" && run?.metrics) return this.end.replaceChildren(...resultOf(run));
-    if (job.state === "failed") return this.end.replaceChildren(this.failure(job));
+    if (job.state === "failed") return this.end.replaceChildren(this.failure(job, run));
     const text = job.state === "cancelled" ? "It was stopped before its end and takes no part in comparisons." : "";
     this.end.replaceChildren(h("p", { class: "ps-soft" }, text), this.retryButton(job));
   }
 
-  failure(job) {
+  failure(job, run) {
     const sentence = failureText(job.error) || "The process ended without a message.";
     const log = h("a", { href: linkTo("/jobs", { id: job.id }) }, "Read its log");
     return h(
       "div",
       { class: "ps-notice ps-notice-bad" },
       h("p", {}, h("strong", {}, "This job failed. "), sentence),
-      h("div", { class: "ps-actions" }, this.retryButton(job), log),
+      h("div", { class: "ps-actions" }, this.retryButton(job), wayOn(job, run), log),
     );
   }
 
@@ -191,6 +191,13 @@ class JobMonitor extends PsElement {
       this.end.replaceChildren(errorNotice(error));
     }
   }
+}
+
+/** Where leakage can be allowed, for a job that was refused for it. */
+function wayOn(job, run) {
+  if (job.error?.code !== "leakage" || !job.image_set?.id) return null;
+  const asked = { images: job.image_set.id, method: run?.method, leakage: "allow" };
+  return h("a", { href: linkTo("/train", asked) }, "Allow it on the Train page");
 }
 
 /** The loss over epochs as content of a <ps-plot>. */

@@ -64,9 +64,14 @@ class TrainPage extends PsElement {
 
   async prepare() {
     this.build();
+    this.cameForLeakage = param("leakage") && param("images");
+    setParam("leakage", null);
     await this.chooseSet(this.sets.find((set) => set.id === param("images")) || this.sets[0]);
     const named = (name) => this.methods.find((method) => method.name === name);
     await this.chooseMethod(named(param("method")) || this.starters()[0] || this.methods[0]);
+    if (!this.cameForLeakage) return;
+    this.showLeakage([]);
+    this.leakage.focus();
   }
 
   /** The methods that say to be offered first, in their order. */
@@ -94,6 +99,8 @@ class TrainPage extends PsElement {
     this.seedsProblem = h("p", { class: "ps-field-problem", role: "alert" });
     this.baseline = h("input", { type: "checkbox", id: uid("baseline"), checked: true });
     this.baselineBox = h("div", { class: "ps-field" });
+    this.leakage = h("input", { type: "checkbox", id: uid("leakage") });
+    this.leakageBox = this.leakagePicker();
     this.texts = h("fieldset", { class: "ps-card ps-part" });
     this.methodForm = h("ps-method-form");
     this.methodName = h("p", { class: "ps-hint" });
@@ -215,7 +222,28 @@ class TrainPage extends PsElement {
         this.seedsProblem,
       ),
       this.baselineBox,
+      this.leakageBox,
     );
+  }
+
+  /** Shown only where a training was refused for leakage, or somebody came from such a job. */
+  leakagePicker() {
+    const words = "Train although training and test share images";
+    const help = h(
+      "small",
+      { class: "ps-hint", id: `${this.leakage.id}-help` },
+      "Or patients: the numbers will then be too good, and the run is marked so wherever it is shown. " +
+        "Better: take what is shared out of one part.",
+    );
+    this.leakage.setAttribute("aria-describedby", help.id);
+    const line = h("div", { class: "ps-check" }, this.leakage, h("label", { for: this.leakage.id }, words));
+    return h("div", { class: "ps-field", hidden: true }, line, help);
+  }
+
+  /** jobs: the latest ones. */
+  showLeakage(jobs) {
+    const refused = jobs.some((job) => job.error?.code === "leakage" && job.image_set?.id === this.set?.id);
+    this.leakageBox.hidden = !(refused || (this.cameForLeakage && this.cameForLeakage === this.set?.id));
   }
 
   backbonePicker() {
@@ -243,6 +271,7 @@ class TrainPage extends PsElement {
 
   async chooseSet(set) {
     this.set = set;
+    this.leakage.checked = false;
     setParam("images", set.id);
     for (const input of this.setCards.querySelectorAll("input")) input.checked = input.value === set.id;
     this.showShots();
@@ -459,6 +488,7 @@ class TrainPage extends PsElement {
       backbone: this.backbone,
       shots: this.chosenShots(),
       modality: this.modality?.value.trim() || null,
+      ...(!this.leakageBox.hidden && this.leakage.checked && { allow_leakage: true }),
     };
     const template =
       this.template && this.template.value !== this.template.dataset.default ? this.template.value : null;
@@ -585,6 +615,7 @@ class TrainPage extends PsElement {
     const recent = jobs.filter((job) => !isActive(job)).slice(0, SHOWN_FINISHED);
     this.activeCount = active.length;
     this.followBaseline(jobs);
+    if (this.leakageBox && this.set) this.showLeakage(jobs);
     const shown = [
       ...new Set([
         chosen,

@@ -379,6 +379,26 @@ def test_a_finished_job_shows_its_metrics_and_leads_on(window: Visit, api: Api) 
     assert links == ["/compare?images=set-1&run=run-1", "/classify?model=model-1", "/attention?model=model-1"]
 
 
+def test_leakage_is_allowed_only_where_a_job_was_refused_for_it_and_by_hand(window: Visit, api: Api) -> None:
+    page = window.open("/train?method=coop", FORM_READY)
+    allow = page.get_by_label("Train although training and test share images")
+    assert allow.is_hidden()
+    leak = answers.FAILURE | {"code": "leakage", "message": "Training and test part share no image; 12 do."}
+    api.jobs, api.run = [answers.job("failed", error=leak)], answers.run("failed")
+    page = window.open("/jobs?id=job-1", "ps-job-monitor article")
+    page.get_by_role("link", name="Allow it on the Train page").click()
+    page.wait_for_selector(FORM_READY)
+    allow.wait_for()
+    assert allow.evaluate("e => e === document.activeElement")
+    assert not allow.is_checked()
+    assert measured(page) == NOTHING_WRONG
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_function("document.activeElement.id === 'ps-live-title'")
+    body = next(body for path, _, body in api.sent if path == "/jobs")
+    assert [request.get("allow_leakage") for request in body["requests"]] == [True, True]
+
+
 def test_a_failed_job_says_what_went_wrong_and_can_be_tried_again(window: Visit, api: Api) -> None:
     api.jobs, api.run = [answers.job("failed")], answers.run("failed")
     page = window.open("/train?id=job-1", "ps-job-monitor .ps-notice")
