@@ -160,7 +160,7 @@ class JobMonitor extends PsElement {
 
   failure(job, run) {
     const sentence = failureText(job.error) || "The process ended without a message.";
-    const log = h("a", { href: linkTo("/jobs", { id: job.id }) }, "Read its log");
+    const log = h("a", { href: linkTo("/jobs", { id: job.id, log: "open" }) }, "Read its log");
     return h(
       "div",
       { class: "ps-notice ps-notice-bad" },

@@ -271,11 +271,12 @@ class Jobs extends PsElement {
     const attempts = h("div");
     const details = h(
       "details",
-      { class: "ps-unfold" },
+      { class: "ps-unfold", open: param("log") !== null },
       h("summary", {}, "Log and attempts"),
       h("div", { class: "ps-stack-s" }, attempts, log),
     );
     details.addEventListener("toggle", () => details.open && this.showLog(id, log, attempts));
+    setParam("log", null);
     this.chosen.replaceChildren(
       h("section", { class: "ps-stack-s" }, h("div", { class: "ps-row-between" }, title, close), monitor, details),
     );

@@ -379,6 +379,20 @@ def test_a_finished_job_shows_its_metrics_and_leads_on(window: Visit, api: Api) 
     assert links == ["/compare?images=set-1&run=run-1", "/classify?model=model-1", "/attention?model=model-1"]
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_way_to_start_stays_in_sight_on_a_long_form(
+    open_window: Callable[..., Visit], width: int, height: int
+) -> None:
+    visit = open_window(width=width, height=height)
+    Api(visit)
+    page = visit.open("/train?method=coop", FORM_READY)
+    start = page.get_by_role("button", name="Start training")
+    place = start.evaluate("e => [e.getBoundingClientRect().top, e.getBoundingClientRect().bottom]")
+    assert page.evaluate("scrollY") == 0
+    assert page.evaluate("document.documentElement.scrollHeight") > 1.5 * height
+    assert 0 < place[0] < place[1] <= height
+
+
 def test_leakage_is_allowed_only_where_a_job_was_refused_for_it_and_by_hand(window: Visit, api: Api) -> None:
     page = window.open("/train?method=coop", FORM_READY)
     allow = page.get_by_label("Train although training and test share images")
@@ -403,6 +417,9 @@ def test_a_failed_job_says_what_went_wrong_and_can_be_tried_again(window: Visit,
     api.jobs, api.run = [answers.job("failed")], answers.run("failed")
     page = window.open("/train?id=job-1", "ps-job-monitor .ps-notice")
     assert answers.FAILURE["message"] in page.locator("ps-job-monitor .ps-notice").inner_text()
+    page.get_by_role("link", name="Read its log").click()
+    page.wait_for_selector(".ps-log:visible")
+    page.go_back()
     page.get_by_role("button", name="Try again").click()
     page.wait_for_selector("ps-job-monitor .ps-state:has-text('Waiting')")
 
