@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.services.context import Context
 from core.settings import Settings
+from tests.core.records.databases import empty_sqlite
 
 ADDRESS = "http://127.0.0.1:8000"
 CLASSES = ("bright", "dark")
@@ -55,8 +56,16 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def site(home: Path) -> Iterator[FastAPI]:
-    app = create_app(Settings(home=home, database_url=None), with_worker=False, with_pages=False)
+def migrated_home(home: Path) -> Path:
+    """A home folder whose database has all tables and no row, as after an earlier start."""
+    home.mkdir(mode=0o700)
+    (home / "promptoscope.db").write_bytes(empty_sqlite())
+    return home
+
+
+@pytest.fixture
+def site(migrated_home: Path) -> Iterator[FastAPI]:
+    app = create_app(Settings(home=migrated_home, database_url=None), with_worker=False, with_pages=False)
     with TestClient(app, base_url=ADDRESS):
         yield app
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ from core.settings import Settings
 from tests.app.conftest import ADDRESS
 
 PAGE = {"accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Iterator[FastAPI]:
+    """One site for all: nobody here is let in far enough to leave something for the next."""
+    app = create_app(Settings(home=tmp_path_factory.mktemp("home")), with_worker=False, with_pages=False)
+    with TestClient(app, base_url=ADDRESS):
+        yield app
 
 
 def api_addresses(app: FastAPI) -> list[tuple[str, str]]:
@@ -125,8 +134,8 @@ def test_secrets_are_readable_by_their_owner_only(home):
     assert sorted(path.name for path in home.iterdir()) == ["api-token", "session-key"]
 
 
-def test_token_opens_the_api_for_programs(site, stranger, home):
-    token = (home / "api-token").read_text().strip()
+def test_token_opens_the_api_for_programs(site, stranger):
+    token = (site.state.context.home / "api-token").read_text().strip()
     assert stranger.get("/api/v1/jobs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
     for wrong in (f"Bearer {token}x", "Bearer ", token, f"Basic {token}"):
         assert stranger.get("/api/v1/jobs", headers={"Authorization": wrong}).status_code == 401

@@ -20,6 +20,7 @@ from core.errors import InvalidInput, Unavailable
 from tests.builders import tiny_backbone, tiny_backbone_folder
 
 BIOMEDCLIP = catalogue()["biomedclip"].hub
+PICKLE = "open_clip_pytorch_model.bin"
 TEXT_HUB = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
 
 
@@ -49,8 +50,11 @@ def hub(tmp_path, monkeypatch, no_sockets):
     return fake
 
 
-def publish_biomedclip(hub):
-    """A tiny model in BiomedCLIP's layout: a pickle, hub names in the configuration, config.json elsewhere."""
+def publish_biomedclip(hub, pickled=False):
+    """A tiny model in BiomedCLIP's layout: hub names in the configuration, config.json elsewhere.
+
+    pickled: the weights as the publisher offers them, which takes a process of its own to convert.
+    """
     made, folder, text = tiny_backbone_folder("timm-bert"), hub.root / BIOMEDCLIP, hub.root / TEXT_HUB
     folder.mkdir(parents=True)
     text.mkdir(parents=True)
@@ -61,14 +65,17 @@ def publish_biomedclip(hub):
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(made / name, folder / name)
     shutil.copyfile(made / "config.json", text / "config.json")
-    state = load_file(str(made / WEIGHTS_FILE))
-    state["text.transformer.embeddings.position_ids"] = torch.arange(512)[None]
-    torch.save(state, folder / "open_clip_pytorch_model.bin")
+    if pickled:
+        state = load_file(str(made / WEIGHTS_FILE))
+        state["text.transformer.embeddings.position_ids"] = torch.arange(512)[None]
+        torch.save(state, folder / PICKLE)
+    else:
+        shutil.copyfile(made / WEIGHTS_FILE, folder / WEIGHTS_FILE)
     return folder
 
 
 def test_a_fetched_biomedclip_is_self_contained_and_equal_to_what_was_published(hub, tmp_path):
-    publish_biomedclip(hub)
+    publish_biomedclip(hub, pickled=True)
     home = tmp_path / "home"
     folder = fetch_backbone("biomedclip", home)
     shutil.rmtree(hub.root)
@@ -83,6 +90,7 @@ def test_a_fetched_biomedclip_is_self_contained_and_equal_to_what_was_published(
     backbone = load_backbone("biomedclip", device="cpu", precision="fp32", home=home)
     texts = ["a photo of a normal brain"]
     assert backbone.name == "biomedclip"
+    assert json.loads((folder / RECORD_FILE).read_text())["weights_from"] == PICKLE
     assert torch.equal(backbone.encode_texts(texts), tiny_backbone("timm-bert").encode_texts(texts))
     assert {row["status"] for row in check_backbone("biomedclip", home)} == {"pass"}
     assert not [path for path in (home / "backbones").iterdir() if path.name.startswith(".")]
@@ -99,7 +107,7 @@ def test_the_record_says_where_the_weights_came_from(hub, tmp_path):
         "f00d",
         "mit",
         TEXT_HUB,
-        "open_clip_pytorch_model.bin",
+        WEIGHTS_FILE,
         32,
         64,
     ]
@@ -178,7 +186,8 @@ class Exploit:
 def test_code_in_a_pickle_is_not_executed(hub, tmp_path):
     folder = publish_biomedclip(hub)
     mark = tmp_path / "executed"
-    (folder / "open_clip_pytorch_model.bin").write_bytes(pickle.dumps(Exploit(mark)))
+    (folder / WEIGHTS_FILE).unlink()
+    (folder / PICKLE).write_bytes(pickle.dumps(Exploit(mark)))
     with pytest.raises(InvalidInput, match=r"open_clip_pytorch_model\.bin must be a file of plain tensors"):
         fetch_backbone("biomedclip", tmp_path / "home")
     assert not mark.exists()

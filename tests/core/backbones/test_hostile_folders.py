@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from app.cli import app
 from core.backbones import load_backbone
 from core.backbones.catalogue import CONFIG_FILE, RECORD_FILE, WEIGHTS_FILE
 from core.backbones.check import check_backbone
@@ -117,16 +116,14 @@ def test_a_template_of_chats_and_files_of_code_are_left_alone(folder, tmp_path, 
     assert (seen, mark.exists()) == ([], False)
 
 
-def test_the_check_asks_nothing_on_standard_input_and_ends_with_1(folder, tmp_path):
+def test_the_check_asks_nothing_on_standard_input_and_ends_with_1(folder, tmp_path, monkeypatch):
     mark = plant_code(folder)
     change(folder / CONFIG_FILE, text(tokenizer_kwargs={"trust_remote_code": True})[1])
     change(folder / "config.json", own("", model_type="evil", auto_map=AUTO)[1])
-    environment = {**os.environ, "PROMPTOSCOPE_HOME": str(tmp_path / "home")}
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "backbones", "check", f"local-dir:{folder}", "--json"],
-        capture_output=True, text=True, input="y\n" * 9, env=environment, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 1
+    monkeypatch.setenv("PROMPTOSCOPE_HOME", str(tmp_path / "home"))
+    with watched(folder, monkeypatch) as seen:
+        done = CliRunner().invoke(app, ["backbones", "check", f"local-dir:{folder}", "--json"], input="y\n" * 9)
+    assert (done.exit_code, seen) == (1, [])
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["status"] for row in rows] == ["fail"]
     assert "asks for code to be run" in rows[0]["message"]

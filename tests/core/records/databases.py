@@ -22,7 +22,7 @@ ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 
 
 @cache
-def _empty_sqlite() -> bytes:
+def empty_sqlite() -> bytes:
     """The bytes of a migrated SQLite file without data: copying them is quicker than migrating."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "empty.db"
@@ -37,7 +37,7 @@ def migrated_database(kind: str, folder: Path) -> Iterator[Database]:
     """A database with all tables and no row."""
     with database_url(kind, folder) as url:
         if kind == "sqlite":
-            (folder / "test.db").write_bytes(_empty_sqlite())
+            (folder / "test.db").write_bytes(empty_sqlite())
         else:
             upgrade(url)
         database = Database(url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,32 @@ def quick_options(name: str) -> dict[str, Any]:
 def quick_train(image_set: ImageSet, name: str, home: Path, **more: Any) -> TrainedRun:
     options = quick_options(name) | more.pop("options", {})
     return train(image_set, name, backbone=tiny_backbone(), shots=3, home=home, options=options, **more)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """A finished quick training, and what it changed of the backbone's state."""
+
+    run: TrainedRun
+    changed: list[str]
+
+
+@pytest.fixture(scope="session")
+def trained(disc_set: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Shared]:
+    """The quick training of a method, made once and shared: leave run and folder as they are."""
+
+    @cache
+    def train_once(name: str) -> Shared:
+        before = {key: value.clone() for key, value in tiny_backbone().model.state_dict().items()}
+        run = quick_train(disc_set, name, tmp_path_factory.mktemp(name))
+        after = tiny_backbone().model.state_dict()
+        return Shared(run, [key for key in before.keys() | after.keys() if not same(before.get(key), after.get(key))])
+
+    return train_once
+
+
+def same(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is not None and other is not None and torch.equal(one, other)
 
 
 def build(name: str, classes: tuple[str, ...] = CLASSES, towers: str = "timm-bert", **options: Any) -> Method:
@@ -96,16 +123,20 @@ def scores(method: Method) -> Tensor:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_training_twice_with_one_seed_gives_one_result(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
-    first = quick_train(disc_set, name, tmp_path / "a")
-    second = quick_train(disc_set, name, tmp_path / "b")
+def test_training_twice_with_one_seed_gives_one_result(
+    name: str, disc_set: ImageSet, trained: Callable[[str], Shared], tmp_path: Path
+) -> None:
+    first = trained(name).run
+    second = quick_train(disc_set, name, tmp_path)
     assert first.record["metrics"] == second.record["metrics"]
     assert first.predictions == second.predictions
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_loaded_model_answers_like_the_trained_one(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
-    run = quick_train(disc_set, name, tmp_path)
+def test_a_loaded_model_answers_like_the_trained_one(
+    name: str, disc_set: ImageSet, trained: Callable[[str], Shared]
+) -> None:
+    run = trained(name).run
     loaded = load_model(run.record["model"], backbone=tiny_backbone())
     paths = [image.path for image in disc_set.part("test")]
     for found, known in zip(loaded.predict(paths), run.predictions, strict=True):
@@ -114,8 +145,8 @@ def test_a_loaded_model_answers_like_the_trained_one(name: str, disc_set: ImageS
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_record_has_every_promised_name(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
-    record = quick_train(disc_set, name, tmp_path).record
+def test_the_record_has_every_promised_name(name: str, trained: Callable[[str], Shared]) -> None:
+    record = trained(name).run.record
     promised = "method backbone variant classes shots seed options epochs steps seconds n_train n_val n_test metrics "
     assert {*promised.split(), "descriptions", "model"} <= set(record)
     assert list(record["metrics"]) == ["accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece"]
@@ -125,11 +156,8 @@ def test_the_record_has_every_promised_name(name: str, disc_set: ImageSet, tmp_p
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_backbone_stays_as_it_was(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
-    before = {key: value.clone() for key, value in tiny_backbone().model.state_dict().items()}
-    quick_train(disc_set, name, tmp_path)
-    after = tiny_backbone().model.state_dict()
-    assert all(torch.equal(after[key], value) for key, value in before.items())
+def test_the_backbone_stays_as_it_was(name: str, trained: Callable[[str], Shared]) -> None:
+    assert trained(name).changed == []
     assert not any(p.requires_grad or p.grad is not None for p in tiny_backbone().model.parameters())
     assert not tiny_backbone().model.training
 
@@ -193,8 +221,10 @@ def without_dropout(name: str) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_prediction_does_not_depend_on_its_neighbours(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
-    model = quick_train(disc_set, name, tmp_path).model
+def test_a_prediction_does_not_depend_on_its_neighbours(
+    name: str, disc_set: ImageSet, trained: Callable[[str], Shared]
+) -> None:
+    model = trained(name).run.model
     paths = [image.path for image in disc_set.part("test")][:3]
     together = model.predict(paths)
     for path, row in zip(paths, together, strict=True):
@@ -228,10 +258,12 @@ def test_the_ways_to_a_prediction_take_pictures_and_no_labels() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_an_interrupted_training_ends_like_an_unbroken_one(name: str, disc_set: ImageSet, tmp_path: Path) -> None:
+def test_an_interrupted_training_ends_like_an_unbroken_one(
+    name: str, disc_set: ImageSet, trained: Callable[[str], Shared], tmp_path: Path
+) -> None:
     if not get_method(name).trains_by_steps:
         pytest.skip(f"{name} is not trained by steps")
-    whole = quick_train(disc_set, name, tmp_path, out=tmp_path / "whole")
+    whole = trained(name).run
 
     def stop(progress: Progress) -> None:
         if progress.stage == "training" and progress.epoch == 2:
