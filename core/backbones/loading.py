@@ -11,6 +11,7 @@ import torch
 from open_clip.hf_model import HFTextEncoder
 from open_clip.model import CLIP, CustomTextCLIP
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from transformers import BertConfig
 
 from core.backbones.catalogue import (
@@ -51,6 +52,8 @@ from core.settings import Settings
 TEXT_MODEL_FILE = "config.json"
 CAPTIONS_FILE, SPECIAL_TOKENS_FILE = "captions.json", "special_tokens_map.json"
 LARGEST_SCALE = 1e6
+FILLING = frozenset(("normal_", "uniform_", "kaiming_uniform_", "erfinv_", "mul_", "add_", "clamp_"))
+"""What architectures call, by method or by function, to draw the weights that a training would start from."""
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
@@ -196,14 +199,24 @@ def load_towers(folder: Path, model_config: dict[str, Any], weights: Path) -> nn
     return model
 
 
-def build_model(folder: Path, model_config: dict[str, Any], device: str = "cpu") -> Any:
-    """The open_clip model of a configuration, with its start weights. No hub name in it is ever asked for.
+class _Unfilled(TorchFunctionMode):
+    """Leaves parameters as they lie in memory: drawing numbers for them takes longer than reading them from a file."""
 
-    device: "meta" gives its outline, without memory for weights. The global random state is left as it was.
-    Raises InvalidInput for a configuration that no model can be built from.
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        filled = next(iter((*args, *(kwargs or {}).values())), None)
+        if getattr(func, "__name__", "") in FILLING and isinstance(filled, nn.Parameter):
+            return filled
+        return func(*args, **(kwargs or {}))
+
+
+def build_model(folder: Path, model_config: dict[str, Any], device: str = "cpu") -> Any:
+    """The open_clip model of a configuration. Its parameters hold anything until weights are loaded.
+
+    No hub name in the configuration is ever asked for. device: "meta" gives its outline, without memory for weights.
+    The global random state is left as it was. Raises InvalidInput for a configuration that no model can be built from.
     """
     try:
-        with torch.random.fork_rng(devices=[]), torch.device(device):
+        with torch.random.fork_rng(devices=[]), torch.device(device), _Unfilled():
             return _assemble(folder, model_config)
     except PromptoscopeError:
         raise

@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.backbones import list_backbones, load_backbone
 from core.backbones.catalogue import (
@@ -98,6 +99,26 @@ def test_loading_leaves_the_global_random_state_as_it_was(folder, tmp_path):
     before = torch.get_rng_state()
     load(folder, tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Draws(TorchDispatchMode):
+    """Counts the numbers drawn at random while it is open."""
+
+    n = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func._schema.name in ("aten::normal_", "aten::uniform_"):
+            self.n += args[0].numel()
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", TOWERS)
+def test_loading_draws_no_weights_that_the_file_replaces(kind, tmp_path):
+    with Draws() as draws:
+        model = load(tiny_backbone_folder(kind), tmp_path).model
+    assert draws.n == 0
+    state = load_file(str(tiny_backbone_folder(kind) / WEIGHTS_FILE))
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
 def test_half_precision_weights_are_computed_in_full_precision():
