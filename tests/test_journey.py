@@ -58,8 +58,8 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
 
 
 def zipped_phantoms(folder: Path) -> bytes:
-    """A zip of five training and three test images of each of four classes."""
-    make_phantoms(folder, per_class=(5, 3), size_px=96)
+    """A zip of three training images and one test image of each of four classes."""
+    make_phantoms(folder, per_class=(3, 1), size_px=96)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for part in ("train", "test"):
@@ -87,12 +87,12 @@ def test_the_whole_journey_needs_no_network(client: TestClient, closed_network: 
     )
     assert sent.status_code in {200, 201}, sent.text
     images = sent.json()
-    assert (images["n_images"], images["problems"]) == (32, [])
+    assert (images["n_images"], images["problems"]) == (16, [])
     options = {"context_length": 2}
     request = {
         "image_set": images["id"],
         "method": "biomed_dpt",
-        "shots": 2,
+        "shots": 1,
         "epochs": 2,
         "views": 1,
         "options": options,
@@ -104,7 +104,7 @@ def test_the_whole_journey_needs_no_network(client: TestClient, closed_network: 
     job = client.get(f"/api/v1/jobs/{job_id}").json()
     assert (job["state"], job["error"]) == ("succeeded", None)
     run = client.get(f"/api/v1/runs/{job['run_id']}").json()
-    assert (run["n_train"], run["n_val"], run["n_test"]) == (8, 8, 12)
+    assert (run["n_train"], run["n_val"], run["n_test"]) == (4, 4, 4)
     assert [row["epoch"] for row in run["epoch_metrics"]] == [1, 2]
     assert 0 <= run["metrics"]["accuracy"] <= 1
     picture = next((tmp_path / "phantoms" / "test").rglob("*.png"))

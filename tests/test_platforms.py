@@ -73,7 +73,7 @@ with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
     FileStore(folder / "store").put(b"bytes")
     FileStore(folder / "store").flush()
-    make_phantoms(folder / "pictures")
+    make_phantoms(folder / "pictures", per_class=(4, 1), size_px=64)
     run = train(read_image_set(folder / "pictures"), "coop", backbone=tiny_backbone(), shots=2, epochs=1, views=1,
                 home=folder / "home", out=folder / "model")
     print(run.record["peak_mb"], run.record["epochs"])

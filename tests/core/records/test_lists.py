@@ -160,15 +160,29 @@ JSON_COLUMNS = {
 }
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[dict[str, str]]]:
+    """The bytes of a database with two rows in every list, and their ids by table."""
+    folder = tmp_path_factory.mktemp("filled")
+    database = Database(f"sqlite:///{folder / 'x.db'}")
+    database.create_tables()
+    with database.writing() as session:
+        ids = [add_one_of_each(session, folder, f"set {number}", 2) for number in range(2)]
+    database.close()
+    return (folder / "x.db").read_bytes(), ids
+
+
 @pytest.mark.parametrize(("place", "name"), JSON_COLUMNS.items())
 @pytest.mark.parametrize(
     "value", ["{", "", "7", "nonsense", "[" * 9000], ids=["open", "none", "number", "word", "deep"]
 )
-def test_a_row_with_broken_json_is_listed_and_marked(tmp_path: Path, place: tuple[str, str], name: str, value: str):
+def test_a_row_with_broken_json_is_listed_and_marked(
+    tmp_path: Path, filled: tuple[bytes, list[dict[str, str]]], place: tuple[str, str], name: str, value: str
+):
+    content, ids = filled
+    (tmp_path / "x.db").write_bytes(content)
     database = Database(f"sqlite:///{tmp_path / 'x.db'}")
-    database.create_tables()
     with database.writing() as session:
-        ids = [add_one_of_each(session, tmp_path, f"set {number}", 2) for number in range(2)]
         table, column = place
         session.execute(
             text(f"UPDATE {table} SET {column} = :value WHERE id = :id"), {"value": value, "id": ids[0][table]}

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from core.images.image_set import ImageSet
+from core.tuning import hidden_states
 
 CLASSES = {"bright disc": 230, "dark disc": 30, "no disc": None}
 SIZE_PX = 64
@@ -35,3 +36,9 @@ def disc_set(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
             for number in range(count):
                 draw_disc(value, random).save(folder / part / name / f"{number}.png")
     return ImageSet.read(folder, "discs")
+
+
+@pytest.fixture
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A language model answers in 12 words, for tests in which the length of its answers shows nothing."""
+    monkeypatch.setattr(hidden_states, "ANSWER_TOKENS", 12)

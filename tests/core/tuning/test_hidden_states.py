@@ -77,6 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_language_model(tmp_path_factory.mktemp("language-model"))
 
 
+@pytest.mark.usefixtures("short_answers")
 def test_each_class_has_one_state_per_layer_and_other_texts_other_states(folder: Path, tmp_path: Path) -> None:
     states = LanguageModel(str(folder), tmp_path, CPU).states(["bright disc", "no disc"], FeatureStore())
     assert list(states) == ["bright disc", "no disc"]
@@ -103,6 +104,7 @@ def test_states_are_those_of_the_end_token_after_question_and_greedy_answer(fold
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("short_answers")
 def test_known_classes_are_answered_without_loading_the_model(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +125,7 @@ def test_known_classes_are_answered_without_loading_the_model(
         LanguageModel(str(folder), tmp_path, CPU).states(["dark disc"], store)
 
 
+@pytest.mark.usefixtures("short_answers")
 def test_another_model_is_another_checksum_with_other_states(folder: Path, tmp_path: Path) -> None:
     other = build_language_model(tmp_path / "other", seed=1)
     one, two = LanguageModel(str(folder), tmp_path, CPU), LanguageModel(str(other), tmp_path, CPU)
@@ -175,6 +178,7 @@ def test_text_layers_end_in_the_hidden_state_the_tower_reads(towers: str) -> Non
     torch.testing.assert_close(text_tower_states(tower, [texts])[0], states.mean(dim=0), atol=1e-5, rtol=0)
 
 
+@pytest.mark.usefixtures("short_answers")
 def test_a_model_trained_with_a_language_model_works_where_there_is_none(
     folder: Path, disc_set: ImageSet, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_no_language_model_runs_code_or_reaches_the_network(name, folder, tmp_pa
     assert (seen, mark.exists()) == ([], False)
 
 
+@pytest.mark.usefixtures("short_answers")
 def test_code_and_wishes_beside_a_whole_model_change_nothing(whole, folder, tmp_path, monkeypatch):
     mark = plant_code(folder)
     own("generation_config.json", penalty_alpha=0.6, top_k=4, num_beam_groups=3, custom="x")(folder)
