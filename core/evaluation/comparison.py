@@ -80,7 +80,7 @@ def _usable(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
             left_out["of an unknown image set, so comparable with nothing"].append(_label(run))
         else:
             usable.append(run)
-    return usable, [f"Left out, {reason}: {', '.join(names)}." for reason, names in left_out.items()]
+    return usable, [f"Left out, {reason}: {'; '.join(names)}." for reason, names in left_out.items()]
 
 
 def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | None) -> dict[str, Any]:

@@ -178,11 +178,14 @@ function drawRow(row, { y, toX, left, right, narrow }) {
   const kind = row.reference ? 2 : 1;
   const parts = (row.points || []).map((value) => svg("circle", { cx: toX(value), cy: y, r: 3, class: "dot" }));
   if (Number.isFinite(row.low) && Number.isFinite(row.high)) {
+    // An interval of few seeds may pass what is possible: it is drawn up to the end of the axis, and left open there.
+    const ends = [toX(row.low), toX(row.high)];
+    const [x1, x2] = ends.map((x) => Math.min(right, Math.max(left, x)));
     parts.push(
-      svg("line", { x1: toX(row.low), x2: toX(row.high), y1: y, y2: y, class: `interval series-${kind}` }),
-      ...[row.low, row.high].map((end) =>
-        svg("line", { x1: toX(end), x2: toX(end), y1: y - 5, y2: y + 5, class: `interval series-${kind}` }),
-      ),
+      svg("line", { x1, x2, y1: y, y2: y, class: `interval series-${kind}` }),
+      ...ends
+        .filter((x) => x >= left && x <= right)
+        .map((x) => svg("line", { x1: x, x2: x, y1: y - 5, y2: y + 5, class: `interval series-${kind}` })),
     );
   }
   parts.push(marker(toX(row.mean), y, kind, 5));

@@ -286,6 +286,14 @@ const NUMBER = new Intl.NumberFormat("en");
 export const count = (n, one, many = `${one}s`) => `${NUMBER.format(n)} ${n === 1 ? one : many}`;
 export const percent = (fraction, digits = 1) => `${(100 * fraction).toFixed(digits)} %`;
 
+// A probability that rounds to all or nothing is neither: no model is certain.
+export function probability(share, digits = 1) {
+  const step = 10 ** -digits;
+  const shown = Number((100 * share).toFixed(digits));
+  if (shown >= 100) return `over ${(100 - step).toFixed(digits)} %`;
+  return shown <= 0 ? `under ${step.toFixed(digits)} %` : percent(share, digits);
+}
+
 export function size(bytes) {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;

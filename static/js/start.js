@@ -8,7 +8,7 @@ const STEPS = [
   { name: "Images", text: "Labelled examples", href: "/image-sets", ask: "/image-sets", unit: ["set"], picture: images },
   { name: "Texts", text: "What each class looks like", href: "/descriptions", ask: "/description-sets", unit: ["wording"], picture: texts },
   { name: "Training", text: "Tune a model on them", href: "/train", ask: "/models", unit: ["model"], picture: training },
-  { name: "Compare", text: "Which method is better", href: "/compare", ask: "/runs", unit: ["result"], picture: compare },
+  { name: "Compare", text: "Which method is better", href: "/compare", ask: "/jobs?state=succeeded", unit: ["result"], picture: compare },
   { name: "Classify", text: "Ask about new images", href: "/classify", ask: "/classifications", unit: ["answer"], picture: classify },
 ];
 
@@ -26,7 +26,7 @@ class Start extends PsElement {
   // ------------------------------------------------------------ the strip
 
   async #count() {
-    const answers = await Promise.allSettled(STEPS.map((step) => api.get(`${step.ask}?limit=1`, { signal: this.signal })));
+    const answers = await Promise.allSettled(STEPS.map((step) => api.get(`${step.ask}${step.ask.includes("?") ? "&" : "?"}limit=1`, { signal: this.signal })));
     const failed = answers.find((answer) => answer.status === "rejected" && answer.reason.name !== "AbortError");
     if (failed) this.said.replaceChildren(errorNotice(failed.reason, () => this.start()));
     this.#drawStrip(answers.map(({ value }) => (value ? value.total ?? listOf(value).length : null)));
@@ -118,7 +118,7 @@ function jobRow(job) {
   const left = job.state === "running" && job.seconds_left ? `, about ${duration(job.seconds_left)} left` : "";
   const epoch = job.state === "running" && job.epochs ? `epoch ${job.epoch ?? 0} of ${job.epochs}${left}` : "";
   return h("li", {},
-    h("span", {}, h("a", { href: `/jobs?id=${encodeURIComponent(job.id)}`, class: "ps-break" }, job.label), imagesLine(job)),
+    h("span", { class: "ps-break" }, h("a", { href: `/jobs?id=${encodeURIComponent(job.id)}` }, job.label), imagesLine(job)),
     stateChip(job.state),
     h("span", { class: "ps-hint" }, epoch || moment(job.finished_at ?? job.created_at)));
 }

@@ -428,6 +428,8 @@ def test_a_job_without_a_result_is_deleted_by_keyboard_so_that_its_images_can_go
     page.keyboard.press("Escape")
     job = training.submit(site.context, {"image_set": "Tried once", "method": "zero_shot", "shots": 4})
     jobs.cancel_job(site.context, job["id"])
+    page = window.open("/", ".ps-step-here")
+    assert page.locator(".ps-step", has_text="Compare").locator(".ps-step-state").inner_text() == "nothing yet"
     page = window.open("/jobs", ".ps-table tbody tr")
     row = page.locator("tbody tr", has_text="on Tried once")
     assert faults_in_every_look(page) == {}

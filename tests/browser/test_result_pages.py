@@ -671,3 +671,43 @@ def test_classify_says_what_calibrated_the_probabilities(window: Visit, api: Api
     ) in text
     assert "has learned benign from labelled images" in text
     assert "accuracy 81.3 % (71.3 % to 91.3 %)" in text
+
+
+# numbers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("api")
+def test_a_probability_that_rounds_to_all_or_nothing_is_not_called_certain(window: Visit) -> None:
+    page = window.open("/compare")
+    said = page.evaluate(
+        """async () => {
+          const { verdict, probabilityBars } = await import("/static/js/probability-bars.js");
+          const shares = { "normal brain": 0.9998, glioma: 0.0002 };
+          const bars = [...probabilityBars(shares).querySelectorAll(".ps-share-value")].map((e) => e.textContent);
+          return [verdict(shares), ...bars, verdict({ cyst: 0.984, mass: 0.016 })];
+        }"""
+    )
+    assert said == [
+        "Most likely: normal brain (over\u00a099\u00a0%).",
+        "over 99.9 %",
+        "under 0.1 %",
+        "Most likely: cyst (98\u00a0%).",
+    ]
+
+
+@pytest.mark.usefixtures("api")
+def test_an_interval_past_what_is_possible_ends_open_at_the_axis(window: Visit) -> None:
+    page = window.open("/compare")
+    lines = page.evaluate(
+        """async () => {
+          const { forestPlot } = await import("/static/js/charts.js");
+          const rows = [{ label: "CoOp", note: "", mean: 0.86, low: 0.7, high: 1.02, points: [] }];
+          const plot = forestPlot({ width: 800, rows, format: String, sentence: "", axis: "" });
+          const ends = [...plot.querySelectorAll(".interval")].map((e) => ["x1", "x2"].map((n) => +e.getAttribute(n)));
+          const grid = [...plot.querySelectorAll(".grid")].map((e) => +e.getAttribute("x1"));
+          return { ends, right: Math.max(...grid) };
+        }"""
+    )
+    assert len(lines["ends"]) == 2, "the line and its lower end"
+    assert lines["ends"][0][1] == pytest.approx(lines["right"])
+    assert lines["ends"][1][0] == lines["ends"][1][1] == lines["ends"][0][0]

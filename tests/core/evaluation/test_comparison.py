@@ -93,9 +93,9 @@ def test_other_settings_of_a_method_are_another_row(change):
 
 @pytest.mark.parametrize("state", ["queued", "running", "failed", "cancelled"])
 def test_unfinished_runs_never_enter_and_are_named(state):
-    found = compare_runs([run(), run("kgcoop", state=state)])
+    found = compare_runs([run(), run("kgcoop", state=state), run("kgcoop", seed=2, state=state)])
     assert [row["method"] for row in found["groups"][0]["rows"]] == ["coop", "zero_shot"]
-    assert found["notes"] == [f"Left out, {state}, and only finished runs are compared: kgcoop seed 1."]
+    assert found["notes"] == [f"Left out, {state}, and only finished runs are compared: kgcoop seed 1; kgcoop seed 2."]
 
 
 def test_a_finished_run_without_metrics_is_named():
