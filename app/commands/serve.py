@@ -33,20 +33,25 @@ def serve(
     json: JsonFlag = False,
 ) -> None:
     """Serve the site and print the link that opens it."""
-    from app.main import create_app
-    from app.security import Access
+    from app.warm_up import load_models, resting_collector
     from core.settings import with_slash_before
 
     found = settings()
     if root_path is not None:
         found = found.model_copy(update={"root_path": with_slash_before(root_path)})
     listener = listen(host, port)
-    access = Access.prepare(found.home, host, allowed_host or ())
-    app = create_app(found, access=access, with_worker=worker)
-    with output(json) as out, suppress(KeyboardInterrupt):
-        run_server(
-            app, listener, lambda: announce(out, link(host, listener.getsockname()[1], access.code, found.root_path))
-        )
+    with resting_collector(), output(json) as out, suppress(KeyboardInterrupt):
+        from app.main import create_app
+        from app.security import Access
+
+        access = Access.prepare(found.home, host, allowed_host or ())
+        app = create_app(found, access=access, with_worker=worker)
+
+        def welcome() -> None:
+            announce(out, link(host, listener.getsockname()[1], access.code, found.root_path))
+            load_models()
+
+        run_server(app, listener, welcome)
 
 
 @command

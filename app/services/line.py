@@ -71,14 +71,17 @@ def go_on() -> None:
 
 
 class Line:
-    """at_once: threads that work. waiting: places before them. doing: what is done, for the sentence of a full line."""
+    """at_once: threads that work. waiting: places before them. doing: what is done, for the sentence of a full line.
 
-    def __init__(self, doing: str, *, at_once: int, waiting: int) -> None:
+    usual_s: how long one work takes, as guessed before the first is done.
+    """
+
+    def __init__(self, doing: str, *, at_once: int, waiting: int, usual_s: float = 1.0) -> None:
         self.doing, self.at_once, self.places = doing, at_once, at_once + waiting
         self._lock = threading.RLock()
         self._pool: ThreadPoolExecutor | None = None
         self._inside: list[_Work] = []
-        self._usual_s = 1.0
+        self._usual_s = usual_s
 
     async def do(self, receive: Receive, work: Callable[..., Any], *args: Any, key: Hashable | None = None) -> Any:
         """What `work(*args)` returns or raises, once its turn has come.
@@ -183,7 +186,7 @@ class Lines:
 
     def __init__(self) -> None:
         # Models share one device, and a second computation would only slow the first down.
-        self.models = Line("classifying and explaining", at_once=1, waiting=16)
+        self.models = Line("classifying and explaining", at_once=1, waiting=16, usual_s=4)
         self.pictures = Line("drawing small pictures", at_once=2, waiting=64)
         self.uploads = Line("reading uploads", at_once=2, waiting=12)
         self.comparisons = Line("comparing runs", at_once=1, waiting=32)

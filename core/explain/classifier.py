@@ -34,6 +34,9 @@ class ExplainedClassifier(Protocol):
     def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
         """Calibrated probabilities (images, classes) of RGB pictures, on the CPU."""
 
+    def probabilities_from_pixels(self, pixels: Tensor) -> Tensor:
+        """The same of model input (batch, 3, size, size)."""
+
     def logits_from_pixels(self, pixels: Tensor) -> Tensor:
         """(batch, 3, size, size) to (batch, classes), differentiable in the pixels."""
 

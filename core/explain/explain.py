@@ -143,6 +143,8 @@ def explain_image(
         maps = _write(out_dir, view, maps, arrays)
     step()
     judged = trust(classifier, pixels, index, cam, layout)
+    step()
+    supposed = what_if(classifier, pixels, marked, changed.attention_without, step)
     return Explanation(
         image=image_name,
         class_name=name,
@@ -150,7 +152,7 @@ def explain_image(
         probabilities={c: float(p) for c, p in zip(classifier.classes, scores, strict=True)},
         maps=maps,
         attention=_attention(changed),
-        what_if=what_if(classifier, pixels, marked),
+        what_if=supposed,
         trust=judged,
         region=None if marked is None else _region(arrays, marked),
         text=_text(name, predicted, float(scores[index]), cam, changed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -76,23 +77,32 @@ def redistribution(classifier: ExplainedClassifier, pixels: Tensor) -> Redistrib
     )
 
 
-def what_if(classifier: ExplainedClassifier, pixels: Tensor, region: np.ndarray | None = None) -> list[dict[str, Any]]:
+def what_if(
+    classifier: ExplainedClassifier,
+    pixels: Tensor,
+    region: np.ndarray | None = None,
+    plain: ImageAttention | None = None,
+    step: Callable[[], None] = lambda: None,
+) -> list[dict[str, Any]]:
     """One row per number of zero vectors and mode, each from a real pass of the tower with that many.
 
     zero_vectors, mode, layers (shares per layer), zero_share, class_token_share, patch_share, entropy (means over
     layers), class and top_probability (None where the method's own image path leaves no place for other vectors),
     lesion_share (with a region (size, size): its part of the attention on patches). Counts that would replace half
     the patches or more are left out. For a model without zero vectors this shows what adding them would do; only the
-    image tower changes, nothing is trained again.
+    image tower changes, nothing is trained again. plain: the attention without any vectors, for who has it already.
+    step: called before each pass; what it raises ends the work.
     """
     patches = classifier.backbone.patch_grid[0] * classifier.backbone.patch_grid[1]
-    plain = classifier.backbone.image_attention(pixels)
+    plain = plain or classifier.backbone.image_attention(pixels)
     counts = [k for k in COUNTS if k < patches / 2]
     untouched = _row(classifier, pixels, 0, MODES[0], plain, region)
     rows = []
     for mode in MODES:
         rows.append({**untouched, "mode": mode})
-        rows += [_row(classifier, pixels, k, mode, plain, region) for k in counts if k]
+        for k in counts[1:]:
+            step()
+            rows.append(_row(classifier, pixels, k, mode, plain, region))
     return rows
 
 

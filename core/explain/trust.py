@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from core.backbones.contract import Backbone, ImageAttention
-from core.explain.classifier import ExplainedClassifier, probabilities_of
+from core.explain.classifier import ExplainedClassifier
 from core.explain.grad_cam import GradCamMap, grad_cam
 from core.explain.region import peak_quadrant, quadrant_share
 
@@ -65,7 +65,7 @@ def deletion(
 
     importance: (rows, columns), not-a-number where there is no patch. Returns {probability, random_draws, steps
     [{fraction, patches, drop, random_drop}], mean_drop, mean_random_drop}. random_drop averages `RANDOM_DRAWS` seeded
-    draws of as many patches. All pictures run as one batch.
+    draws of as many patches. All pictures run as one batch, the way classification takes.
     """
     flat = importance.ravel()
     there = np.flatnonzero(np.isfinite(flat))
@@ -76,8 +76,7 @@ def deletion(
     for count in counts:
         hidden += [ranked[:count], *(rng.choice(there, count, replace=False) for _ in range(RANDOM_DRAWS))]
     batch = torch.cat([hide_patches(pixels, cells, importance.shape) for cells in hidden])
-    with torch.inference_mode():
-        found = probabilities_of(classifier, classifier.logits_from_pixels(batch))[:, class_index].tolist()
+    found = classifier.probabilities_from_pixels(batch)[:, class_index].tolist()
     whole, others = found[0], np.asarray(found[1:]).reshape(len(FRACTIONS), 1 + RANDOM_DRAWS)
     drops, random_drops = whole - others[:, 0], whole - others[:, 1:].mean(axis=1)
     steps = [

@@ -55,6 +55,10 @@ class Classifier:
         """Uncalibrated scores (batch, classes), differentiable in pixels (batch, 3, size, size)."""
         return self.method.logits(self.method.encode_images(pixels))
 
+    def probabilities_from_pixels(self, pixels: Tensor) -> Tensor:
+        """Calibrated probabilities (batch, classes) of pixels (batch, 3, size, size), on the CPU, without gradient."""
+        return self._probabilities(self._features(pixels))
+
     def features(self, images: Sequence[Image.Image]) -> Tensor:
         """Unit-norm image features (images, joint_width) as the model sees them, without gradient."""
         rows = []

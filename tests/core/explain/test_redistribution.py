@@ -61,6 +61,19 @@ def test_what_if_with_the_models_own_vectors_gives_its_own_answer(backbone, pixe
     assert own["layers"] == layer_shares(backbone.image_attention(pixels, classifier.visual_tokens()))
 
 
+def test_what_if_ends_before_its_next_pass_and_takes_a_plain_pass_that_was_made(backbone, pixels):
+    classifier, passes = head_classifier(backbone), []
+
+    def step():
+        passes.append(1)
+        if len(passes) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        what_if(classifier, pixels, step=step)
+    assert what_if(classifier, pixels, plain=backbone.image_attention(pixels)) == what_if(classifier, pixels)
+
+
 def test_what_if_measures_a_marked_region(backbone, pixels):
     region = np.ones(pixels.shape[-2:], dtype=bool)
     for row in what_if(head_classifier(backbone), pixels, region):

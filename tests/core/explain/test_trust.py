@@ -27,6 +27,11 @@ def test_hiding_the_one_bright_patch_beats_hiding_random_ones(spot_classifier):
     assert found["verdict"].startswith("Hiding what the map marks lowers the probability more than hiding random")
 
 
+def test_hidden_patches_are_judged_the_way_classification_judges(backbone, classifier, picture, pixels):
+    found = deletion(classifier, pixels, 1, np.arange(float(np.prod(backbone.patch_grid))).reshape(backbone.patch_grid))
+    assert found["probability"] == pytest.approx(float(classifier.probabilities([picture])[0, 1]), rel=1e-5)
+
+
 def test_a_map_that_points_elsewhere_is_not_called_faithful(spot_classifier):
     pixels = spot_classifier.backbone.preprocess(spot_picture())[None]
     elsewhere = np.arange(64.0)[::-1].reshape(8, 8)
