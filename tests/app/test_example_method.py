@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from tests.app.conftest import labelled_pictures, zipped
-from tests.builders import example_method
+from tests.builders import example_method, tiny_backbone_folder
 from training_jobs import job_queue
 from training_jobs.run_job import DONE, run_job
 
@@ -45,7 +45,8 @@ def test_the_command_line_lists_trains_and_predicts_with_it(example, pictures, t
     assert [row["name"] for row in shown["options"]] == ["template", "text_share"]
     out = tmp_path / "model"
     (record,) = command("train", "--method", example, "--images", pictures["zip"], "--shots", "2",
-                        "--set", "text_share=0.5", "--out", out, "--json")  # fmt: skip
+                        "--backbone", tiny_backbone_folder(), "--set", "text_share=0.5", "--out", out,
+                        "--json")  # fmt: skip
     assert (record["method"], record["title"], record["n_train"]) == (example, "Class mean", 4)
     assert record["options"]["text_share"] == 0.5
     (row,) = command("predict", "--model", out, "--images", pictures["one"], "--json")
