@@ -38,7 +38,7 @@ class JobMonitor extends PsElement {
   }
 
   build() {
-    this.heading = h("h3", { class: "ps-break" });
+    this.heading = h("h3", { class: "ps-break", tabindex: "-1" });
     this.chip = h("span");
     this.cancelButton = button("Cancel this job", () => this.cancel(), "small");
     this.steps = h("ol", { class: "ps-stages" });
@@ -186,6 +186,7 @@ class JobMonitor extends PsElement {
   async act(path) {
     try {
       await api.post(path);
+      this.heading.focus({ preventScroll: true }); // the button that was pressed goes away
       this.watch();
     } catch (error) {
       this.end.replaceChildren(errorNotice(error));

@@ -103,6 +103,7 @@ class Jobs extends PsElement {
   }
 
   showEmpty() {
+    const hadFocus = this.contains(document.activeElement);
     this.body = null;
     this.show(
       empty(
@@ -111,6 +112,7 @@ class Jobs extends PsElement {
         link("Start a training", "/train", "main"),
       ),
     );
+    if (hadFocus) this.querySelector("a").focus();
   }
 
   build() {
@@ -181,11 +183,18 @@ class Jobs extends PsElement {
     // The focus is in a row that is about to be drawn anew: put it back on the same button.
     const held = this.body.contains(document.activeElement) && document.activeElement.dataset.key;
     this.body.replaceChildren(...rows.map((job) => this.row(job)));
-    if (held) this.body.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+    if (held) this.focusNear(held);
     const kept = focus ?? (this.pages.contains(document.activeElement) && document.activeElement.dataset.go);
     const place = { offset: this.offset, shown: rows.length, total: this.total, perPage: PER_PAGE };
     fill(this.pages, pager("Pages of jobs", ["job"], place, (offset, name) => this.go(offset, name)));
     focusPager(this.pages, kept);
+  }
+
+  /** On the same button, else on the same job, else on the first one: what was pressed may be gone. */
+  focusNear(key) {
+    const [job] = key.split(" ");
+    const places = [`[data-key="${CSS.escape(key)}"]`, `[data-key^="${CSS.escape(`${job} `)}"]`, "button"];
+    places.map((place) => this.body.querySelector(place)).find(Boolean)?.focus();
   }
 
   row(job) {
@@ -236,7 +245,6 @@ class Jobs extends PsElement {
       if (param("id") === job.id) this.close();
       announce(`${job.label || "The job"} was deleted`);
       await this.ask();
-      (this.body?.querySelector("button") ?? this.querySelector("h2, legend, .ps-button"))?.focus();
     } catch (error) {
       this.showTrouble(error);
     }

@@ -370,6 +370,16 @@ def test_cancelling_asks_first_and_escape_keeps_the_job(window: Visit, api: Api)
     page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
     page.wait_for_selector("ps-job-monitor .ps-state:has-text('Cancelled')")
     assert [path for path, _, _ in api.sent if path.endswith("/cancel")] == ["/jobs/job-1/cancel"]
+    assert page.evaluate("document.activeElement.textContent") == answers.NAME
+
+
+def test_the_focus_stays_on_a_job_whose_button_goes_away(window: Visit, api: Api) -> None:
+    api.jobs = [answers.job("queued", id="job-2"), answers.job("queued")]
+    page = window.open("/jobs", "tbody tr")
+    page.locator("tbody tr").nth(1).get_by_role("button", name="Cancel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+    page.wait_for_selector("tbody .ps-state:has-text('Cancelled')")
+    assert page.evaluate("document.activeElement.dataset.key").startswith("job-1 ")
 
 
 def test_a_finished_job_shows_its_metrics_and_leads_on(window: Visit, api: Api) -> None:
