@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.intervals import LEAST_GROUPS, Interval
-from core.evaluation.pseudo_values import pseudo_values
-from core.evaluation.two_part import two_part
+from core.evaluation.intervals import LEAST_GROUPS, NO_SPREAD, Interval
+from core.evaluation.pseudo_values import Measured, measure
+from core.evaluation.two_part import difference
 
 Run = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -96,13 +96,15 @@ def _difference(best: Row, other: Row, answers: Answers) -> tuple[Interval | Non
         return None, "answers for single images are missing"
     if any(each.keys() != runs[0].keys() for each in runs):
         return None, "they were measured on other test images"
-    values = [(_balanced(answers[first]), _balanced(answers[second])) for first, second in pairs]
-    if values[0][0][0] < LEAST_GROUPS:
+    first, second = (_measured([answers[pair[side]] for pair in pairs]) for side in (0, 1))
+    if len(first.units.names) < LEAST_GROUPS:
         return None, f"fewer than {LEAST_GROUPS} test images or groups are too few to tell"
-    found = [(one[1], two[1]) for one, two in values if one[1] is not None and two[1] is not None]
-    if len(found) < len(values):
+    if first.values is None:
         return None, "one group (patient) holds all test images of a class"
-    return two_part(np.stack([one - two for one, two in found])).interval(), ""
+    found = difference(first, second)
+    if found.unknown == NO_SPREAD and found.mean == 0:
+        return None, "no test image or group tells them apart"
+    return (None, found.unknown) if found.unknown else (found.interval(), "")
 
 
 def _pairs(best: Row, other: Row) -> list[tuple[str, str]]:
@@ -120,12 +122,13 @@ def _pairs(best: Row, other: Row) -> list[tuple[str, str]]:
     return common if len(common) > 1 else []
 
 
-def _balanced(answers: Mapping[str, Answer]) -> tuple[int, np.ndarray | None]:
-    """The number of units, and the pseudo-values (units,) of balanced accuracy in the order of the units' names."""
-    units, unit = np.unique([each.unit for each in answers.values()], return_inverse=True)
-    names = np.array([(each.label, each.predicted) for each in answers.values()])
-    label, predicted = np.unique(names, return_inverse=True)[1].reshape(names.shape).T
-    return len(units), pseudo_values("balanced_accuracy", label, predicted, unit)[1]
+def _measured(runs: Sequence[Mapping[str, Answer]]) -> Measured:
+    """Balanced accuracy of several runs on the same images."""
+    images = sorted(runs[0])
+    names = np.array([[each.label, each.predicted] for run in runs for each in map(run.__getitem__, images)])
+    labels, predicted = np.unique(names, return_inverse=True)[1].reshape(len(runs), len(images), 2).transpose(2, 0, 1)
+    groups = [runs[0][image].unit for image in images]
+    return measure("balanced_accuracy", labels[0], predicted=predicted, groups=groups, images=images)
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -89,7 +89,8 @@ def _weighted(base: Measured, novel: Measured, on_base: float, on_novel: float) 
     if why or base.values is None or novel.values is None:
         return undefined(mean, seeds, len(names), kind, why)
     values = sum(weight * _spread(each, names) for weight, each in ((on_base, base), (on_novel, novel)))
-    return two_part(np.asarray(values), kind)
+    fewest = min((n for each in (base, novel) if (n := each.fewest_of_class) is not None), default=None)
+    return two_part(np.asarray(values), kind, fewest)
 
 
 def _spread(measured: Measured, names: Sequence[str]) -> np.ndarray:

@@ -39,7 +39,8 @@ class Measured:
     values: (seeds, units), pseudo-values whose row means are per_seed; None where one is undefined, and `why` says so
     in words. correct: (seeds, images), whether the most probable class was the true one. labels: (images,). images:
     names in the order of `correct`, None where not given. drawn: False where nothing is drawn, as in zero-shot, whose
-    one row stands for every seed.
+    one row stands for every seed. fewest_of_class: how many units hold the rarest class, where the metric is an average
+    over classes.
     """
 
     metric: str
@@ -52,6 +53,7 @@ class Measured:
     labels: np.ndarray
     images: tuple[str, ...] | None = None
     drawn: bool = True
+    fewest_of_class: int | None = None
 
     @property
     def mean(self) -> float:
@@ -101,6 +103,7 @@ def measure(
         labels=y,
         images=None if images is None else tuple(images),
         drawn=drawn,
+        fewest_of_class=_fewest_of_class(y, units.of_image) if metric in CLASS_AVERAGES else None,
     )
 
 
@@ -217,6 +220,12 @@ def _log_loss(labels: np.ndarray, answers: np.ndarray, unit: np.ndarray, units: 
     true = answers[..., np.arange(labels.size), labels]
     least = np.finfo(float).eps
     return _image_mean(-np.log(np.clip(true, least, 1 - least)), unit)
+
+
+def _fewest_of_class(labels: np.ndarray, unit: np.ndarray) -> int:
+    """How many units hold the class, of those present, that the fewest do."""
+    pairs = np.unique(np.stack([labels, unit]), axis=1)
+    return int(np.unique(pairs[0], return_counts=True)[1].min())
 
 
 def _inside_one_unit(held: np.ndarray) -> str:
@@ -339,5 +348,6 @@ PSEUDO_METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, int], Fo
     "log_loss": _log_loss,
 }
 """The metrics that are taken apart by unit. The calibration error is not: leaving out an image changes its bins."""
+CLASS_AVERAGES = ("balanced_accuracy", "macro_f1", "auroc")
 NEED_PROBABILITIES = ("auroc", "brier", "log_loss")
 LOWER_IS_BETTER = ("brier", "log_loss")

@@ -70,6 +70,19 @@ def test_two_methods_with_the_same_answers_are_not_told_apart() -> None:
     right = rights(0.8, 1)
     verdict = compared({("coop", 1): right, ("zero_shot", 1): right})["verdict"]
     assert (verdict["told_apart"], verdict["against"][0]["difference"]) == (False, 0.0)
+    assert verdict["sentence"].endswith("not told apart from ZERO_SHOT: no test image or group tells them apart.")
+
+
+def test_a_class_that_few_patients_have_tells_nothing() -> None:
+    def grouped(right: np.ndarray) -> dict[str, Answer]:
+        return {
+            name: Answer(each.label, each.predicted, f"group {at // 2 if at % 2 else at % 6}")
+            for at, (name, each) in enumerate(answers(right).items())
+        }
+
+    told = {"coop-1": grouped(rights(0.9, 1)), "zero_shot-1": grouped(rights(0.3, 2))}
+    (group,) = compare_runs([run(score=0.9), run("zero_shot", score=0.3)], lambda ids: told)["groups"]
+    assert group["verdict"]["sentence"].endswith("not told apart from ZERO_SHOT: a class is held by 3 groups only.")
 
 
 def test_small_differences_on_the_same_images_are_seen_where_single_intervals_overlap() -> None:

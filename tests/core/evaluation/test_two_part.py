@@ -173,3 +173,20 @@ def test_what_cannot_be_paired_says_why() -> None:
 def test_one_seed_each_speaks_of_two_trained_models() -> None:
     found = difference(made_up(0.9, seeds=1), made_up(0.5, seeds=1, seed=3))
     assert found.interval().claim == MODEL_CLAIM
+
+
+def rare(n_rare: int, metric: str = "balanced_accuracy") -> Measured:
+    """A metric on 40 images of one class and few of another."""
+    labels = np.repeat([0, 1], [40, n_rare])
+    wrong = np.random.default_rng(0).random((3, labels.size)) < 0.3
+    return measure(metric, labels, predicted=np.where(wrong, 1 - labels, labels))
+
+
+def test_a_class_that_few_images_have_makes_its_average_approximate_or_unknown() -> None:
+    assert of_measured(rare(10)).interval().interval == "95% two-part over 3 seeds and 50 images"
+    assert of_measured(rare(9)).interval().interval == "95% two-part over 3 seeds and 49 images (approximate)"
+    assert of_measured(rare(3)).interval().interval == "none: a class is held by 3 images only"
+    assert of_measured(rare(3)).p_value() is None
+    assert difference(rare(3), rare(3)).unknown == "a class is held by 3 images only"
+    assert mean_over_sets([of_measured(rare(9)), of_measured(rare(20))]).fewest_of_class == 9
+    assert of_measured(rare(3, "accuracy")).interval().interval == "95% two-part over 3 seeds and 43 images"
