@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from core.errors import ClassMismatch
 from core.images.labelled_image import PARTS, LabelledImage, Part, Problem, digest
 
 
@@ -35,6 +37,15 @@ class ImageSet:
         for image in self.images:
             table[self.classes[image.label]][image.part] += 1
         return table
+
+    def of_classes(self, names: Sequence[str]) -> ImageSet:
+        """The images of some classes, their labels counted in the order of `names`. Raises ClassMismatch."""
+        unknown = [name for name in names if name not in self.classes]
+        if unknown:
+            raise ClassMismatch(f"Classes among {', '.join(self.classes)}", f"found {', '.join(map(repr, unknown))}")
+        place = {self.classes.index(name): index for index, name in enumerate(names)}
+        images = tuple(replace(i, label=place[i.label]) for i in self.images if i.label in place)
+        return replace(self, classes=tuple(names), images=images)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -27,7 +27,7 @@ from core.tuning.option import option
 class Config(LoopConfig):
     """Options of CLIP-Adapter."""
 
-    drop_last: ClassVar[bool] = False
+    drop_last: bool = option(False, "Images that fill no batch are left out of an epoch.", advanced=True)
     ratio: float = option(0.2, "Share of the adapted feature in the mix.", bounds=(0.0, 1.0))
     unit_norm: bool = option(True, "Bring the mixed feature to unit norm.", advanced=True)
     reduction: int = option(

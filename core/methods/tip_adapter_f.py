@@ -39,7 +39,7 @@ TRAINING_BETA = 1.0
 class Config(LoopConfig, SupportConfig):
     """Options of Tip-Adapter-F."""
 
-    drop_last: ClassVar[bool] = False
+    drop_last: bool = option(False, "Images that fill no batch are left out of an epoch.", advanced=True)
     train_alpha: float = option(
         1.0, "Weight of the cache while its keys are trained, where none is searched.", bounds=(0.0, 100.0)
     )

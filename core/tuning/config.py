@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from core.tuning.option import Options, option
 
@@ -45,9 +45,6 @@ class MethodConfig(Options):
 class LoopConfig(MethodConfig):
     """Options of methods that are trained by steps. Defaults are those most reference implementations share."""
 
-    drop_last: ClassVar[bool] = True
-    """Images that fill no batch are left out of an epoch, others in each."""
-
     epochs: int = option(100, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
     batch_size: int = option(32, "Images per step.", unit="images", bounds=(1, 4096))
     learning_rate: float = option(0.002, "Step size after the first epoch.", bounds=(0.0, 100.0))
@@ -59,6 +56,7 @@ class LoopConfig(MethodConfig):
         bounds=(1, 1_000_000),
         advanced=True,
     )
+    drop_last: bool = option(True, "Images that fill no batch are left out of an epoch, others in each.", advanced=True)
     optimizer: str = option("sgd", "Update rule.", choices=("sgd", "adam", "adamw"), advanced=True)
     momentum: float = option(0.9, "Momentum of SGD.", bounds=(0.0, 1.0), advanced=True)
     weight_decay: float = option(5e-4, "Weight decay, on learned tokens too.", bounds=(0.0, 10.0), advanced=True)

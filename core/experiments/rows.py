@@ -1,0 +1,406 @@
+"""The rows of a comparison: finished cells of one line put together, with what may be said of them.
+
+A row is one line (method, options, wording) at one number of shots on one image set: its mean over seeds, the interval
+over new draws and new patients, and the paired difference to the line it is held against. Sources of the procedures are
+in `core.evaluation`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.evaluation.harmonic_mean import H1, harmonic_means_over_sets, harmonic_two_part
+from core.evaluation.metrics import METRICS
+from core.evaluation.pairwise import Matrix, pairwise_matrix
+from core.evaluation.pseudo_values import Measured, measure
+from core.evaluation.two_part import TwoPart, mean_over_sets, of_measured
+from core.experiments.protocols import BASE, NOVEL, TEST
+from core.experiments.spec import ExperimentSpec
+
+Key = tuple[str, int | None, float | None]
+"""What is compared with each other: image set, shots, share."""
+FEW_CALIBRATION_IMAGES = 30
+MEAN_OF_TARGETS = "mean of targets"
+COSTS = ("steps", "trainable_parameters", "seconds", "peak_mb")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a cell said of one part. labels, probabilities: (n,) and (n, classes). groups: patients, None if unknown."""
+
+    images: tuple[str, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    groups: tuple[str | None, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished cell. line: label of the line. record: as it was sealed. parts: answers by part, the ranked first."""
+
+    image_set: str
+    line: str
+    method: str
+    shots: int | None
+    share: float | None
+    seed: int
+    descriptions: str | None
+    record: Mapping[str, Any]
+    parts: Mapping[str, Answers]
+
+    @property
+    def place(self) -> Key:
+        """Which cells it is compared with."""
+        return self.image_set, self.shots, self.share
+
+    @property
+    def row(self) -> tuple[Any, ...]:
+        """Which cells it is put together with: what differs in options or precision never shares a row."""
+        return (*self.place, self.line, self.descriptions, self.record.get("precision"), self.record.get("backbone"))
+
+
+def answers_of(rows: Sequence[Mapping[str, Any]]) -> Answers:
+    """The answers in prediction rows, see `core.tuning.measure.Measurement.rows`. Labels are numbers of `classes`."""
+    classes = tuple(rows[0]["probabilities"])
+    place = {name: index for index, name in enumerate(classes)}
+    return Answers(
+        tuple(str(row["file"]) for row in rows),
+        np.array([place[row["label"]] for row in rows], dtype=np.int64),
+        np.array([list(row["probabilities"].values()) for row in rows], dtype=np.float64),
+        tuple(row.get("group") for row in rows),
+        classes,
+    )
+
+
+def experiment_rows(
+    spec: ExperimentSpec, cells: Sequence[Finished], baseline: str, simple: Sequence[str]
+) -> list[dict[str, Any]]:
+    """All rows: of each image set, and of the mean over sets where there are several.
+
+    baseline: the method that learns nothing. simple: methods that a better one has to beat as well.
+    """
+    by_place: dict[Key, dict[tuple[Any, ...], list[Finished]]] = defaultdict(lambda: defaultdict(list))
+    for cell in cells:
+        by_place[cell.place][cell.row].append(cell)
+    rows: list[dict[str, Any]] = []
+    measured: dict[Key, dict[str, _Line]] = {}
+    for place, lines in by_place.items():
+        named = _names(lines)
+        found = {named[key]: _line(spec, own, baseline) for key, own in lines.items()}
+        measured[place] = found
+        rows += _ranked(spec, place, found, baseline, simple)
+    return [*rows, *_over_sets(spec, measured, baseline)]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One row before it is compared. main: what is ranked; None where no part could be measured."""
+
+    cells: tuple[Finished, ...]
+    main: Measured | None
+    parts: Mapping[str, Measured]
+    found: TwoPart | None
+    trivial: tuple[str, ...]
+
+
+def _names(lines: Mapping[tuple[Any, ...], Sequence[Finished]]) -> dict[tuple[Any, ...], str]:
+    """A name for each row that shows in what it differs from the others of its place."""
+    labels = Counter(own[0].line for own in lines.values())
+    found = {}
+    for key, own in lines.items():
+        first, extra = own[0], []
+        if labels[first.line] > 1:
+            peers = [other[0] for other in lines.values() if other[0].line == first.line]
+            if len({peer.descriptions for peer in peers}) > 1:
+                extra.append(first.descriptions or "templates")
+            extra += [
+                str(first.record.get(name))
+                for name in ("precision", "backbone")
+                if len({peer.record.get(name) for peer in peers}) > 1
+            ]
+        found[key] = f"{first.line}{f' ({chr(44).join(extra)})' if extra else ''}"
+    return found
+
+
+def _line(spec: ExperimentSpec, cells: Sequence[Finished], baseline: str) -> _Line:
+    ordered = tuple(sorted(cells, key=lambda cell: cell.seed))
+    drawn = ordered[0].method != baseline
+    # nothing is drawn by the baseline: its seeds are one measurement
+    used = ordered if drawn else ordered[:1]
+    parts = {part: _measured(spec.metric, used, part, drawn) for part in ordered[0].parts}
+    trivial = tuple(part for part in (BASE, NOVEL) if part in parts and len(ordered[0].parts[part].classes) == 1)
+    if spec.protocol != "base-to-novel":
+        main = next(iter(parts.values()), None)
+        return _Line(ordered, main, parts, of_measured(main) if main else None, ())
+    if NOVEL not in parts or trivial:
+        return _Line(ordered, None, parts, None, trivial)
+    return _Line(ordered, parts[BASE], parts, harmonic_two_part(parts[BASE], parts[NOVEL]), ())
+
+
+def _measured(metric: str, cells: Sequence[Finished], part: str, drawn: bool) -> Measured:
+    first = cells[0].parts[part]
+    return measure(
+        metric,
+        first.labels,
+        probabilities=np.stack([cell.parts[part].probabilities for cell in cells]),
+        groups=first.groups,
+        images=first.images,
+        seeds=[cell.seed for cell in cells],
+        classes=first.classes,
+        drawn=drawn,
+    )
+
+
+def _ranked(
+    spec: ExperimentSpec, place: Key, lines: Mapping[str, _Line], baseline: str, simple: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The rows of one place, compared with each other."""
+    matrix = _matrix(spec, {name: line.main for name, line in lines.items() if line.main is not None})
+    reference = _reference(spec, lines, baseline)
+    best_simple = _best(lines, simple)
+    rows = []
+    for name, line in lines.items():
+        first = line.cells[0]
+        row: dict[str, Any] = {
+            "image_set": place[0],
+            "method": first.method,
+            "line": name,
+            "shots": first.shots,
+            "share": first.share,
+            "protocol": spec.protocol,
+            "descriptions": first.descriptions,
+            "metric": spec.metric,
+            "n_seeds": len(line.cells),
+            "seeds": [cell.seed for cell in line.cells],
+            "runs": [cell.record.get("id") for cell in line.cells],
+        }
+        row |= _spread(line.found)
+        row |= {
+            "difference": _difference(matrix, name, reference),
+            "beats": _beats(matrix, name, reference, best_simple),
+        }
+        row |= {"metrics": _means(line.cells), "parts": _parts(line), **_costs(line.cells), **_floor(line.cells[0])}
+        rows.append(row | {"notes": _notes(line, matrix, name, reference)})
+    return rows
+
+
+def _matrix(spec: ExperimentSpec, measured: Mapping[str, Measured]) -> Matrix | None:
+    """All pairs of a place; of base-to-novel none, since its number is made of two parts."""
+    if len(measured) < 2 or spec.protocol == "base-to-novel":
+        return None
+    return pairwise_matrix(measured, spec.compare_to if spec.compare_to in measured else None)
+
+
+def comparison_matrix(spec: ExperimentSpec, cells: Sequence[Finished], baseline: str) -> Matrix | None:
+    """The pairwise matrix of the cells of one place; None where there is nothing to compare."""
+    by_row: dict[tuple[Any, ...], list[Finished]] = defaultdict(list)
+    for cell in cells:
+        by_row[cell.row].append(cell)
+    names = _names(by_row)
+    lines = {names[key]: _line(spec, own, baseline) for key, own in by_row.items()}
+    return _matrix(spec, {name: line.main for name, line in lines.items() if line.main is not None})
+
+
+def _reference(spec: ExperimentSpec, lines: Mapping[str, _Line], baseline: str) -> str | None:
+    """The row that the others are held against: the one that was chosen before, else the baseline."""
+    wanted = spec.compare_to or baseline
+    return next((name for name, line in lines.items() if wanted in (name, line.cells[0].line)), None)
+
+
+def _best(lines: Mapping[str, _Line], methods: Sequence[str]) -> str | None:
+    known = {name: line.main.mean for name, line in lines.items() if line.main and line.cells[0].method in methods}
+    return max(known, key=lambda name: known[name]) if known else None
+
+
+def _difference(matrix: Matrix | None, name: str, reference: str | None) -> dict[str, Any] | None:
+    """{against, mean, low, high, p, p_holm, interval, claim, visible, why} of a row; None where nothing is compared."""
+    if matrix is None or reference is None or name == reference or not {name, reference} <= set(matrix.methods):
+        return None
+    pair = matrix.cell(name, reference)
+    return {
+        "against": reference,
+        **{key: getattr(pair, key) for key in ("mean", "low", "high", "p", "p_holm", "interval", "claim", "visible")},
+        "why": pair.why or None,
+    }
+
+
+def _beats(matrix: Matrix | None, name: str, *others: str | None) -> bool | None:
+    """Whether the paired interval to each of the others lies above zero; None where none of them was run."""
+    named = [other for other in others if other is not None and other != name]
+    if matrix is None or not named or name not in matrix.methods:
+        return None
+    pairs = [matrix.cell(name, other) for other in named if other in matrix.methods]
+    side = -1 if matrix.lower_is_better else 1
+    ends = [pair.low if side > 0 else pair.high for pair in pairs]
+    return all(end is not None and side * end > 0 for end in ends)
+
+
+def _spread(found: TwoPart | None) -> dict[str, Any]:
+    """{mean, low, high, interval, claim, over, from_draws, from_patients, n_units, units}."""
+    if found is None:
+        nothing = dict.fromkeys(
+            ("mean", "low", "high", "claim", "over", "from_draws", "from_patients", "n_units", "units")
+        )
+        return nothing | {"interval": "none: not measured"}
+    shown = found.interval()
+    return {
+        "mean": shown.mean,
+        "low": shown.low,
+        "high": shown.high,
+        "interval": f"{shown.interval}: {shown.claim}" if shown.claim else shown.interval,
+        "claim": shown.claim,
+        "over": shown.over,
+        "from_draws": found.from_draws,
+        "from_patients": found.from_patients,
+        "n_units": found.n_units,
+        "units": found.kind,
+    }
+
+
+def _means(cells: Sequence[Finished]) -> dict[str, float | None]:
+    """Each metric of the ranked part, averaged over the seeds in which it is defined."""
+    found = {}
+    for name in METRICS:
+        known = [value for cell in cells if (value := cell.record["metrics"].get(name)) is not None]
+        found[name] = float(np.mean(known)) if known else None
+    return found
+
+
+def _parts(line: _Line) -> dict[str, Any]:
+    """Mean, interval, chance and number of images of each part, where there are several."""
+    if len(line.parts) < 2 and not line.trivial:
+        return {}
+    first = line.cells[0]
+    found = {
+        part: _spread(of_measured(measured))
+        | {
+            "n_test": len(first.parts[part].images),
+            "classes": list(first.parts[part].classes),
+            "chance": 1 / len(first.parts[part].classes),
+            "trivial": part in line.trivial,
+        }
+        for part, measured in line.parts.items()
+    }
+    targets = [of_measured(measured) for part, measured in line.parts.items() if part not in (TEST, BASE, NOVEL)]
+    return found | ({MEAN_OF_TARGETS: _spread(mean_over_sets(targets))} if len(targets) > 1 else {})
+
+
+def _costs(cells: Sequence[Finished]) -> dict[str, Any]:
+    """What a row took, averaged over its cells, and what it was allowed to look at."""
+    found: dict[str, Any] = {}
+    for name in COSTS:
+        known = [cell.record[name] for cell in cells if cell.record.get(name) is not None]
+        found[name] = float(np.mean(known)) if known else None
+    first = cells[0].record
+    batch = (first.get("options") or {}).get("batch_size")
+    found["image_passes"] = found["steps"] * batch if batch and found["steps"] else None
+    found["labelled_to_choose"] = float(np.mean([cell.record.get("n_val") or 0 for cell in cells]))
+    return found | {"n_train": first.get("n_train"), "precision": first.get("precision")}
+
+
+def _floor(cell: Finished) -> dict[str, float]:
+    """Accuracy without looking: of guessing, and of always naming the commonest class of the test part."""
+    answers = next(iter(cell.parts.values()))
+    share = np.bincount(answers.labels, minlength=len(answers.classes)).max() / len(answers.labels)
+    return {"chance": 1 / len(answers.classes), "majority": float(share)}
+
+
+def _notes(line: _Line, matrix: Matrix | None, name: str, reference: str | None) -> list[str]:
+    """What a reader has to know of a row, each once."""
+    notes: list[str] = []
+    for cell in line.cells:
+        notes += cell.record.get("notes") or []
+    few = [cell.record.get("n_val") or 0 for cell in line.cells]
+    if 0 < min(few) < FEW_CALIBRATION_IMAGES:
+        notes.append(f"Probabilities rest on {min(few)} calibration images: take them as rough.")
+    notes += [f"The {part} half holds one class: it enters no mean." for part in line.trivial]
+    if len({cell.record.get("n_test") for cell in line.cells}) > 1:
+        notes.append("The seeds were measured on different numbers of images.")
+    if line.found is not None and line.found.why:
+        notes.append(f"No interval: {line.found.why}.")
+    difference = _difference(matrix, name, reference)
+    if difference and difference["why"]:
+        notes.append(f"Not compared with {reference}: {difference['why']}.")
+    return list(dict.fromkeys(notes))
+
+
+def _over_sets(
+    spec: ExperimentSpec, measured: Mapping[Key, Mapping[str, _Line]], baseline: str
+) -> list[dict[str, Any]]:
+    """Rows of the mean over image sets, at each number of shots, of sets on which every line has all its seeds."""
+    amounts = dict.fromkeys((shots, share) for _, shots, share in measured)
+    rows = []
+    for shots, share in amounts:
+        sets = {place[0]: lines for place, lines in measured.items() if place[1:] == (shots, share)}
+        if len(sets) < 2:
+            continue
+        rows += _mean_rows(spec, sets, shots, share, baseline)
+    return rows
+
+
+def _mean_rows(
+    spec: ExperimentSpec, sets: Mapping[str, Mapping[str, _Line]], shots: int | None, share: float | None, baseline: str
+) -> list[dict[str, Any]]:
+    names = list(dict.fromkeys(name for lines in sets.values() for name in lines))
+    seeds = {name: max(len(lines[name].cells) for lines in sets.values() if name in lines) for name in names}
+    whole = [
+        at
+        for at, lines in sets.items()
+        if all(name in lines and lines[name].main and len(lines[name].cells) == seeds[name] for name in names)
+    ]
+    if len(whole) < 2:
+        return []
+    by_line = {name: {at: sets[at][name].main for at in whole} for name in names}
+    known = {name: {at: each for at, each in own.items() if each is not None} for name, own in by_line.items()}
+    matrix = None
+    if spec.protocol != "base-to-novel" and len(names) > 1:
+        matrix = pairwise_matrix(known, spec.compare_to if spec.compare_to in known else None)
+    reference = _reference(spec, sets[whole[0]], baseline)
+    left = [at for at in sets if at not in whole]
+    rows = []
+    for name in names:
+        lines = [sets[at][name] for at in whole]
+        parts: dict[str, Any] = {}
+        if spec.protocol == "base-to-novel":
+            halves = [(line.parts[BASE], line.parts[NOVEL]) for line in lines]
+            means = harmonic_means_over_sets(halves)
+            parts = {which: _spread(each) for which, each in means.items()}
+            for at, half in enumerate((BASE, NOVEL)):
+                parts[half] = _spread(mean_over_sets([of_measured(pair[at]) for pair in halves]))
+            found = means[H1]
+        else:
+            found = mean_over_sets([line.found for line in lines if line.found is not None])
+        first = lines[0].cells[0]
+        rows.append(
+            {
+                "image_set": None,
+                "image_sets": whole,
+                "method": first.method,
+                "line": name,
+                "shots": shots,
+                "share": share,
+                "protocol": spec.protocol,
+                "descriptions": first.descriptions,
+                "metric": spec.metric,
+                "n_seeds": len(lines[0].cells),
+                "seeds": [cell.seed for cell in lines[0].cells],
+                "runs": [],
+                **_spread(found),
+                "difference": _difference(matrix, name, reference),
+                "beats": None,
+                "metrics": _means([cell for line in lines for cell in line.cells]),
+                "parts": parts,
+                **_costs([cell for line in lines for cell in line.cells]),
+                "notes": [
+                    f"Unweighted mean over {len(whole)} image sets; says nothing about a further one.",
+                    *([f"Left out, since not every line is complete there: {', '.join(left)}."] if left else []),
+                ],
+            }
+        )
+    return rows

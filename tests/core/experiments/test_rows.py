@@ -1,0 +1,162 @@
+"""Rows of a comparison, from made-up answers whose statistics are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.evaluation.two_part import two_part
+from core.experiments.rows import Answers, Finished, answers_of, experiment_rows
+from core.experiments.spec import ExperimentSpec, parse_spec
+
+CLASSES = ("a", "b")
+SIMPLE = ("linear_probe",)
+
+
+def spec(**values: Any) -> ExperimentSpec:
+    given = {"name": "x", "images": ["one"], "methods": ["coop", "linear_probe"], "metric": "accuracy"}
+    return parse_spec(given | values)
+
+
+def answers(right: np.ndarray, per_patient: int | None = None, classes: tuple[str, ...] = CLASSES) -> Answers:
+    """Answers that are right where asked; half of the images are of either class."""
+    n = len(right)
+    labels = np.arange(n) % 2
+    told = np.where(right, labels, 1 - labels)
+    probabilities = np.full((n, len(classes)), 0.2 / max(1, len(classes) - 1))
+    probabilities[np.arange(n), told] = 0.8
+    groups = tuple(None if per_patient is None else f"p{at // per_patient}" for at in range(n))
+    return Answers(tuple(f"{at}.png" for at in range(n)), labels, probabilities, groups, classes)
+
+
+def cell(method: str, seed: int, right: np.ndarray, **values: Any) -> Finished:
+    parts = values.pop("parts", None) or {"test": answers(right, values.pop("per_patient", None))}
+    facts = {"metrics": {"accuracy": float(np.mean(right))}, "n_val": 8, "n_test": len(right), "precision": "fp32"}
+    given = {"image_set": "one", "shots": 4, "share": None, "descriptions": None, "line": method}
+    record = facts | values.pop("record", {})
+    return Finished(**given | {"method": method, "seed": seed, "record": record, "parts": parts} | values)
+
+
+def drawn(share: float, n: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random(n) < share
+
+
+def three_lines(better: float = 0.9, n: int = 400, **values: Any) -> list[Finished]:
+    cells = [cell("coop", seed, drawn(better, n, seed), **values) for seed in (1, 2, 3)]
+    cells += [cell("linear_probe", seed, drawn(0.6, n, 10 + seed), **values) for seed in (1, 2, 3)]
+    return [*cells, cell("zero_shot", 1, drawn(0.5, n, 99), **values)]
+
+
+def rows_of(cells: list[Finished], **values: Any) -> dict[str, dict[str, Any]]:
+    found = experiment_rows(spec(**values), cells, "zero_shot", SIMPLE)
+    return {row["line"]: row for row in found if row["image_set"] is not None}
+
+
+def test_a_row_has_the_two_part_interval_and_says_what_it_claims() -> None:
+    cells = three_lines()
+    row = rows_of(cells)["coop"]
+    values = np.stack([drawn(0.9, 400, seed).astype(float) for seed in (1, 2, 3)])
+    expected = two_part(values)
+    assert row["mean"] == pytest.approx(values.mean())
+    assert row["mean"] - row["low"] == pytest.approx(expected.half_width())
+    assert row["claim"] == "this method over new draws and new patients"
+    assert row["interval"].endswith(row["claim"])
+    assert row["n_seeds"] == 3
+
+
+def test_better_needs_both_zero_shot_and_the_best_simple_baseline() -> None:
+    rows = rows_of(three_lines())
+    assert rows["coop"]["beats"] is True
+    assert rows["coop"]["difference"]["against"] == "zero_shot"
+    assert rows["coop"]["difference"]["low"] > 0
+    assert rows["coop"]["difference"]["p_holm"] < 0.05
+    # as good as the simple baseline, far above zero-shot: not better
+    equal = rows_of(three_lines(better=0.62))
+    assert equal["coop"]["beats"] is False
+
+
+def test_the_baseline_is_held_against_nobody_and_is_one_measurement() -> None:
+    cells = [*three_lines(), *(cell("zero_shot", seed, drawn(0.5, 400, 99)) for seed in (2, 3))]
+    row = rows_of(cells)["zero_shot"]
+    assert row["difference"] is None
+    assert row["n_seeds"] == 3
+    assert row["claim"] == "this trained model on new patients"
+
+
+def test_images_of_few_patients_get_no_interval() -> None:
+    rows = rows_of(three_lines(n=45, per_patient=5))
+    assert rows["coop"]["low"] is None
+    assert "fewer than 10 groups" in rows["coop"]["interval"]
+    assert rows["coop"]["units"] == "groups"
+    approximate = rows_of(three_lines(n=100, per_patient=5))
+    assert "approximate" in approximate["coop"]["interval"]
+
+
+def test_rows_of_other_precision_or_wording_are_apart_and_named() -> None:
+    cells = [cell("coop", 1, drawn(0.9, 50, 1)), cell("coop", 2, drawn(0.9, 50, 2), record={"precision": "bf16"})]
+    assert set(rows_of(cells)) == {"coop (fp32)", "coop (bf16)"}
+    worded = [cell("coop", 1, drawn(0.9, 50, 1)), cell("coop", 1, drawn(0.9, 50, 2), descriptions="long")]
+    assert set(rows_of(worded)) == {"coop (templates)", "coop (long)"}
+
+
+def test_what_a_cell_said_of_itself_stands_beside_its_row() -> None:
+    told = {"notes": ["2 of 50 test images are exact copies."], "n_val": 4}
+    row = rows_of([cell("coop", 1, drawn(0.9, 50, 1), record=told)])["coop"]
+    assert "2 of 50 test images are exact copies." in row["notes"]
+    assert any("4 calibration images" in note for note in row["notes"])
+
+
+def test_other_test_images_are_not_compared() -> None:
+    cells = [*three_lines()[:3], cell("zero_shot", 1, drawn(0.5, 200, 99))]
+    row = rows_of(cells)["coop"]
+    assert row["difference"]["low"] is None
+    assert "Not compared with zero_shot" in " ".join(row["notes"])
+
+
+def test_base_and_novel_stand_together_and_a_trivial_half_enters_no_mean() -> None:
+    def both(method: str, seed: int, novel_classes: tuple[str, ...] = ("c", "d")) -> Finished:
+        base, novel = drawn(0.9, 80, seed), drawn(0.6, 60, 50 + seed)
+        novel_answers = answers(novel, classes=("c", "d"))
+        if len(novel_classes) == 1:
+            alone = np.zeros(60, dtype=np.int64), np.ones((60, 1))
+            novel_answers = Answers(novel_answers.images, *alone, novel_answers.groups, novel_classes)
+        return cell(method, seed, base, parts={"base": answers(base), "novel": novel_answers})
+
+    row = rows_of([both("coop", seed) for seed in (1, 2, 3)], protocol="base-to-novel")["coop"]
+    b, v = row["parts"]["base"]["mean"], row["parts"]["novel"]["mean"]
+    assert row["mean"] == pytest.approx(2 * b * v / (b + v))
+    assert row["low"] < row["mean"] < row["high"]
+    trivial = rows_of([both("coop", seed, ("c",)) for seed in (1, 2)], protocol="base-to-novel")["coop"]
+    assert trivial["mean"] is None
+    assert trivial["parts"]["novel"]["trivial"] is True
+    assert any("enters no mean" in note for note in trivial["notes"])
+
+
+def test_the_mean_over_sets_takes_complete_sets_only_and_names_the_others() -> None:
+    cells = [replace_set(each, name) for name in ("one", "two", "three") for each in three_lines(n=60)]
+    cells = [each for each in cells if not (each.image_set == "three" and each.method == "coop" and each.seed == 3)]
+    found = experiment_rows(spec(images=["one", "two", "three"]), cells, "zero_shot", SIMPLE)
+    means = [row for row in found if row["image_set"] is None]
+    assert [row["line"] for row in means] == ["coop", "linear_probe", "zero_shot"]
+    assert means[0]["image_sets"] == ["one", "two"]
+    assert any("three" in note for note in means[0]["notes"])
+    assert "2 data sets" in means[0]["interval"]
+
+
+def replace_set(each: Finished, name: str) -> Finished:
+    return replace(each, image_set=name)
+
+
+def test_answers_are_read_from_prediction_rows() -> None:
+    rows = [
+        {"file": "1.png", "label": "b", "group": "p", "probabilities": {"a": 0.25, "b": 0.75}},
+        {"file": "2.png", "label": "a", "group": None, "probabilities": {"a": 0.5, "b": 0.5}},
+    ]
+    found = answers_of(rows)
+    assert found.classes == ("a", "b")
+    assert found.labels.tolist() == [1, 0]
+    assert found.groups == ("p", None)
+    assert found.probabilities[0].tolist() == [0.25, 0.75]
