@@ -222,7 +222,7 @@ class Classify extends PsElement {
       return h(
         "li",
         {},
-        button([words, moment(one.created_at)], () => this.open(one.id), "quiet ps-button-small"),
+        button(h("span", {}, words, moment(one.created_at)), () => this.open(one.id), "quiet ps-button-small ps-button-text"),
         isShown && chip("Shown", "info"),
         one.unreadable?.length > 0 && chip("Cannot be read in full", "warn"),
       );

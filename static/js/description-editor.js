@@ -5,6 +5,7 @@ import { PsElement, announce, api, button, chip, count, define, h, listOf } from
 import { thumbnail } from "./thumbnails.js";
 
 const EXAMPLES = 3;
+const LOOKED_AT = 12;
 // The shortest reach of a text tower in use; longer sentences are cut there.
 const TOKENS_READ = 77;
 // Medical words break into more pieces than everyday ones.
@@ -88,10 +89,12 @@ class DescriptionEditor extends PsElement {
   }
 
   async #showExamples(card) {
-    const query = new URLSearchParams({ class: card.name, limit: EXAMPLES });
+    const query = new URLSearchParams({ class: card.name, limit: LOOKED_AT });
     try {
       const images = listOf(await api.get(`/image-sets/${this.#set.id}/images?${query}`, { signal: this.signal }));
-      card.examples.replaceChildren(...images.map((image) => h("li", { class: "ps-example" }, thumbnail(image))));
+      // Black or washed-out pictures show nothing to describe.
+      images.sort((a, b) => (a.findings?.length ?? 0) - (b.findings?.length ?? 0));
+      card.examples.replaceChildren(...images.slice(0, EXAMPLES).map((image) => h("li", { class: "ps-example" }, thumbnail(image))));
     } catch {
       // The sentences can be edited without their examples.
       card.examples.replaceChildren(h("li", { class: "ps-hint" }, "The example images could not be loaded."));

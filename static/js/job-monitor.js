@@ -9,7 +9,7 @@
 import { announce, api, button, define, duration, errorNotice, h, link, percent, PsElement } from "./core.js";
 import { lineChart, shortNumber } from "./charts.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
-import { leakageLine } from "./honesty-words.js";
+import { isBad, leakageLine } from "./honesty-words.js";
 import { failureText, imagesLine, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
 import { METRICS, metricText } from "./metric-words.js";
 import { fileName } from "./plot.js";
@@ -273,7 +273,7 @@ function resultOf(run) {
   const calibration = run.n_val === 0 ? " No images were left over to tune or calibrate on." : "";
   return [
     h("dl", { class: "ps-metrics" }, METRICS.map(tile)),
-    h("p", { class: "ps-soft" }, `On ${run.n_test} test images that took no part in training.${calibration}`),
+    h("p", { class: "ps-soft" }, `On ${run.n_test} test images${isBad(run.leakage) ? "" : " that took no part in training"}.${calibration}`),
     leakageLine(run.leakage),
     recipeLines(run.recipe),
     (run.notes || [])

@@ -255,6 +255,11 @@ def test_pictures_without_contrast_are_marked_and_deep_ones_tell_their_range(
     page.get_by_role("button", name="Next").click()
     assert "Shown range: 16-bit unsigned values, 0 shown as black and" in page.locator("dialog").inner_text()
     assert measured(page) == NOTHING_WRONG
+    page.goto(f"{site.address}/descriptions?image_set={added['id']}")
+    page.wait_for_selector(".ps-example img")
+    black_id = image_sets.list_images(site.context, added["id"], class_name="cyst", part="train")[0]["id"]
+    shown = page.locator(".ps-example img").evaluate_all("all => all.map((image) => image.src)")
+    assert [src for src in shown if black_id in src] == []
 
 
 def test_a_table_with_its_images_is_added_too(window: Visit, tmp_path: Path) -> None:

@@ -530,6 +530,15 @@ def test_an_earlier_classification_opens_by_its_address(window: Visit, api: Api)
     assert page.locator(".ps-result h3").inner_text() == "<u>scan</u>.png"
 
 
+def test_the_list_of_earlier_classifications_fits_a_phone(open_window: Callable[..., Visit]) -> None:
+    visit = open_window(width=390, height=844)
+    Api(visit).model = answers.MODEL | {"name": "A method with a long name, 16 shots, seed 12"}
+    page = visit.open("/classify", "ps-classify details summary")
+    page.get_by_text("Earlier classifications").click()
+    page.wait_for_selector("details[open] .ps-queue button")
+    assert measured(page) == NOTHING_WRONG
+
+
 # attention ---------------------------------------------------------------------------------------------------------
 
 
@@ -636,6 +645,7 @@ def test_leakage_that_was_allowed_stands_on_every_page_of_the_run(window: Visit,
     notice = page.locator(".ps-notice-bad", has_text="Leakage was allowed").first
     assert notice.inner_text() == COPIES
     assert page.get_by_text("Leakage was allowed: 6 of 24").count() == 1
+    assert page.get_by_text("took no part in training").count() == 0
     assert measured(page) == NOTHING_WRONG
 
 
