@@ -13,6 +13,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from core.backbones.contract import Tokens
 from core.backbones.folder_rules import FETCH_AGAIN, TOKENIZER, TOKENIZER_BYTES, check_options, own_file, read_object
+from core.backbones.tokenizer_growth import check_growth
 from core.errors import InvalidInput
 
 TOKENIZER_FILE, VOCABULARY_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
@@ -152,6 +153,8 @@ def _open_backend(folder: Path, named: dict[str, Any]) -> tuple[Path, tokenizers
     if file.stat().st_size > TOKENIZER_BYTES:
         raise InvalidInput(f"{file} may have {TOKENIZER_BYTES} bytes", f"it has {file.stat().st_size}", FETCH_AGAIN)
     path = str(file)
+    if file.name == TOKENIZER_FILE:
+        _guarded(file, lambda: check_growth(Path(path)))
     backend = _guarded(file, lambda: read(path))
     backend.no_truncation()
     backend.no_padding()

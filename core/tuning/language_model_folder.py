@@ -11,9 +11,11 @@ from typing import Any
 
 from core.backbones.catalogue import FOLDER_PREFIX, HUB_PREFIX, refuse_folder
 from core.backbones.folder_rules import own_file, read_object
+from core.backbones.tokenizer_growth import check_growth
 from core.errors import InvalidInput, NotFound, Unavailable
 
 CONFIG, TOKENIZER_CONFIG, ANSWERING = "config.json", "tokenizer_config.json", "generation_config.json"
+TOKENIZER = "tokenizer.json"
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "*.safetensors"
 FILES = (WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt")
@@ -23,6 +25,10 @@ REFUSED = frozenset({"transformers_weights", "quantization_config", "use_timm_ba
 ATTENTION = frozenset({None, "eager", "sdpa"})
 """Other names would be looked up on the hub."""
 KEPT_FOR_ANSWERS = ("eos_token_id", "bos_token_id", "pad_token_id", "repetition_penalty", "no_repeat_ngram_size")
+PARTS = re.compile(r"(^|_)(n|num)_(\w+_)?(layers?|blocks?|experts?)$")
+"""Options that say how many parts a model has."""
+MOST_PARTS, MOST_EXPERTS = 1000, 100_000
+"""Of one kind, and experts of all layers together: the outline of each is made before the weights are counted."""
 SPARE = 2
 """How many times the numbers in its files a model may have: parts that are tied are stored once."""
 
@@ -59,6 +65,7 @@ def read_model_config(folder: Path) -> Any:
     found = read_object(folder, CONFIG)
     for part in _objects(found):
         _check_part(folder, part, frozenset(CONFIG_MAPPING_NAMES))
+        _check_numbers(folder, part)
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever an odd value makes the library raise
@@ -66,7 +73,13 @@ def read_model_config(folder: Path) -> Any:
 
 
 def check_tokenizer(folder: Path) -> None:
-    """Raise InvalidInput where the tokenizer's settings ask for code or for a file of another place."""
+    """Raise InvalidInput for a tokenizer whose settings ask for code or for a file of another place, or whose rules
+    lengthen a text beyond measure."""
+    if file := own_file(folder, TOKENIZER):
+        try:
+            check_growth(file)
+        except (ValueError, RecursionError) as error:
+            raise unusable(folder, error) from error
     if own_file(folder, TOKENIZER_CONFIG) is None:
         return
     for key, value in read_object(folder, TOKENIZER_CONFIG).items():
@@ -209,6 +222,18 @@ def _product(shape: list[int]) -> int:
     for size in shape:
         found *= size
     return found
+
+
+def _check_numbers(folder: Path, part: dict[str, Any]) -> None:
+    """Raise InvalidInput where a part of the configuration asks for more parts than any model has."""
+    counts = {key: value for key, value in part.items() if PARTS.search(key) and isinstance(value, int)}
+    for key, value in counts.items():
+        if value > MOST_PARTS:
+            raise unusable(folder, ValueError(f"{CONFIG} gives {value} as '{key}', more than {MOST_PARTS}"))
+    layers = max((value for key, value in counts.items() if "expert" not in key), default=1)
+    experts = max((value for key, value in counts.items() if "expert" in key), default=0)
+    if layers * experts > MOST_EXPERTS:
+        raise unusable(folder, ValueError(f"{CONFIG} asks for {experts} experts in each of {layers} layers"))
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

@@ -101,6 +101,13 @@ def test_other_bodies_than_forms_are_refused(client, error_of):
     assert error_of(client.post(URL, content=nameless, headers=broken), 422)["found"] == "found a part without"
 
 
+@pytest.mark.parametrize("headers", [b"X: " + b"y" * 100_000, b"\r\n".join([b"X: y"] * 1000)])
+def test_headers_of_a_part_are_kept_short(client, error_of, headers):
+    body = b"--b\r\n" + headers + b'\r\nContent-Disposition: form-data; name="name"\r\n\r\nx\r\n--b--\r\n'
+    answer = client.post(URL, content=body, headers={"content-type": "multipart/form-data; boundary=b"})
+    assert error_of(answer, 422)["found"].startswith("Maximum header")
+
+
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [

@@ -152,6 +152,34 @@ def test_links_into_the_store_of_a_hub_cache_are_read(folder, tmp_path):
     assert found.checksum == tiny_backbone("timm-bert").checksum
 
 
+def replacing(pattern, content):
+    return {"type": "Replace", "pattern": {"String": pattern}, "content": content}
+
+
+GROWING = {
+    "letters": [replacing("a", "a" * 10)] * 4,
+    "nothing": [{"type": "Replace", "pattern": {"Regex": ""}, "content": "aaaaaaaaa"}] * 4,
+    "a start": [{"type": "Prepend", "prepend": "a" * 5000}],
+    "bytes": [{"type": "Sequence", "normalizers": [{"type": "ByteLevel"}] * 7}],
+}
+
+
+@pytest.mark.parametrize("rules", GROWING.values(), ids=GROWING)
+def test_rules_of_a_tokenizer_that_lengthen_texts_without_end_are_refused(rules, folder, tmp_path):
+    edit = own("tokenizer.json", normalizer={"type": "Sequence", "normalizers": rules})[1]
+    change(folder / "tokenizer.json", edit)
+    with pytest.raises(InvalidInput, match="may make a text 4096 times as long; those of its normalizer"):
+        load_backbone(folder, device="cpu", precision="fp32", home=tmp_path / "home")
+
+
+def test_usual_rules_of_a_tokenizer_are_followed(folder, tmp_path):
+    usual = [replacing("Xray", "X-ray"), {"type": "NFKC"}, *[replacing("  ", " ")] * 50, {"type": "Lowercase"}]
+    change(folder / "tokenizer.json", own("", normalizer={"type": "Sequence", "normalizers": usual})[1])
+    change(folder / TOKENIZER_CONFIG, own("", tokenizer_class="PreTrainedTokenizerFast")[1])
+    found = load_backbone(folder, device="cpu", precision="fp32", home=tmp_path / "home")
+    assert found.tokenizer.encode(["An Xray"]) == found.tokenizer.encode(["an x-ray"])
+
+
 def test_a_folder_given_by_a_link_is_that_folder(folder, tmp_path):
     (tmp_path / "link").symlink_to(folder)
     found = load_backbone(f"local-dir:{tmp_path / 'link'}", device="cpu", precision="fp32", home=tmp_path / "home")

@@ -54,7 +54,22 @@ ATTACKS = {
     "hub inside": (own("config.json", more={"name": "hf-hub:evil/model"}), "must not name another place"),
     "adapter": (own("adapter_config.json", base_model_name_or_path="/evil"), "an adapter of another one"),
     "far too large": (own("config.json", n_embd=8192), "the files hold fewer"),
-    "endless": (own("config.json", n_layer=10**9), "layers"),
+    "endless": (own("config.json", n_layer=10**9), "gives 1000000000 as 'n_layer', more than 1000"),
+    "experts": (own("config.json", num_experts=10**6), "gives 1000000 as 'num_experts', more than 1000"),
+    "experts inside": (own("config.json", text={"n_routed_experts": 2000}), "gives 2000 as 'n_routed_experts'"),
+    "experts of all layers": (own("config.json", n_layer=900, num_experts=900), "900 experts in each of 900 layers"),
+    "growing text": (
+        own(
+            "tokenizer.json",
+            normalizer={
+                "type": "Sequence",
+                "normalizers": [
+                    {"type": "Replace", "pattern": {"String": letter}, "content": letter * 10} for letter in "aaaa"
+                ],
+            },
+        ),
+        "may make a text 4096 times as long; those of its normalizer and pre_tokenizer lengthen it without end",
+    ),
     "other files": (
         own("model.safetensors.index.json", weight_map={"a": "../../x.safetensors"}),
         "names files that are not there",
