@@ -210,7 +210,7 @@ def _are_one_measurement(runs: Sequence[Run]) -> bool:
 
 
 def _missing_zero_shot() -> dict[str, Any]:
-    nothing = {"mean": None, "low": None, "high": None, "n": 0, "interval": "none", "over": None, "n_units": None}
+    nothing = {"mean": None, "low": None, "high": None, "n": 0, "interval": "none"} | NO_UNITS
     empty = dict.fromkeys(("epochs", "descriptions", "mean", "low", "high", "n_train", "n_val", "n_test", "seconds"))
     return {
         "method": _zero_shot(),
@@ -238,7 +238,7 @@ def _missing_zero_shot() -> dict[str, Any]:
 def _interval(
     runs: Sequence[Run], name: str, measurements: int, own_intervals: Callable[[], Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """{mean, low, high, n, interval, over, n_units} of one metric; n: seeds where it is defined.
+    """{mean, low, high, n, interval, over, n_units, claim} of one metric; n: seeds where it is defined.
 
     Student's t over seeds, or where these are one measurement, or do not differ, the newest model's own over images.
     """
@@ -248,11 +248,11 @@ def _interval(
     if measurements > 1 and len(set(known)) > 1:
         return t_interval(known).as_dict() | {"over": "seeds", "n_units": None}
     own = own_intervals().get(name) or {}
-    given = {"low": own.get("low"), "high": own.get("high"), "over": own.get("over"), "n_units": own.get("n")}
+    given = {name: own.get(name) for name in ("low", "high", "over", "claim")} | {"n_units": own.get("n")}
     return {"mean": known[-1], "n": len(known), "interval": own.get("interval") or "none: one measurement"} | given
 
 
-NO_UNITS = {"over": None, "n_units": None}
+NO_UNITS = {"over": None, "n_units": None, "claim": None}
 
 
 def _own_intervals(run: Run) -> Mapping[str, Any]:

@@ -15,6 +15,8 @@ from core.errors import InvalidInput
 EXACT_FLIPS = 14
 """Up to so many differences that are not 0 all signs are tried."""
 FLIPS = 9999
+ALIKE = 9
+"""Decimals of differences that are told apart: they are means over a few seeds, and rounding must not part equals."""
 
 
 def mcnemar_mid_p(first_only: int, second_only: int) -> float:
@@ -50,15 +52,18 @@ def sign_flip_p(differences: Sequence[float] | np.ndarray, seed: int = 0) -> flo
     drawn ones with p = (1 + as far or farther) / 10,000. One seed gives one result.
     """
     given = np.asarray(differences, dtype=np.float64)
-    d = given[given != 0]
-    if not d.size:
+    sizes, counts = np.unique(np.abs(given).round(ALIKE), return_counts=True)
+    sizes, counts = sizes[sizes > 0], counts[sizes > 0]
+    if not sizes.size:
         return 1.0
-    if d.size <= EXACT_FLIPS:
+    observed = abs(given.sum()) - 10.0**-ALIKE
+    if counts.sum() <= EXACT_FLIPS:
+        d = np.repeat(sizes, counts)
         signs = 1 - 2 * ((np.arange(2**d.size)[:, None] >> np.arange(d.size)) & 1)
-        return float((np.abs(signs @ d) >= abs(d.sum()) - 1e-12).mean())
-    # a unit's two signs: twice the sum of those kept, less all
-    kept = np.random.default_rng(seed).integers(0, 2, size=(FLIPS, d.size), dtype=np.int8)
-    farther = np.abs(2 * (kept @ d) - d.sum()) >= abs(d.sum()) - 1e-12
+        return float((np.abs(signs @ d) >= observed).mean())
+    # of units with differences of one size only the number that stay positive matters
+    positive = np.random.default_rng(seed).binomial(counts, 0.5, size=(FLIPS, counts.size))
+    farther = np.abs((2 * positive - counts) @ sizes) >= observed
     return float((1 + farther.sum()) / (FLIPS + 1))
 
 

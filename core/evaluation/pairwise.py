@@ -141,18 +141,31 @@ class Matrix:
         known = [pair for pair in self.pairs if pair.visible is not None]
         return visible_sentence(max(known, key=lambda pair: pair.visible or 0.0)) if known else ""
 
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, with what follows from the pairs."""
+        return asdict(self) | {
+            "pairs": [pair.as_dict() for pair in self.pairs],
+            "rank_intervals": self.rank_intervals,
+            "not_worse_than_first": self.not_worse_than_first,
+            "visible_sentence": self.visible_sentence,
+        }
+
     def _is_worse(self, difference: float) -> bool:
         return difference > 0 if self.lower_is_better else difference < 0
 
 
 def pairwise_matrix(
-    methods: Mapping[str, Measured] | Mapping[str, Mapping[str, Measured]], compare_to: str | None = None
+    methods: Mapping[str, Measured] | Mapping[str, Mapping[str, Measured]],
+    compare_to: str | None = None,
+    *,
+    test_models: bool = True,
 ) -> Matrix:
     """The matrix of all methods on one test part, or on several data sets by name, of which the mean counts.
 
     Sets that not every method has are left out and named. compare_to: the method that the others are compared to,
-    chosen beforehand; without it all pairs are. A pair of which nothing can be said counts as p = 1. Raises
-    InvalidInput below two methods, without a common data set, for unlike metrics and for an unknown compare_to.
+    chosen beforehand; without it all pairs are. test_models: False leaves out models_p, whose sign-flips take some 20
+    ms a pair. A pair of which nothing can be said counts as p = 1. Raises InvalidInput below two methods, without a
+    common data set, for unlike metrics and for an unknown compare_to.
     """
     by_set = {name: given if isinstance(given, Mapping) else {"": given} for name, given in methods.items()}
     sets, left_out = _common_sets(by_set)
@@ -167,7 +180,8 @@ def pairwise_matrix(
     means = {name: float(np.mean([each[at].mean for at in sets])) for name, each in by_set.items()}
     lower = metric in LOWER_IS_BETTER
     order = sorted(by_set, key=lambda name: means[name] if lower else -means[name])
-    pairs = [_pair(a, b, [by_set[a][at] for at in sets], [by_set[b][at] for at in sets]) for a, b in _twos(order)]
+    parts = {name: [each[at] for at in sets] for name, each in by_set.items()}
+    pairs = [_pair(a, b, parts[a], parts[b], test_models) for a, b in combinations(order, 2)]
     tested = [at for at, pair in enumerate(pairs) if compare_to is None or compare_to in (pair.first, pair.second)]
     adjusted = holm([1.0 if (p := pairs[at].p) is None else p for at in tested])
     for at, p_holm in zip(tested, adjusted, strict=True):
@@ -200,10 +214,6 @@ def _rounded(points: float) -> str:
     return f"{points:.0f}" if points >= 1 else f"{points:.1g}"
 
 
-def _twos(order: Sequence[str]) -> list[tuple[str, str]]:
-    return list(combinations(order, 2))
-
-
 def _common_sets(by_set: Mapping[str, Mapping[str, Measured]]) -> tuple[list[str], list[str]]:
     """Data sets that every method has, and those that fall out, in the order they were given."""
     named = list(dict.fromkeys(name for each in by_set.values() for name in each))
@@ -211,7 +221,7 @@ def _common_sets(by_set: Mapping[str, Mapping[str, Measured]]) -> tuple[list[str
     return common, [name for name in named if name not in common]
 
 
-def _pair(first: str, second: str, ours: Sequence[Measured], theirs: Sequence[Measured]) -> Pair:
+def _pair(first: str, second: str, ours: Sequence[Measured], theirs: Sequence[Measured], test_models: bool) -> Pair:
     found = mean_over_sets([difference(one, other) for one, other in zip(ours, theirs, strict=True)])
     shown = found.interval()
     known = shown.low is not None
@@ -232,7 +242,7 @@ def _pair(first: str, second: str, ours: Sequence[Measured], theirs: Sequence[Me
         ties=ties,
         losses=losses,
         counted="data sets" if several else "images",
-        **_of_models(ours[0], theirs[0], several),
+        **_of_models(ours[0], theirs[0], test_models and not several),
         models_claim=MODEL_CLAIM,
         n_seeds=found.n_seeds,
         n_units=found.n_units,
@@ -257,9 +267,9 @@ def _set_counts(ours: Sequence[Measured], theirs: Sequence[Measured]) -> tuple[i
     return int((apart > TIE).sum()), int((np.abs(apart) <= TIE).sum()), int((apart < -TIE).sum())
 
 
-def _of_models(first: Measured, second: Measured, several: bool) -> dict[str, Any]:
+def _of_models(first: Measured, second: Measured, wanted: bool) -> dict[str, Any]:
     """The test that holds for these trained models: McNemar's of one seed and independent images, else sign-flips."""
-    right = None if several else paired_correct(first, second)
+    right = paired_correct(first, second) if wanted else None
     if right is None:
         return {"models_p": None, "models_test": None, "odds": None}
     only = [int((one & ~other).sum()) for one, other in (right, right[::-1])]

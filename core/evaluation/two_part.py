@@ -171,6 +171,10 @@ class TwoPart:
         over = self.kind if single else f"seeds and {self.kind}"
         return Interval(self.mean, self.mean - half, self.mean + half, self.n_units, text, over, self.claim)
 
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready: the 95 % interval with its claim, and both standard errors (fractions, None where unknown)."""
+        return self.interval().as_dict() | {"from_draws": self.from_draws, "from_patients": self.from_patients}
+
     @property
     def scope(self) -> str:
         """What a mean over data sets does not say, for people; empty of one set."""

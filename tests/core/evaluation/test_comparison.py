@@ -203,3 +203,13 @@ def test_classes_that_the_backbone_knew_stand_above_the_group():
         "The text side of the backbone 'embedded' has learned cyst from labelled images: zero-shot and few-shot "
         "numbers on them are not honest ones."
     ]
+
+
+def test_each_metric_of_a_row_says_what_its_interval_holds_for() -> None:
+    runs = [run(seed=seed, score=0.8 + seed / 100) for seed in (1, 2, 3)]
+    rows = compare_runs([*runs, run("kgcoop", 1)])["groups"][0]["rows"]
+    told = {row["method"]: row["metrics"]["balanced_accuracy"]["claim"] for row in rows}
+    assert told == {"coop": "this method on this test set", "kgcoop": None, "zero_shot": None}
+    table = [[40, 10], [5, 45]]
+    (row, *_) = compare_runs([run(confusion=table)])["groups"][0]["rows"]
+    assert row["metrics"]["accuracy"]["claim"] == "this trained model on new patients"

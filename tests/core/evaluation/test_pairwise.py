@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -139,3 +141,15 @@ def test_a_matrix_of_one_method_is_refused() -> None:
         pairwise_matrix({"a": made_up(0.9)})
     with pytest.raises(InvalidInput, match="reference 'c'"):
         pairwise_matrix(three(), compare_to="c")
+
+
+def test_the_matrix_goes_into_json_with_what_follows_from_it() -> None:
+    found = pairwise_matrix(three(), test_models=False)
+    told = json.loads(json.dumps(found.as_dict()))
+    assert (told["methods"], told["rank_intervals"]["low"]) == (["high", "same", "low"], [3, 3])
+    assert told["not_worse_than_first"] == ["high", "same"]
+    assert [(pair["differs"], pair["models_p"]) for pair in told["pairs"]] == [
+        (False, None),
+        (True, None),
+        (True, None),
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,13 @@ def test_several_seeds_speak_of_the_method() -> None:
     shown = of_measured(made_up(0.8)).interval()
     assert (shown.claim, shown.over) == (METHOD_CLAIM, "seeds and images")
     assert shown.interval == "95% two-part over 3 seeds and 60 images"
+
+
+def test_an_interval_goes_into_json_with_both_parts() -> None:
+    found = of_measured(made_up(0.8))
+    told = json.loads(json.dumps(found.as_dict()))
+    assert told == found.interval().as_dict() | {"from_draws": found.from_draws, "from_patients": found.from_patients}
+    assert of_measured(made_up(0.8, 1)).as_dict()["from_draws"] is None
 
 
 def test_few_patients_are_approximate_and_fewer_tell_nothing() -> None:
