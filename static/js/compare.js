@@ -227,7 +227,7 @@ class Compare extends PsElement {
           "details",
           { class: "ps-unfold" },
           h("summary", {}, "What the numbers mean"),
-          h("ul", { class: "ps-soft" }, help),
+          h("ul", { class: "ps-notes" }, help),
         ),
         button("Download CSV", () => saveCsv(csvOf(group, title)), "quiet ps-button-small"),
       ),

@@ -66,9 +66,12 @@ class TrainPage extends PsElement {
     this.build();
     this.cameForLeakage = param("leakage") && param("images");
     setParam("leakage", null);
-    await this.chooseSet(this.sets.find((set) => set.id === param("images")) || this.sets[0]);
+    const asked = param("images");
+    const known = this.sets.find((set) => set.id === asked);
+    await this.chooseSet(known || this.sets[0]);
     const named = (name) => this.methods.find((method) => method.name === name);
     await this.chooseMethod(named(param("method")) || this.starters()[0] || this.methods[0]);
+    if (asked && !known) this.showProblem(`The images this address asks for are not here; “${this.set.name}” is chosen instead.`);
     if (!this.cameForLeakage) return;
     this.showLeakage([]);
     this.leakage.focus();

@@ -166,6 +166,7 @@ class Upload extends PsElement {
     } finally {
       this.#sending = null;
       this.go.disabled = false;
+      if (document.activeElement === document.body) this.go.focus(); // disabled, it had lost the focus
     }
   }
 

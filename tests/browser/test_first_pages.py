@@ -168,6 +168,7 @@ def test_an_upload_without_any_image_is_refused_with_the_reason_and_can_be_tried
     page.wait_for_selector(".ps-notice-bad")
     assert len(page.locator(".ps-notice-bad").inner_text()) > 20
     assert page.get_by_role("button", name="Add these images").is_enabled()
+    assert focused(page) == "Add these images"
 
 
 def test_the_demo_is_opened_by_keyboard_and_says_that_it_is_drawn(window: Visit) -> None:

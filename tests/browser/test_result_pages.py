@@ -373,6 +373,12 @@ def test_cancelling_asks_first_and_escape_keeps_the_job(window: Visit, api: Api)
     assert page.evaluate("document.activeElement.textContent") == answers.NAME
 
 
+def test_a_set_that_is_gone_is_not_replaced_in_silence(window: Visit, api: Api) -> None:
+    page = window.open("/train?images=gone&method=coop", FORM_READY)
+    name = answers.IMAGE_SET["name"]
+    page.get_by_text(f"The images this address asks for are not here; “{name}” is chosen instead.").wait_for()
+
+
 def test_the_focus_stays_on_a_job_whose_button_goes_away(window: Visit, api: Api) -> None:
     api.jobs = [answers.job("queued", id="job-2"), answers.job("queued")]
     page = window.open("/jobs", "tbody tr")
