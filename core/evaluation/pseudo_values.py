@@ -85,6 +85,8 @@ def measure(
     p = None if probabilities is None else np.asarray(probabilities, dtype=np.float64)
     told = np.asarray(predicted, dtype=np.int64) if p is None else p.argmax(axis=-1)
     _check(metric, y, told, p, groups, images)
+    if seeds is not None and (len(seeds) != len(told) or len(set(seeds)) < len(told)):
+        raise InvalidInput("Each row of answers has a seed of its own", f"found seeds {list(seeds)}, {len(told)} rows")
     units = units_of(y.size, groups, images)
     if images is not None:
         order = np.argsort(np.asarray(images), kind="stable")

@@ -148,3 +148,5 @@ def test_what_cannot_be_measured_is_refused_with_a_sentence() -> None:
         measure("auroc", y, predicted=p.argmax(axis=-1))
     with pytest.raises(InvalidInput, match="found 11 labels, answers of shape \\(2, 12\\)"):
         measure("accuracy", y[1:], probabilities=p)
+    with pytest.raises(InvalidInput, match=r"a seed of its own; found seeds \[1, 1\], 2 rows"):
+        measure("accuracy", y, probabilities=p, seeds=[1, 1])
