@@ -16,6 +16,7 @@ from core.tuning.data import TensorData
 from core.tuning.registry import get_method, method_names
 from tests.builders import EXAMPLE_METHOD, example_method, tiny_backbone
 from tests.core.tuning import test_every_method
+from tests.core.tuning.test_every_method import trained  # noqa: F401  (a fixture that the checks ask for)
 
 CONTRACT = [
     check
