@@ -25,6 +25,7 @@ from core.backbones.contract import (
 from core.backbones.image_tower import open_image_tower
 from core.backbones.low_precision import can_pack, shorten
 from core.backbones.placement import extra_positions, first_listed
+from core.backbones.text_company import text_company
 from core.backbones.text_tower import open_text_tower
 from core.backbones.tokenizer import Tokenizer
 
@@ -232,14 +233,21 @@ class OpenClipBackbone(Backbone):
         dropout: bool = False,
     ) -> Tensor:
         dtype, tower = self._short_type() if self._fast.get() else None, self.text_tower
-        blocks = self._blocks(tower.blocks, dtype)
+        company = text_company()
+        if company is not None and tokens is None and before_layer is None and not dropout:
+            return company.encode(lambda e, m: self._text_features(e, m, dtype), (id(self), dtype), embeds, mask)
+        if tokens is None and before_layer is None:
+            return self._text_features(embeds, mask, dtype, dropout)
         with self._autocast(dtype):
-            if tokens is None and before_layer is None:
-                pooled = tower.features(embeds, mask, blocks, dropout)
-            else:
-                hidden = tower.run(embeds, mask, tokens, before_layer, dropout=dropout, blocks=blocks)
-                pooled = tower.pool(hidden, tower.pool_mask(mask, tokens))
-            return self.project_text(pooled).float()
+            blocks = self._blocks(tower.blocks, dtype)
+            hidden = tower.run(embeds, mask, tokens, before_layer, dropout=dropout, blocks=blocks)
+            return self.project_text(tower.pool(hidden, tower.pool_mask(mask, tokens))).float()
+
+    def _text_features(self, embeds: Tensor, mask: Tensor, dtype: torch.dtype | None, dropout: bool = False) -> Tensor:
+        """Features of plain prompts on the shortest way. dtype: of matrix products, None for float32."""
+        tower = self.text_tower
+        with self._autocast(dtype):
+            return self.project_text(tower.features(embeds, mask, self._blocks(tower.blocks, dtype), dropout)).float()
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         chunks = [texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE)]

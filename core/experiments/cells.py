@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -20,6 +20,9 @@ from core.tuning.registry import get_method
 
 RULES = 1
 """Raised whenever drawing, training or measuring changes so that an old cell no longer stands for a new one."""
+
+MOST_IN_STEP = 8
+"""More trainings at once would need more memory and be lost together when a process is killed."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,22 @@ class Cell:
         return (
             f"{self.candidate.label or self.candidate.method} on {self.image_set}, {amount}, seed {self.seed}{worded}"
         )
+
+    def differs_in_seed_only(self, other: Cell) -> bool:
+        """Whether the two could be trained in step."""
+        return replace(self, seed=other.seed, position=other.position) == other
+
+
+def in_step(cells: Sequence[Cell], most: int = MOST_IN_STEP) -> Iterator[list[Cell]]:
+    """The cells in order, those next to each other that differ in their seed only as one list of at most `most`."""
+    group: list[Cell] = []
+    for cell in cells:
+        if group and (len(group) == most or not group[0].differs_in_seed_only(cell)):
+            yield group
+            group = []
+        group.append(cell)
+    if group:
+        yield group
 
 
 def plan_cells(spec: ExperimentSpec, baseline: str | None = None) -> list[Cell]:

@@ -6,9 +6,9 @@ One backbone, one store of features and texts, one reading of each image set and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from core.backbones.contract import Backbone
 from core.descriptions.description_set import DescriptionSet
 from core.errors import PromptoscopeError
 from core.evaluation.metrics import majority_accuracy
-from core.experiments.cells import Cell, cell_hash, cell_setup
+from core.experiments.cells import Cell, cell_hash, cell_setup, in_step
 from core.experiments.controlled import controlled_notes, controlled_options
 from core.experiments.protocols import Drawn, check_targets, draw_cell, measure_cell, trained_classes
 from core.experiments.spec import ExperimentSpec
@@ -25,7 +25,7 @@ from core.images.leak_counts import Leakage, count_leakage
 from core.images.protocol_draws import narrowed_draw
 from core.tuning.drawing import check_measurable
 from core.tuning.feature_store import FeatureStore
-from core.tuning.fitting import Fitted, Setup, fit_classifier
+from core.tuning.fitting import Fitted, Seeded, Setup, fit_classifiers
 from core.tuning.measure import Measurement
 from core.tuning.method_cards import baseline_method
 from core.tuning.progress import Progress, Report, unheard
@@ -38,6 +38,16 @@ class CellResult:
 
     record: dict[str, Any]
     predictions: dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A cell to be run: folder of its model, who hears of its progress, where its unfinished state is kept."""
+
+    cell: Cell
+    folder: Path
+    progress: Report = unheard
+    checkpoint_dir: Path | None = None
 
 
 @dataclass
@@ -76,66 +86,83 @@ class Grid:
         self, cell: Cell, folder: Path, *, progress: Report = unheard, checkpoint_dir: Path | None = None
     ) -> CellResult:
         """Train and measure one cell and save its model. Raises what `train` raises."""
+        return self.run_in_step([Order(cell, folder, progress, checkpoint_dir)])[0]
+
+    def run_in_step(self, orders: Sequence[Order]) -> list[CellResult]:
+        """Cells that differ in their seed only, trained in step where their method allows it."""
         started = time.monotonic()
-        image_set, setup = self.image_sets[cell.image_set], self.setup(cell)
-        progress(Progress("images"))
+        first = orders[0].cell
+        image_set, setup = self.image_sets[first.image_set], self.setup(first)
+        for order in orders:
+            order.progress(Progress("images"))
         self._check(image_set)
-        drawn = draw_cell(self.spec, cell, image_set)
-        check_targets(drawn.draw, image_set, self.targets)
+        drawn = [draw_cell(self.spec, order.cell, image_set) for order in orders]
+        for each in drawn:
+            check_targets(each.draw, image_set, self.targets)
+        fitted = self._fit(setup, drawn, orders)
+        # the time of what was done for all is shared out
+        spent = (time.monotonic() - started) / len(orders)
+        return [self._seal(*each, spent) for each in zip(orders, drawn, fitted, strict=True)]
+
+    def _seal(self, order: Order, drawn: Drawn, fitted: Fitted, spent: float) -> CellResult:
+        """Measure a fitted cell and save its model. spent: seconds before this."""
+        started, cell, image_set = time.monotonic(), order.cell, self.image_sets[order.cell.image_set]
         leakage = self._count(image_set, drawn, cell)
-        fitted = self._fit(setup, drawn, cell, progress, checkpoint_dir)
         parts, said = measure_cell(
             self.spec,
             fitted,
             drawn,
             image_set,
             self.targets,
-            lambda: self._baseline(setup, drawn, cell),
+            lambda: self._baseline(fitted.setup, drawn, cell),
             self._texts(cell),
             store=self.store,
             home=self.home,
-            progress=progress,
+            progress=order.progress,
         )
         first = next(iter(parts.values()))
         asked = image_set if drawn.classes == image_set.classes else image_set.of_classes(drawn.classes)
         notes = [*drawn.notes, *self._controlled_notes(cell), *said]
-        card = run_card(
-            fitted, first, asked, leakage, shots=cell.shots, seconds=time.monotonic() - started, notes=notes
-        )
+        seconds = spent + time.monotonic() - started
+        card = run_card(fitted, first, asked, leakage, shots=cell.shots, seconds=seconds, notes=notes)
         card["image_set"] = {"name": image_set.name, "fingerprint": image_set.fingerprint}
         card |= {"protocol": self.spec.protocol, "parts": {name: _part(found) for name, found in parts.items()}}
         if cell.share is not None:
             card["share"] = cell.share
-        progress(Progress("saving"))
-        save_model(card, fitted, folder)
-        return CellResult(run_record(card, folder), {name: found.rows() for name, found in parts.items()})
+        order.progress(Progress("saving"))
+        save_model(card, fitted, order.folder)
+        return CellResult(run_record(card, order.folder), {name: found.rows() for name, found in parts.items()})
 
     def close(self) -> None:
         """Close the store."""
         self.store.close()
 
-    def _fit(
-        self, setup: Setup, drawn: Drawn, cell: Cell, progress: Report, checkpoint_dir: Path | None = None
-    ) -> Fitted:
-        classes = trained_classes(drawn, setup.method)
-        draw = drawn.draw if classes == drawn.classes else narrowed_draw(drawn.draw, drawn.classes, classes)
-        return fit_classifier(
-            setup,
-            self.backbone,
-            classes,
-            draw,
-            seed=cell.seed,
-            store=self.store,
-            home=self.home,
-            descriptions=self._texts(cell),
-            progress=progress,
-            checkpoint_dir=checkpoint_dir,
-        )
+    def _fit(self, setup: Setup, drawn: Sequence[Drawn], orders: Sequence[Order]) -> list[Fitted]:
+        """Fit the cells, those together that are built for the same classes."""
+        found: dict[int, Fitted] = {}
+        built = [trained_classes(each, setup.method) for each in drawn]
+        for classes in dict.fromkeys(built):
+            at = [place for place, own in enumerate(built) if own == classes]
+            seeded = [
+                Seeded(
+                    narrowed_draw(drawn[place].draw, drawn[place].classes, classes),
+                    orders[place].cell.seed,
+                    orders[place].progress,
+                    orders[place].checkpoint_dir,
+                )
+                for place in at
+            ]
+            texts = self._texts(orders[0].cell)
+            fitted = fit_classifiers(
+                setup, self.backbone, classes, seeded, store=self.store, home=self.home, descriptions=texts
+            )
+            found |= dict(zip(at, fitted, strict=True))
+        return [found[place] for place in range(len(orders))]
 
     def _baseline(self, setup: Setup, drawn: Drawn, cell: Cell) -> Fitted:
         """Zero-shot with the same words."""
         same = replace(setup, method=baseline_method(), variant="default", options={}, recipe=None)
-        return self._fit(replace(same, epochs=None, views=None), drawn, cell, unheard)
+        return self._fit(replace(same, epochs=None, views=None), [drawn], [Order(cell, self.home)])[0]
 
     def _check(self, image_set: ImageSet) -> None:
         if image_set.fingerprint not in self._measurable:
@@ -177,20 +204,26 @@ def _part(found: Measurement) -> dict[str, Any]:
 
 def run_cells(
     grid: Grid,
-    cells: list[Cell],
+    cells: Sequence[Cell],
     folder: Callable[[Cell], Path],
-    done: Callable[[Cell, CellResult | Exception], None],
-    *,
-    progress: Callable[[Cell, Progress], None] | None = None,
+    done: Callable[[Cell, CellResult | PromptoscopeError], None],
 ) -> None:
-    """Run cells in order. A cell that fails is handed to `done` with its error, and the next one goes on.
-
-    progress may raise Cancelled, which ends all.
-    """
-    for cell in cells:
-        found: CellResult | Exception
+    """Run cells in order, those in step that can be. A cell that fails is handed to `done` with its error."""
+    for together in in_step(cells):
+        orders = [Order(cell, folder(cell)) for cell in together]
         try:
-            found = grid.run(cell, folder(cell), progress=partial(progress, cell) if progress else unheard)
-        except PromptoscopeError as error:
-            found = error
-        done(cell, found)
+            results = grid.run_in_step(orders)
+        except PromptoscopeError:
+            # whichever of them it was, the others are not to suffer
+            for order in orders:
+                done(order.cell, _alone(grid, order))
+        else:
+            for cell, found in zip(together, results, strict=True):
+                done(cell, found)
+
+
+def _alone(grid: Grid, order: Order) -> CellResult | PromptoscopeError:
+    try:
+        return grid.run_in_step([order])[0]
+    except PromptoscopeError as error:
+        return error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from core.tuning.contract import Method, MethodConfig, Task
 from core.tuning.data import ImageData
 from core.tuning.feature_store import FeatureStore
 from core.tuning.hidden_states import LanguageModel
-from core.tuning.loop import FitReport, fit
+from core.tuning.loop import FitReport, Training, can_share_steps, fit_together
 from core.tuning.presets import resolve_config
 from core.tuning.progress import Progress, Report, unheard
 from core.tuning.recipe import Recipe
@@ -84,6 +84,16 @@ class Fitted:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Seeded:
+    """One of several trainings that differ in their seed, and in the images it drew."""
+
+    draw: ShotDraw
+    seed: int
+    progress: Report = unheard
+    checkpoint_dir: Path | None = None
+
+
 def fit_classifier(
     setup: Setup,
     backbone: Backbone,
@@ -103,20 +113,58 @@ def fit_classifier(
     made from the names. store: of features. home: of language models. checkpoint_dir: where the state after each epoch
     is kept and looked for. Raises InvalidOption, NotFound, ClassMismatch, Unavailable, InvalidInput.
     """
-    config, notes = setup.config(backbone.name)
-    config = config.settled(len(draw.train), len(classes))
-    states, said = hidden_states(config, classes, backbone.device, store, home, progress)
+    one = [Seeded(draw, seed, progress, checkpoint_dir)]
+    return fit_classifiers(setup, backbone, classes, one, store=store, home=home, descriptions=descriptions)[0]
+
+
+def fit_classifiers(
+    setup: Setup,
+    backbone: Backbone,
+    classes: tuple[str, ...],
+    seeded: Sequence[Seeded],
+    *,
+    store: FeatureStore,
+    home: Path,
+    descriptions: DescriptionSet | None = None,
+) -> list[Fitted]:
+    """`fit_classifier` for several seeds: in step where the method allows it, else one after the other."""
     texts = setup.descriptions(classes, descriptions)
-    task = Task(backbone, classes, texts, modality=setup.modality, seed=seed, store=store, hidden_states=states)
-    method = get_method(setup.method)(config, task)
-    data = _data(method, draw, store, progress)
-    if method.trains_by_steps:
-        data.warm()
-    checkpoint = Checkpoint(checkpoint_dir, _purpose(method, setup.method, draw)) if checkpoint_dir else None
-    report = fit(method, data, seed=seed, report=progress, checkpoint=checkpoint)
-    progress(Progress("tuning"))
-    method.tune(data)
-    return Fitted(method, setup, draw, report, _calibrate(method, data), (*notes, *said))
+    made, data, notes = [], [], []
+    for each in seeded:
+        config, said = setup.config(backbone.name)
+        config = config.settled(len(each.draw.train), len(classes))
+        states, told = hidden_states(config, classes, backbone.device, store, home, each.progress)
+        task = Task(
+            backbone, classes, texts, modality=setup.modality, seed=each.seed, store=store, hidden_states=states
+        )
+        method = get_method(setup.method)(config, task)
+        images = _data(method, each.draw, store, each.progress)
+        if method.trains_by_steps:
+            images.warm()
+        made.append(method)
+        data.append(images)
+        notes.append((*said, *told))
+    trainings = [
+        Training(
+            method,
+            images,
+            each.seed,
+            each.progress,
+            Checkpoint(each.checkpoint_dir, _purpose(method, setup.method, each.draw)) if each.checkpoint_dir else None,
+        )
+        for method, images, each in zip(made, data, seeded, strict=True)
+    ]
+    sizes = {len(each.draw.train) for each in seeded}
+    if len(sizes) == 1 and can_share_steps(made[0]):
+        reports = fit_together(trainings)
+    else:
+        reports = [report for training in trainings for report in fit_together([training])]
+    found = []
+    for method, images, each, report, told_of in zip(made, data, seeded, reports, notes, strict=True):
+        each.progress(Progress("tuning"))
+        method.tune(images)
+        found.append(Fitted(method, setup, each.draw, report, _calibrate(method, images), told_of))
+    return found
 
 
 def hidden_states(

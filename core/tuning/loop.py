@@ -1,21 +1,23 @@
-"""The one training loop."""
+"""The one training loop: of one method, or of several of one recipe in step."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from core.backbones.text_company import TextCompany
 from core.errors import InvalidInput
 from core.tuning.checkpoint import Checkpoint
 from core.tuning.contract import LoopConfig, Method
 from core.tuning.progress import Progress, Report, unheard
-from core.tuning.training_data import TrainingData, epoch_generator
+from core.tuning.training_data import Batch, TrainingData, epoch_generator
 
 OnStep = Callable[[int, dict[str, float]], None]
 
@@ -27,6 +29,18 @@ class FitReport:
     epochs: int
     steps: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """One method on its data. on_step: called with (step, loss terms) before each update."""
+
+    method: Method
+    data: TrainingData
+    seed: int
+    report: Report = unheard
+    checkpoint: Checkpoint | None = None
+    on_step: OnStep | None = None
 
 
 def fit(
@@ -41,35 +55,86 @@ def fit(
     """Train a method on data and leave it ready for use.
 
     With a checkpoint, goes on after the last finished epoch; on a CPU the result is the same to the bit as without
-    the interruption. on_step: called with (step, loss terms) before each update. Raises InvalidInput when the loss
-    is no longer finite.
+    the interruption. Raises InvalidInput when the loss is no longer finite.
+    """
+    return fit_together([Training(method, data, seed, report, checkpoint, on_step)])[0]
+
+
+def fit_together(trainings: Sequence[Training]) -> list[FitReport]:
+    """Train several methods of one recipe in step, each as `fit` would alone up to rounding, and report on each.
+
+    Their texts pass the text tower together. Several must be `can_share_steps` and have equally many images. Seconds
+    are each one's share.
     """
     started = time.monotonic()
-    method.prepare(data)
-    method.train()
-    if not method.trains_by_steps:
-        method.fit_directly(data)
-        method.eval()
-        return FitReport(0, 0, time.monotonic() - started)
-    config: LoopConfig = method.config
-    optimizer = make_optimizer(method, config)
-    first, reports = checkpoint.read(method, optimizer) if checkpoint else (0, [])
-    for earlier in reports:
-        report(earlier)
-    pace = _Pace(config.epochs, first)
-    for epoch in range(first, config.epochs):
-        method.before_epoch(epoch)
-        terms = _epoch(method, data, optimizer, epoch, seed, on_step)
-        method.after_epoch(epoch)
-        rate = learning_rate(config, epoch, 0, data.steps_per_epoch(config))
-        reports.append(pace.progress(epoch, terms, rate))
-        if checkpoint:
-            checkpoint.write(method, optimizer, epoch, reports)
-        report(reports[-1])
-    method.after_training()
-    method.eval()
-    steps = config.epochs * data.steps_per_epoch(config)
-    return FitReport(config.epochs, steps, time.monotonic() - started)
+    for each in trainings:
+        each.method.prepare(each.data)
+        each.method.train()
+    if not trainings[0].method.trains_by_steps:
+        return [_fit_directly(each) for each in trainings]
+    config: LoopConfig = trainings[0].method.config
+    work = [_Work(each, make_optimizer(each.method, config)) for each in trainings]
+    with TextCompany(len(work)) as company:
+        for epoch in range(min(each.first for each in work), config.epochs):
+            _epoch([each for each in work if each.first <= epoch], epoch, company)
+    for each in trainings:
+        each.method.after_training()
+        each.method.eval()
+    steps = config.epochs * trainings[0].data.steps_per_epoch(config)
+    return [FitReport(config.epochs, steps, (time.monotonic() - started) / len(work)) for _ in work]
+
+
+def can_share_steps(method: Method) -> bool:
+    """Whether several of this recipe may be trained in step.
+
+    Not where gradients are changed on their way, where a step trains the image tower, or where dropout is active, which
+    draws from one stream of random numbers.
+    """
+    options = method.config.as_dict()
+    drops = any(bool(value) for name, value in options.items() if name.endswith("dropout"))
+    plain = type(method).backward is Method.backward
+    return method.trains_by_steps and plain and not drops and method.image_path(method.config) != "trained"
+
+
+def _fit_directly(training: Training) -> FitReport:
+    started = time.monotonic()
+    training.method.fit_directly(training.data)
+    training.method.eval()
+    return FitReport(0, 0, time.monotonic() - started)
+
+
+class _Work:
+    """A training under way: its optimiser, its pace, and from which epoch it goes on."""
+
+    def __init__(self, training: Training, optimizer: Optimizer) -> None:
+        self.training, self.optimizer, self.method = training, optimizer, training.method
+        checkpoint = training.checkpoint
+        self.first, self.reports = checkpoint.read(self.method, optimizer) if checkpoint else (0, [])
+        for earlier in self.reports:
+            training.report(earlier)
+        self.pace = _Pace(training.method.config.epochs, self.first)
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """Count the loss terms of a step."""
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + value.detach()
+
+    def finish(self, epoch: int, steps: int) -> None:
+        """Check the epoch's loss, keep the state, report. Raises InvalidInput for a loss that is not finite."""
+        means = {name: float(value) / steps for name, value in self.sums.items()}
+        self.sums = {}
+        if not all(math.isfinite(value) for value in means.values()):
+            raise InvalidInput(
+                "The loss stays a finite number",
+                f"in epoch {epoch + 1} it is {means}",
+                "Choose a smaller learning rate or loss weight.",
+            )
+        self.method.after_epoch(epoch)
+        self.reports.append(self.pace.progress(epoch, means, learning_rate(self.method.config, epoch, 0, steps)))
+        if self.training.checkpoint:
+            self.training.checkpoint.write(self.method, self.optimizer, epoch, self.reports)
+        self.training.report(self.reports[-1])
 
 
 def make_optimizer(method: Method, config: LoopConfig) -> Optimizer:
@@ -103,35 +168,44 @@ def learning_rate(config: LoopConfig, epoch: int, step: int, steps: int) -> floa
     return rate / 2 * (1 + math.cos(math.pi * (epoch - config.warmup_epochs) / epochs))
 
 
-def _epoch(
-    method: Method, data: TrainingData, optimizer: Optimizer, epoch: int, seed: int, on_step: OnStep | None
-) -> dict[str, float]:
-    """One pass; returns the mean of each loss term over its steps."""
-    config: LoopConfig = method.config
-    steps = data.steps_per_epoch(config)
-    sums: dict[str, Tensor] = {}
+def _epoch(work: Sequence[_Work], epoch: int, company: TextCompany) -> None:
+    """One pass over the images of each training, step by step for all."""
+    config: LoopConfig = work[0].method.config
+    steps = work[0].training.data.steps_per_epoch(config)
+    for each in work:
+        each.method.before_epoch(epoch)
     # dropout draws from the global generator: seeded per epoch, and put back afterwards
     with torch.random.fork_rng():
-        torch.manual_seed(epoch_generator(seed, epoch, "dropout").initial_seed())
-        for step, batch in enumerate(data.batches(epoch, config)):
-            _set_rate(optimizer, config, epoch, step, steps)
-            optimizer.zero_grad(set_to_none=True)
-            with method.step_passes():
-                terms = method.loss_terms(batch)
-            if on_step:
-                on_step(epoch * steps + step, {name: float(value.detach()) for name, value in terms.items()})
-            method.backward(terms)
-            optimizer.step()
-            for name, value in terms.items():
-                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach()
-    means = {name: float(value) / steps for name, value in sums.items()}
-    if not all(math.isfinite(value) for value in means.values()):
-        raise InvalidInput(
-            "The loss stays a finite number",
-            f"in epoch {epoch + 1} it is {means}",
-            "Choose a smaller learning rate or loss weight.",
-        )
-    return means
+        torch.manual_seed(epoch_generator(work[0].training.seed, epoch, "dropout").initial_seed())
+        batches = zip(*(each.training.data.batches(epoch, config) for each in work), strict=True)
+        for step, of_each in enumerate(batches):
+            for each in work:
+                _set_rate(each.optimizer, config, epoch, step, steps)
+                each.optimizer.zero_grad(set_to_none=True)
+            found = _terms(work, of_each, company)
+            for each, terms in zip(work, found, strict=True):
+                if each.training.on_step:
+                    shown = {name: float(value.detach()) for name, value in terms.items()}
+                    each.training.on_step(epoch * steps + step, shown)
+            if len(work) == 1:
+                work[0].method.backward(found[0])
+            else:
+                # one way back for all: parameters of one training are in no other's loss
+                torch.stack([value for terms in found for value in terms.values()]).sum().backward()
+            for each, terms in zip(work, found, strict=True):
+                each.optimizer.step()
+                each.add(terms)
+    for each in work:
+        each.finish(epoch, steps)
+
+
+def _terms(work: Sequence[_Work], batches: Sequence[Batch], company: TextCompany) -> list[dict[str, Tensor]]:
+    """The loss terms of each training in one step."""
+    with work[0].method.step_passes():
+        if len(work) == 1:
+            return [work[0].method.loss_terms(batches[0])]
+        jobs = [partial(each.method.loss_terms, batch) for each, batch in zip(work, batches, strict=True)]
+        return company.run(jobs)
 
 
 def _set_rate(optimizer: Optimizer, config: LoopConfig, epoch: int, step: int, steps: int) -> None:

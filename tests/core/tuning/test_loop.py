@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 import core.tuning
 from core import train
+from core.backbones.text_company import TextCompany
 from core.errors import InvalidInput, InvalidOption
 from core.images.image_set import ImageSet
-from core.tuning.contract import LoopConfig
-from core.tuning.loop import fit, learning_rate
+from core.tuning.contract import LoopConfig, Method
+from core.tuning.loop import Training, can_share_steps, fit, fit_together, learning_rate
 from core.tuning.presets import resolve_config
 from core.tuning.recipe import get_recipe
 from core.tuning.registry import get_method
 from tests.builders import tiny_backbone
-from tests.core.tuning.test_every_method import build, clustered_data
+from tests.core.tuning.test_every_method import build, clustered_data, data_for
 
 PRESETS = Path(core.tuning.__file__).parent / "presets"
 
@@ -110,3 +112,78 @@ def test_a_run_with_a_budget_of_updates_makes_them(disc_set: ImageSet, tmp_path:
     options = {"updates": 5, "batch_size": 4, "views": 1}
     run = train(disc_set, "coop", backbone=tiny_backbone(), shots=3, home=tmp_path, options=options)
     assert (run.record["epochs"], run.record["steps"], run.record["options"]["epochs"]) == (3, 6, 3)
+
+
+SHARING = ["coop", "kgcoop", "cocoop", "biovlm", "clip_adapter"]
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_trainings_in_step_end_where_each_ends_alone(name: str) -> None:
+    def trainings() -> list[Training]:
+        built = [build(name, text_dropout=False) if has_dropout(name) else build(name) for _ in range(3)]
+        return [Training(m, data_for(m), seed) for seed, m in enumerate(moved(built), start=1)]
+
+    together, alone = trainings(), trainings()
+    assert can_share_steps(together[0].method)
+    fit_together(together)
+    for each in alone:
+        fit_together([each])
+    learned = [[each.method.learned_state() for each in group] for group in (together, alone)]
+    for ours, theirs in zip(*learned, strict=True):
+        for key, value in ours.items():
+            torch.testing.assert_close(value, theirs[key], rtol=1e-4, atol=1e-6)
+    # three trainings, not one three times
+    first, second = (each.method.learned_state() for each in together[:2])
+    assert any(not torch.equal(first[key], second[key]) for key in first)
+
+
+def has_dropout(name: str) -> bool:
+    return "text_dropout" in get_method(name).Config.__dataclass_fields__
+
+
+def moved(methods: list[Method]) -> list[Method]:
+    """Each started from another place."""
+    for seed, method in enumerate(methods):
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in method.parameters():
+                parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    return methods
+
+
+@pytest.mark.parametrize("name", ["prograd", "vpt", "linear_probe", "zero_shot"])
+def test_trainings_that_cannot_be_in_step_are_told(name: str) -> None:
+    assert not can_share_steps(build(name))
+
+
+def test_active_dropout_keeps_trainings_apart() -> None:
+    assert not can_share_steps(build("coop", text_dropout=True))
+
+
+def test_texts_of_members_pass_the_tower_together() -> None:
+    methods = moved([build("coop") for _ in range(4)])
+    tower = methods[0].backbone
+    passes = []
+
+    def count(embeds: Tensor, mask: Tensor, *rest: object) -> Tensor:
+        passes.append(len(embeds))
+        return original(embeds, mask, *rest)
+
+    original = tower._text_features  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch, TextCompany(4) as company:
+        patch.setattr(tower, "_text_features", count)
+        found = company.run([method.class_features for method in methods])
+    assert passes == [12]
+    for method, features in zip(methods, found, strict=True):
+        torch.testing.assert_close(features, method.class_features())
+
+
+def test_a_member_that_fails_neither_stops_nor_blocks_the_others() -> None:
+    def fail() -> Tensor:
+        raise InvalidInput("a member that works", "one that does not")
+
+    method = build("coop")
+    ended = []
+    with TextCompany(3) as company, pytest.raises(InvalidInput, match="one that does not"):
+        company.run([lambda: ended.append(method.class_features().shape[0]), fail, method.class_features])
+    assert ended == [3]
