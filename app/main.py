@@ -26,6 +26,7 @@ from app.services.context import Context, open_context
 from app.worker_process import WorkerProcess
 from core.disk import Reserve, free_bytes
 from core.errors import Unavailable
+from core.images.signature_store import kept_signatures
 from core.records import migrate
 from core.settings import Settings
 from core.version import VERSION
@@ -91,7 +92,8 @@ def _lifespan(context: Context, with_worker: bool) -> Callable[[FastAPI], Abstra
             worker.start()
         await run_in_threadpool(load_engine)
         try:
-            yield
+            with kept_signatures(context.settings.signatures_path):
+                yield
         finally:
             if worker:
                 await run_in_threadpool(worker.stop)

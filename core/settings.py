@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         return self.home / "cache"
 
     @property
+    def signatures_path(self) -> Path:
+        """What was found out about images by decoding them."""
+        return self.cache_dir / "signatures.sqlite"
+
+    @property
     def unpacked_dir(self) -> Path:
         """Images of archives while a command works on them; emptied after it, or at the next start."""
         return self.cache_dir / "unpacked"

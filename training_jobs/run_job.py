@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from core.disk import Reserve, disk_full, is_full
 from core.errors import DatabaseAway, DiskFull, PromptoscopeError, Unavailable
 from core.images.image_set import ImageSet
+from core.images.signature_store import kept_signatures
 from core.records import descriptions, image_sets, jobs, models, runs
 from core.records.audit import add_audit_entry
 from core.records.runs import RunRequest
@@ -152,26 +153,27 @@ def _train(work: Work, reporter: Reporter, train: Train | None) -> Any:
     request, image_set, sentences = _patiently(lambda: _load(work))
     _check_folders(request, work.settings)
     work.log.write(f"method {request.method}, backbone {request.backbone}, seed {request.seed}")
-    return train(
-        image_set,
-        request.method,
-        backbone=request.backbone,
-        shots=request.shots,
-        seed=request.seed,
-        epochs=request.epochs,
-        views=request.views,
-        options=dict(request.options),
-        variant=request.variant,
-        recipe=request.recipe,
-        descriptions=sentences,
-        modality=request.modality,
-        template=request.template,
-        out=work.model_folder,
-        home=work.settings.home,
-        progress=reporter,
-        checkpoint_dir=work.folder / CHECKPOINT,
-        allow_leakage=request.allow_leakage,
-    )
+    with kept_signatures(work.settings.signatures_path):
+        return train(
+            image_set,
+            request.method,
+            backbone=request.backbone,
+            shots=request.shots,
+            seed=request.seed,
+            epochs=request.epochs,
+            views=request.views,
+            options=dict(request.options),
+            variant=request.variant,
+            recipe=request.recipe,
+            descriptions=sentences,
+            modality=request.modality,
+            template=request.template,
+            out=work.model_folder,
+            home=work.settings.home,
+            progress=reporter,
+            checkpoint_dir=work.folder / CHECKPOINT,
+            allow_leakage=request.allow_leakage,
+        )
 
 
 def _check_folders(request: RunRequest, settings: Settings) -> None:

@@ -40,8 +40,9 @@ def add(
     from app.services.image_sets import list_problems
     from app.services.incoming_images import add_from_path
     from core.images.columns import ColumnChoice
+    from core.images.signature_store import kept_signatures
 
-    with output(json) as out, opened() as ctx:
+    with output(json) as out, opened() as ctx, kept_signatures(ctx.settings.signatures_path):
         _require(path)
         found = add_from_path(ctx, path, name, modality, ColumnChoice(group, label))
         found["problems"] = list_problems(ctx, found["id"])

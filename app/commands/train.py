@@ -74,6 +74,7 @@ def train(
     """Train a method here and now, measure it on the test part and save the model."""
     from app.services.foreground import ForegroundTraining, prepare
     from app.services.recipes import recipe_method
+    from core.images.signature_store import kept_signatures
 
     method = method or (recipe_method(recipe) if recipe else None)
     if method is None:
@@ -97,7 +98,7 @@ def train(
         label=label,
         out=out,
     )
-    with output(json) as stream:
+    with output(json) as stream, kept_signatures(settings().signatures_path):
         line = ProgressLine(stream)
         record = prepare(settings(), asked, opened).run(line.show)
         line.end()

@@ -13,7 +13,7 @@ from core.images.decode import read_bounded
 from core.images.image_set import ImageSet
 from core.images.labelled_image import LabelledImage, Problem
 from core.images.limits import Limits
-from core.images.signature import Signature, map_in_threads, sign, sign_known
+from core.images.signature import Signature, flush_signatures, map_in_threads, sign, sign_known
 
 MOST_DIFFERENT_BITS = 2
 _BLOCK = 512
@@ -128,16 +128,19 @@ def _two_classes(image_set: ImageSet) -> Iterator[Problem]:
 
 
 def signatures_of(images: Sequence[LabelledImage]) -> dict[str, Signature]:
-    """Signature by content hash. Decodes images not decoded before in this process."""
+    """Signature by content hash. Decodes images not decoded before."""
     first = {image.sha256: image for image in images}
-    return dict(zip(first, map_in_threads(_signature, first.values()), strict=True))
+    known = {sha256: found for sha256 in first if (found := sign_known(sha256)) is not None}
+    missing = [image for sha256, image in first.items() if sha256 not in known]
+    if missing:
+        made = dict(zip((i.sha256 for i in missing), map_in_threads(_signature, missing), strict=True))
+        flush_signatures()
+        known |= made
+    return {sha256: known[sha256] for sha256 in first}
 
 
 def _signature(image: LabelledImage) -> Signature:
     limits = Limits()
-    known = sign_known(image.sha256)
-    if known is not None:
-        return known
     content = read_bounded(image.path, limits)
     if hashlib.sha256(content).hexdigest() != image.sha256:
         raise UnreadableImage(

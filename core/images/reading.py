@@ -34,7 +34,7 @@ from core.images.plan import Entry, Plan
 from core.images.refusal import TWO_CLASSES, most_common, refused_words, remedy_for, weighty
 from core.images.sent_file import true_name, true_suffix
 from core.images.sheet import SHEET_SUFFIXES, other_table
-from core.images.signature import map_in_threads, sign
+from core.images.signature import flush_signatures, map_in_threads, sign
 from core.images.source import FolderSource, OverlaySource, Source, UploadSource
 from core.images.store import FileStore
 from core.images.windowing import windowing_note
@@ -282,6 +282,7 @@ def _load(
             misnamed.append(other_format)
     if store is not None:
         store.flush()
+    flush_signatures()
     return images, problems, misnamed
 
 

@@ -1,6 +1,7 @@
 """What one full decode tells about an image: size, format, hashes of its pixels, how it was shown and what it lacks.
 
-Decoding is the slow part of reading an image set, so it is done once per content and remembered for this process.
+Decoding is the slow part of reading an image set, so it is done once per content and remembered: for this process, and
+in a file where an entry point names one (`keep_signatures`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -63,17 +64,57 @@ def sign(content: bytes, sha256: str, limits: Limits | None = None) -> Signature
         return known
     with opened_picture(content, limits) as picture:
         made = _sign(picture)
-    with _known_lock:
-        _known[sha256] = made
-        if len(_known) > _REMEMBERED:
-            _known.popitem(last=False)
+    _remember(sha256, made)
+    if _kept is not None:
+        _kept.put(sha256, made)
     return made
 
 
 def sign_known(sha256: str) -> Signature | None:
-    """The signature of a content decoded before in this process, or None."""
+    """The signature of a content decoded before, or None."""
     with _known_lock:
-        return _known.get(sha256)
+        found = _known.get(sha256)
+    if found is None and _kept is not None:
+        found = _kept.get(sha256)
+        if found is not None:
+            _remember(sha256, found)
+    return found
+
+
+class Keeper(Protocol):
+    """Where signatures outlive the process; see `core.images.signature_store`."""
+
+    def get(self, sha256: str) -> Signature | None:
+        """What is known of a content."""
+
+    def put(self, sha256: str, signature: Signature) -> None:
+        """Keep a signature."""
+
+    def flush(self) -> None:
+        """Write what waits."""
+
+
+_kept: Keeper | None = None
+
+
+def keep_signatures(keeper: Keeper | None) -> Keeper | None:
+    """Keep signatures there from now on, for all of this process; gives what kept them before."""
+    global _kept
+    before, _kept = _kept, keeper
+    return before
+
+
+def flush_signatures() -> None:
+    """Write what a keeper has not written yet: called where many images have been read."""
+    if _kept is not None:
+        _kept.flush()
+
+
+def _remember(sha256: str, made: Signature) -> None:
+    with _known_lock:
+        _known[sha256] = made
+        if len(_known) > _REMEMBERED:
+            _known.popitem(last=False)
 
 
 def _sign(picture: Picture) -> Signature:
