@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.ui import attention, classify, compare, descriptions, image_sets, jobs, start, train
+from app.ui.chart_library import chart_library_route
 from app.ui.shell import Frame
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def build_pages(ctx: Context) -> gr.Blocks:
 
 def mount_pages(app: FastAPI, ctx: Context) -> None:
     """Serve the pages at `/` and their files at `/static`; call it after the API's routes are in place."""
+    app.router.routes.append(chart_library_route())
     app.mount("/static", StaticAssets(directory=STATIC_DIR, packages=[("gradio", "templates/frontend/static")]))
     with warnings.catch_warnings():
         # Gradio says of every site with several pages that it draws them in the browser, which is what we ask for.

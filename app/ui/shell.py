@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.root_path import public_path
+from app.ui.chart_library import chart_library_address
 from app.ui.page import Page
 
 RESEARCH_USE = "For research use only. Not for use in diagnostic procedures."
@@ -27,6 +28,7 @@ _HEAD = """
 <link rel="icon" type="image/svg+xml" href="{root}/static/icons/favicon.svg">
 <link rel="stylesheet" href="{root}/static/app.css">
 <link rel="stylesheet" href="{root}/static/results.css">
+<meta name="ps-charts" content="{root}{charts}">
 <script src="{root}/static/js/theme.js"></script>
 <script type="module" src="{root}/static/js/core.js"></script>
 """
@@ -89,7 +91,8 @@ def frame(document: str, pages: Sequence[Page], current: Page, root: str = "") -
         lead=escape(current.lead),
     )
     document = _FOREIGN.sub("", document).replace(_PLACEHOLDER, f'(location.origin + "{root}")')
-    document = document.replace("</head>", _HEAD.format(root=root, title=escape(current.title)) + "</head>", 1)
+    head = _HEAD.format(root=root, title=escape(current.title), charts=chart_library_address())
+    document = document.replace("</head>", f"{head}</head>", 1)
     # Otherwise Gradio writes its one title over that of each page.
     document = document.replace('control_page_title="true"', 'control_page_title="false"', 1)
     document = document.replace("<gradio-app", f"{top}<gradio-app", 1)

@@ -24,7 +24,7 @@ import {
   send,
   setParam,
 } from "./core.js";
-import { forestPlot, lineChart, shortNumber, stackedBars } from "./charts.js";
+import { curves, forest, shortNumber, stackedBars } from "./charts.js";
 import { uid } from "./follow.js";
 import "./image-drop.js";
 import "./map-viewer.js";
@@ -438,18 +438,14 @@ function deletionPlot(steps, trust, image) {
   return {
     title: "Hiding parts of the image",
     sentence,
-    draw: (width) =>
-      lineChart({
-        width,
-        height: 200,
-        sentence,
-        xLabel: "patches hidden (%)",
-        y: { format: (value) => percent(value, 0) },
-        series: [
-          { name: "marked", points: line("drop"), kind: 1 },
-          { name: "random", points: line("random_drop"), kind: 2 },
-        ],
-      }),
+    figure: curves({
+      x: { title: "patches hidden (%)" },
+      y: { format: (value) => percent(value, 0) },
+      series: [
+        { name: "marked", points: line("drop"), kind: 1 },
+        { name: "random", points: line("random_drop"), kind: 2 },
+      ],
+    }),
     columns: ["Hidden", "Patches", "Drop, marked", "Drop, random"],
     rows: steps.map((step) => [
       percent(step.fraction, 0),
@@ -478,7 +474,7 @@ function regionCard({ region, maps, image }) {
   plot.content = {
     title: "How much of each map lies in the marked region",
     sentence,
-    draw: (width) => regionChart(width, rows, title, sentence),
+    figure: regionChart(rows, title),
     columns: ["Map", "Share in region", "By chance", "Times chance", "Strongest patch inside"],
     rows: rows.map(([kind, row]) => [
       title(kind),
@@ -493,15 +489,13 @@ function regionCard({ region, maps, image }) {
   return h("div", { class: "ps-card" }, h("h3", {}, "In the marked region"), plot);
 }
 
-function regionChart(width, rows, title, sentence) {
+function regionChart(rows, title) {
   const known = rows.filter(([, row]) => Number.isFinite(row.enrichment));
-  return forestPlot({
-    width,
-    sentence,
-    line: 1,
+  return forest({
+    lines: [{ value: 1, name: "" }],
     low: 0,
     high: Math.max(2, ...known.map(([, row]) => row.enrichment)) * 1.05,
-    axis: "times as much as by chance (dashed line: chance)",
+    title: "times as much as by chance (dashed line: chance)",
     format: shortNumber,
     rows: known.map(([kind, row]) => ({
       label: title(kind),
@@ -561,15 +555,13 @@ function layerPlot(title, layers, names, image) {
   return {
     title,
     sentence,
-    draw: (width) =>
-      stackedBars({
-        width,
-        sentence,
-        rows: layers.map((row, index) => ({
-          label: `layer ${label(row, index)}`,
-          parts: SHARES.map(([name]) => row[name]),
-        })),
-      }),
+    figure: stackedBars({
+      names,
+      rows: layers.map((row, index) => ({
+        label: `layer ${label(row, index)}`,
+        parts: SHARES.map(([name]) => row[name]),
+      })),
+    }),
     columns: ["Layer", ...names, "Entropy (nats)"],
     rows: layers.map((row, index) => [
       label(row, index),
@@ -629,19 +621,15 @@ function whatIfPlot(rows, mode, image) {
   return {
     title: "Share of the class token's attention, mean over layers",
     sentence,
-    draw: (width) =>
-      lineChart({
-        width,
-        height: 230,
-        sentence,
-        xLabel: "zero vectors",
-        y: { low: 0, high: 1, format: (value) => percent(value, 0) },
-        series: [
-          { name: "image patches", points: line("patch_share"), kind: 1 },
-          { name: "class token", points: line("class_token_share"), kind: 2 },
-          { name: "zero vectors", points: line("zero_share"), kind: 3 },
-        ],
-      }),
+    figure: curves({
+      x: { title: "zero vectors" },
+      y: { low: 0, high: 1, format: (value) => percent(value, 0) },
+      series: [
+        { name: "image patches", points: line("patch_share"), kind: 1 },
+        { name: "class token", points: line("class_token_share"), kind: 2 },
+        { name: "zero vectors", points: line("zero_share"), kind: 3 },
+      ],
+    }),
     columns: [
       "Zero vectors",
       "On zero vectors",

@@ -1,13 +1,106 @@
 /**
- * Plots drawn by hand as SVG: axes, lines, intervals, stacked bars.
+ * Charts: what they show, as figures for the chart library, in our colours, type and words.
  *
- * Every function takes the width there is (px) and returns an <svg>; colours come from the style sheet by class, so
- * that light and dark need nothing here. Texts are set as text, never as markup: class and file names are untrusted.
+ * A figure is a function of (theme, width in px) that gives {data, layout}. `drawChart` loads the library when the first
+ * chart appears and draws. Names come from users: every text passes through `plain`, because the library reads markup.
+ * Nothing moves by itself; hovering only repeats what the table beside each chart holds.
  */
 
-import { percent, svg } from "./core.js";
+import { percent } from "./core.js";
 
-const LABEL_PX = 15;
+const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "cross", "x", "star", "pentagon"];
+const DASHES = ["solid", "dash", "dot", "dashdot"];
+const NARROW_PX = 560;
+const LABEL_PX = 16;
+const LETTER_PX = 7.3;
+const CONFIG = { displayModeBar: false, responsive: false, scrollZoom: false, doubleClick: false, showTips: false };
+const RESEARCH_USE = "Research use only. Not for use in diagnostic procedures.";
+
+// ---------------------------------------------------------------- the library
+
+let loading = null;
+
+/** The library, loaded once per page. Rejects where it cannot be had. */
+export function chartLibrary() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.setAttribute("src", document.querySelector('meta[name="ps-charts"]')?.content ?? "");
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => {
+      loading = null;
+      script.remove();
+      reject(new Error("The chart library could not be loaded. The table below holds the same numbers."));
+    };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** Draws a figure into an element, which is announced by one sentence. */
+export async function drawChart(area, figure, width, sentence) {
+  const library = await chartLibrary();
+  if (!area.isConnected) return;
+  const { data, layout } = figure(themeOf(area), width);
+  area.setAttribute("role", "img");
+  area.setAttribute("aria-label", sentence);
+  await library.react(area, data, { ...layout, width }, CONFIG);
+}
+
+/** Frees what the library keeps for an element. */
+export function forgetChart(area) {
+  if (area?.classList.contains("js-plotly-plot")) window.Plotly?.purge(area);
+}
+
+/** A figure as a file ("png" or "svg"), on white with its title, as papers want it. */
+export async function chartFile(figure, title, kind, width = 900) {
+  const library = await chartLibrary();
+  const theme = themeOf(document.body, "light");
+  const { data, layout } = figure(theme, width);
+  const head = { text: plain(title), subtitle: { text: RESEARCH_USE, font: { size: 12, color: theme.soft } }, x: 0, xref: "paper", font: { size: 17 } };
+  const margin = { ...layout.margin, t: (layout.margin?.t ?? 0) + 64, r: Math.max(24, layout.margin?.r ?? 0) };
+  const whole = { ...layout, width, height: layout.height + 64, title: head, margin, paper_bgcolor: theme.surface };
+  const address = await library.toImage({ data, layout: whole, config: CONFIG }, { format: kind, width, height: whole.height, scale: kind === "png" ? 2 : 1 });
+  return (await fetch(address)).blob();
+}
+
+/** The colours of the page where `area` stands, as the style sheet gives them for light or dark. */
+function themeOf(area, scheme = "") {
+  const probe = document.createElement("span");
+  probe.style.colorScheme = scheme;
+  (area.isConnected ? area : document.body).append(probe);
+  const colour = (name) => {
+    probe.style.color = `var(--ps-${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const theme = {
+    ink: colour("ink"),
+    soft: colour("ink-soft"),
+    line: colour("line"),
+    edge: colour("edge"),
+    surface: colour("surface"),
+    series: [1, 2, 3].map((n) => colour(`series-${n}`)),
+    parts: [1, 2, 3].map((n) => colour(`part-${n}`)),
+    face: getComputedStyle(document.body).fontFamily,
+  };
+  probe.remove();
+  return theme;
+}
+
+// ---------------------------------------------------------------- words and numbers
+
+/** A text that the library shows as it is. */
+export const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+/** A text cut to `length` characters with an ellipsis. */
+export const shorten = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+
+/** Three significant digits, without exponents where people can do without. */
+export function shortNumber(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1000) return Math.round(value).toLocaleString("en");
+  return size < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+}
 
 /** About `count` round numbers that cover low to high. */
 export function niceTicks(low, high, count = 4) {
@@ -15,93 +108,9 @@ export function niceTicks(low, high, count = 4) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999);
-  const ticks = [];
-  for (let tick = Math.ceil(low / step - 1e-9) * step; tick <= high + step * 1e-9; tick += step) {
-    ticks.push(Number(tick.toPrecision(12)));
-  }
-  return ticks;
-}
-
-/** A straight line from [low, high] to [start, end]. */
-export function scale(low, high, start, end) {
-  const span = high - low || 1;
-  return (value) => start + ((value - low) / span) * (end - start);
-}
-
-/** Three significant digits, without exponents where people can do without. */
-export function shortNumber(value) {
-  if (value === 0) return "0";
-  const size = Math.abs(value);
-  if (size >= 1000) return Math.round(value).toLocaleString("en");
-  if (size < 0.001) return value.toExponential(1);
-  return String(Number(value.toPrecision(3)));
-}
-
-/** An <svg> that screen readers announce by one sentence. */
-function canvas(width, height, sentence) {
-  const node = svg("svg", {
-    viewBox: `0 0 ${width} ${height}`,
-    width,
-    height,
-    role: "img",
-    "aria-label": sentence,
-    class: "ps-chart",
-  });
-  return node;
-}
-
-function extent(values, floor) {
-  const known = values.filter(Number.isFinite);
-  if (!known.length) return [0, 1];
-  const low = floor !== undefined ? Math.min(floor, ...known) : Math.min(...known);
-  const high = Math.max(...known);
-  return high > low ? [low, high] : [low - (floor === undefined ? 0.5 : 0), high + 0.5];
-}
-
-/**
- * Lines over epochs.
- *
- * series: [{name, points: [[x, y]], kind}] with kind 1 to 4 choosing colour, dash and marker. y: {low, high, format}.
- * A line carries markers and its name at the end, so that it can be read without colours.
- */
-export function lineChart({ width, height = 190, series, xLabel, xHigh, y = {}, sentence }) {
-  const format = y.format || shortNumber;
-  const all = series.flatMap((line) => line.points);
-  const [low, high] = [y.low, y.high].every((end) => end !== undefined)
-    ? [y.low, y.high]
-    : extent(
-        all.map((point) => point[1]),
-        y.low,
-      );
-  const ticks = niceTicks(low, high, 4);
-  const left = 14 + 7 * Math.max(...ticks.map((tick) => format(tick).length));
-  const right = width - Math.min(130, 18 + 7 * Math.max(0, ...series.map((line) => line.name.length)));
-  const top = 12;
-  const bottom = height - 38;
-  const first = Math.min(1, ...all.map((point) => point[0]));
-  const toX = scale(first, Math.max(xHigh || 0, first + 1, ...all.map((point) => point[0])), left, right);
-  const toY = scale(low, high, bottom, top);
-  const picture = canvas(width, height, sentence);
-  for (const tick of ticks) {
-    picture.append(
-      svg("line", { x1: left, x2: right, y1: toY(tick), y2: toY(tick), class: "grid" }),
-      svg("text", { x: left - 8, y: toY(tick) + 4, class: "tick end" }, format(tick)),
-    );
-  }
-  const last = Math.max(xHigh || 0, first + 1, ...all.map((point) => point[0]));
-  for (const tick of niceTicks(first, last, Math.max(2, Math.round((right - left) / 90)))) {
-    if (Number.isInteger(tick))
-      picture.append(svg("text", { x: toX(tick), y: bottom + 17, class: "tick middle" }, tick));
-  }
-  picture.append(svg("text", { x: (left + right) / 2, y: height - 5, class: "tick middle" }, xLabel));
-  const drawn = series.map((line) => ({ ...line, points: line.points.filter((point) => Number.isFinite(point[1])) }));
-  const shown = drawn.filter((line) => line.points.length);
-  const places = spread(
-    shown.map((line) => toY(line.points.at(-1)[1])),
-    LABEL_PX,
-  );
-  shown.forEach((line, index) => picture.append(...drawLine(line, toX, toY, places[index])));
-  return picture;
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
 }
 
 /** Places moved apart until neighbours are `gap` away from each other, in the same order. */
@@ -113,135 +122,312 @@ export function spread(places, gap) {
   return moved;
 }
 
-function drawLine({ name, points: known, kind = 1 }, toX, toY, labelY) {
-  const path = known.map(([x, y], index) => `${index ? "L" : "M"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("");
-  const every = Math.max(1, Math.ceil(known.length / 12));
-  const marks = known.filter((_, index) => index % every === 0 || index === known.length - 1);
-  const endX = known.at(-1)[0];
+function extent(values, low, high) {
+  const known = values.filter(Number.isFinite);
+  const ends = [low ?? Math.min(...known), high ?? Math.max(...known)];
+  if (!known.length && (low === undefined || high === undefined)) return [0, 1];
+  if (ends[1] > ends[0]) return ends;
+  return low === undefined ? [ends[0] - 0.5, ends[1] + 0.5] : [ends[0], ends[1] + 0.5];
+}
+
+// ---------------------------------------------------------------- pieces of figures
+
+const kindOf = (theme, kind) => ({
+  colour: theme.series[(kind - 1) % theme.series.length],
+  dash: DASHES[(Math.floor((kind - 1) / 3) + ((kind - 1) % 3 === 1 ? 1 : 0)) % DASHES.length],
+  symbol: SYMBOLS[(kind - 1) % SYMBOLS.length],
+});
+
+function layoutOf(theme, more) {
+  return {
+    font: { family: theme.face, size: 13, color: theme.ink },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    showlegend: false,
+    hovermode: "closest",
+    dragmode: false,
+    hoverlabel: { bgcolor: theme.surface, bordercolor: theme.edge, font: { color: theme.ink, family: theme.face }, align: "left" },
+    ...more,
+  };
+}
+
+/** An axis that does not move. ticks: [[place, words]]. A log axis takes its range in powers of ten. */
+function axis(theme, { title, range, ticks, grid = true, ...more }) {
+  return {
+    automargin: true,
+    fixedrange: true,
+    zeroline: false,
+    showgrid: grid,
+    gridcolor: theme.line,
+    linecolor: theme.edge,
+    tickfont: { color: theme.soft, size: 12.5 },
+    ticks: "outside",
+    ticklen: 6,
+    tickcolor: "rgba(0,0,0,0)",
+    title: title ? { text: plain(title), font: { color: theme.soft, size: 12.5 }, standoff: 8 } : undefined,
+    range,
+    tickmode: ticks ? "array" : "auto",
+    tickvals: ticks?.map(([place]) => place),
+    ticktext: ticks?.map(([, words]) => plain(words)),
+    ...more,
+  };
+}
+
+const numberTicks = (low, high, count, format) => niceTicks(low, high, count).map((tick) => [tick, format(tick)]);
+
+/** The two ends of intervals as the library wants them; missing ones have no length. */
+function errors(theme, rows, colour, thickness = 2) {
+  const known = (row) => Number.isFinite(row.low) && Number.isFinite(row.high);
+  return {
+    type: "data",
+    symmetric: false,
+    array: rows.map((row) => (known(row) ? row.high - row.mean : 0)),
+    arrayminus: rows.map((row) => (known(row) ? row.mean - row.low : 0)),
+    visible: rows.some(known),
+    color: colour,
+    thickness,
+    width: 5,
+  };
+}
+
+const straight = (theme, ends, dash = "dash") => ({ type: "line", line: { color: theme.edge, width: 1.5, dash }, layer: "below", ...ends });
+
+// ---------------------------------------------------------------- figures
+
+/**
+ * Lines over numbers: epochs, shots, probabilities.
+ *
+ * series: [{name, points: [[x, y]], low, high (of each point), dots: [[x, y]], kind}]; kind (from 1) chooses colour, dash
+ * and marker together, so that lines can be told apart without colours. y: {low, high, format, title}. x: {title, low, high,
+ * ticks: [[x, words]]}. lines: [{value, name}] across. diagonal: from 0, 0 to 1, 1.
+ */
+export function curves({ series, x = {}, y = {}, lines = [], diagonal = false, height = 240 }) {
+  const shown = series
+    .map((line, at) => ({ ...line, kind: line.kind ?? at + 1, points: line.points.filter(([, value]) => Number.isFinite(value)) }))
+    .filter((line) => line.points.length);
+  const format = y.format ?? shortNumber;
+  const all = shown.flatMap((line) => line.points);
+  const ends = shown.flatMap((line) => [...(line.low ?? []), ...(line.high ?? [])]).filter(Number.isFinite);
+  const [low, high] = extent([...all.map(([, value]) => value), ...ends, ...lines.map((line) => line.value)], y.low, y.high);
+  const [first, last] = extent(all.map(([place]) => place), x.low, x.high);
+  return (theme, width) => {
+    const labelled = width >= 420 && shown.length <= 8;
+    const longest = Math.max(...shown.map((line) => line.name.length), ...lines.map((line) => line.name.length), 0);
+    const right = labelled ? Math.min(0.34 * width, 22 + LETTER_PX * longest) : 14;
+    const inner = height - 62;
+    const toPx = (value) => ((high - value) / (high - low)) * inner;
+    const labels = [...shown.map((line) => ({ name: line.name, value: line.points.at(-1)[1], bold: true })), ...lines];
+    const places = spread(labels.map((label) => toPx(label.value)), LABEL_PX);
+    const pad = 0.03 * (last - first);
+    return {
+      data: shown.flatMap((line) => curve(theme, line, x, format)),
+      layout: layoutOf(theme, {
+        height: height + (labelled ? 0 : 22 * Math.ceil(shown.length / 2)),
+        margin: { l: 44, r: right, t: 12, b: 46 + (labelled ? 0 : 22 * Math.ceil(shown.length / 2)) },
+        showlegend: !labelled,
+        legend: { orientation: "h", y: -0.3, yanchor: "top", x: 0, font: { size: 12.5 } },
+        xaxis: axis(theme, { title: x.title, range: [first - pad, last + pad], grid: Boolean(x.ticks), ticks: x.ticks ?? placeTicks(all.map(([place]) => place), first, last, width) }),
+        yaxis: axis(theme, { title: y.title, range: [low, high + 0.02 * (high - low)], ticks: numberTicks(low, high, 4, format) }),
+        shapes: [
+          ...lines.map((line, at) => straight(theme, { x0: 0, x1: 1, xref: "paper", y0: line.value, y1: line.value }, DASHES[(at + 1) % 4])),
+          ...(diagonal ? [straight(theme, { x0: 0, y0: 0, x1: 1, y1: 1 }, "dot")] : []),
+        ],
+        annotations: labelled
+          ? labels.map((label, at) => ({
+              text: plain(shorten(label.name, Math.floor((right - 10) / LETTER_PX))),
+              x: 1, xref: "paper", xanchor: "left", xshift: 6, y: label.value, yshift: toPx(label.value) - places[at],
+              showarrow: false, font: { size: 12.5, color: label.bold ? theme.ink : theme.soft },
+            }))
+          : [],
+      }),
+    };
+  };
+}
+
+/** Ticks of an axis of whole numbers, or of any. */
+function placeTicks(places, first, last, width) {
+  const ticks = niceTicks(first, last, Math.max(2, Math.round(width / 110)));
+  const whole = places.every(Number.isInteger) ? ticks.filter(Number.isInteger) : ticks;
+  return whole.map((tick) => [tick, shortNumber(tick)]);
+}
+
+function curve(theme, line, x, format) {
+  const { colour, dash, symbol } = kindOf(theme, line.kind);
+  const rows = line.points.map(([, value], at) => ({ mean: value, low: line.low?.[at], high: line.high?.[at] }));
+  const names = new Map(x.ticks ?? []);
+  const every = Math.max(1, Math.ceil(line.points.length / 12));
+  const main = {
+    type: "scatter",
+    mode: "lines+markers",
+    name: plain(line.name),
+    x: line.points.map(([place]) => place),
+    y: rows.map((row) => row.mean),
+    line: { color: colour, dash, width: 2 },
+    marker: { color: colour, symbol, size: line.points.map((_, at) => (at % every && at < line.points.length - 1 ? 0 : 8)), line: { color: theme.surface, width: 1 }, opacity: 1 },
+    error_y: errors(theme, rows, colour, 1.5),
+    hoverinfo: "text",
+    hovertext: line.points.map(([place, value]) => plain(`${line.name}, ${names.get(place) ?? shortNumber(place)}: ${format(value)}`)),
+  };
+  if (!line.dots?.length) return [main];
   return [
-    svg("path", { d: path, class: `line series-${kind}` }),
-    ...marks.map(([x, y]) => marker(toX(x), toY(y), kind)),
-    svg("text", { x: toX(endX) + 9, y: labelY + 4, class: "label" }, name),
+    {
+      type: "scatter", mode: "markers", showlegend: false, hoverinfo: "skip",
+      x: line.dots.map(([place]) => place), y: line.dots.map(([, value]) => value),
+      marker: { color: colour, symbol: "circle-open", size: 5, opacity: 0.75 },
+    },
+    main,
   ];
 }
 
-/** Marker shapes differ as well as colours: circle, square, triangle, diamond. */
-function marker(x, y, kind, size = 3.5) {
-  const name = `mark series-${kind}`;
-  if (kind === 2) return svg("rect", { x: x - size, y: y - size, width: 2 * size, height: 2 * size, class: name });
-  if (kind === 3)
-    return svg("path", { d: `M${x} ${y - size - 1}l${size + 1} ${2 * size}h${-2 * size - 2}z`, class: name });
-  if (kind === 4)
-    return svg("path", {
-      d: `M${x} ${y - size - 1}l${size + 1} ${size + 1}l${-size - 1} ${size + 1}l${-size - 1} ${-size - 1}z`,
-      class: name,
-    });
-  return svg("circle", { cx: x, cy: y, r: size, class: name });
+/**
+ * Rows of numbers with their intervals (a forest plot), and single runs as small rings.
+ *
+ * rows: [{label, note, marks: [{mean, low, high, kind, name}], points: [number]}]; a row of one mark may hold mean, low,
+ * high and kind itself. low, high: ends of the axis, at which longer intervals are cut. lines: [{value, name}] drawn through
+ * all rows. Below 560 px names stand above their rows.
+ */
+export function forest({ rows, low = 0, high = 1, format = shortNumber, title = "", lines = [], reversed = false }) {
+  const full = rows.map((row) => ({ ...row, marks: row.marks ?? [row] }));
+  return (theme, width) => {
+    const narrow = width < NARROW_PX;
+    const step = narrow ? 50 : Math.max(30, 24 * Math.max(1, ...full.map((row) => row.marks.length * 0.9)));
+    const named = lines.filter((line) => line.name);
+    const top = 8 + 17 * named.length;
+    const height = top + rows.length * step + 52;
+    const place = (at) => rows.length - 1 - at;
+    const noteWidth = narrow ? 14 : 16 + 6.9 * Math.max(0, ...rows.map((row) => (row.note ?? "").length));
+    const longest = Math.max(0, ...rows.map((row) => Math.min(38, row.label.length)));
+    const words = (text, more) => ({ text: plain(text), showarrow: false, align: "left", bgcolor: theme.surface, borderpad: 1, font: { size: 12.5, color: theme.soft }, ...more });
+    return {
+      data: [...dots(theme, full, place), ...marks(theme, full, place, format)],
+      layout: layoutOf(theme, {
+        height,
+        margin: { l: narrow ? 14 : 18 + 7.4 * longest, r: noteWidth, t: top, b: 46 },
+        xaxis: axis(theme, { title, range: reversed ? [high, low] : [low, high], ticks: numberTicks(low, high, narrow ? 3 : 6, format) }),
+        yaxis: axis(theme, {
+          range: [-0.5, rows.length - 0.5], grid: false, automargin: false, showticklabels: !narrow,
+          ticks: full.map((row, at) => [place(at), shorten(row.label, 38)]), tickfont: { color: theme.ink, size: 13 },
+        }),
+        shapes: lines.map((line, at) => straight(theme, { x0: line.value, x1: line.value, y0: 0, y1: 1, yref: "paper" }, DASHES[(at + 1) % 4])),
+        annotations: [
+          ...full.map((row, at) =>
+            narrow
+              ? words(`${row.label}${row.note ? `: ${row.note}` : ""}`, { x: 0, xref: "paper", xanchor: "left", y: place(at), yshift: 17, font: { size: 13, color: theme.ink } })
+              : words(row.note ?? "", { x: 1, xref: "paper", xanchor: "left", xshift: 10, y: place(at) }),
+          ),
+          ...named.map((line, at) =>
+            words(line.name, {
+              x: line.value, y: 1, yref: "paper", yanchor: "bottom", yshift: 17 * at,
+              xanchor: line.value > (low + high) / 2 ? "right" : "left",
+            }),
+          ),
+        ],
+      }),
+    };
+  };
+}
+
+function dots(theme, rows, place) {
+  const found = rows.flatMap((row, at) => (row.points ?? []).filter(Number.isFinite).map((value) => [value, place(at)]));
+  if (!found.length) return [];
+  const marker = { color: theme.edge, symbol: "circle-open", size: 6, line: { width: 1.25 } };
+  return [{ type: "scatter", mode: "markers", x: found.map(([value]) => value), y: found.map(([, at]) => at - 0.17), marker, hoverinfo: "skip" }];
+}
+
+function marks(theme, rows, place, format) {
+  return rows.flatMap((row, at) =>
+    row.marks.map((mark, index) => {
+      const { colour, symbol } = kindOf(theme, mark.kind ?? (row.reference ? 2 : 1));
+      const shift = row.marks.length > 1 ? 0.24 * (0.5 * (row.marks.length - 1) - index) : 0;
+      const said = `${row.label}${mark.name ? `, ${mark.name}` : ""}: ${format(mark.mean)}`;
+      return {
+        type: "scatter", mode: "markers", x: [mark.mean], y: [place(at) + shift],
+        marker: { color: colour, symbol, size: 11, line: { color: theme.surface, width: 1 } },
+        error_x: errors(theme, [mark], colour, 2.5),
+        hoverinfo: "text", hovertext: [plain(said)],
+      };
+    }),
+  );
+}
+
+/** Bars of parts that add up to a whole. rows: [{label, parts: [share 0 to 1]}]; names: of the parts. */
+export function stackedBars({ rows, names }) {
+  return (theme, width) => {
+    const step = 26;
+    const ink = ["#fff", "#fff", "#000"];
+    return {
+      data: names.map((name, part) => ({
+        type: "bar",
+        orientation: "h",
+        name: plain(name),
+        x: rows.map((row) => row.parts[part]),
+        y: rows.map((_, at) => rows.length - 1 - at),
+        width: 0.78,
+        marker: { color: theme.parts[part], line: { color: theme.surface, width: 1 } },
+        text: rows.map((row) => (row.parts[part] * width > 60 ? percent(row.parts[part], 0) : "")),
+        textposition: "inside",
+        insidetextanchor: "middle",
+        textangle: 0,
+        insidetextfont: { color: ink[part], size: 12 },
+        hoverinfo: "text",
+        hovertext: rows.map((row) => plain(`${row.label}, ${name}: ${percent(row.parts[part])}`)),
+      })),
+      layout: layoutOf(theme, {
+        barmode: "stack",
+        height: rows.length * step + 40,
+        margin: { l: 40, r: 22, t: 2, b: 28 },
+        xaxis: axis(theme, { range: [0, 1], grid: false, ticks: [0, 0.25, 0.5, 0.75, 1].map((tick) => [tick, percent(tick, 0)]) }),
+        yaxis: axis(theme, { range: [-0.6, rows.length - 0.4], grid: false, ticks: rows.map((row, at) => [rows.length - 1 - at, shorten(row.label, 28)]) }),
+      }),
+    };
+  };
 }
 
 /**
- * Means with intervals, one row each (a forest plot), and single runs as small dots.
- *
- * rows: [{label, note, mean, low, high, points: [number], reference: bool}]; low and high may be missing (one seed).
- * A row with `reference`, or the value `line`, draws a dashed line through all rows. Below 560 px names stand above their rows.
+ * Points of two numbers each, named. points: [{label, x, mean, low, high, kind}]. x: {title, log, format}; y: {title, low,
+ * high, format}.
  */
-export function forestPlot({ width, rows, low = 0, high = 1, format, sentence, axis, line }) {
-  const narrow = width < 560;
-  const longest = Math.max(...rows.map((row) => row.label.length));
-  const left = narrow ? 14 : Math.min(270, 24 + 7.4 * longest);
-  const right = width - (narrow ? 14 : 150);
-  const step = narrow ? 52 : 38;
-  const top = narrow ? 26 : 14;
-  const bottom = top + rows.length * step;
-  const toX = scale(low, high, left, right);
-  const picture = canvas(width, bottom + 40, sentence);
-  for (const tick of niceTicks(low, high, narrow ? 4 : 6)) {
-    picture.append(
-      svg("line", { x1: toX(tick), x2: toX(tick), y1: 6, y2: bottom, class: "grid" }),
-      svg("text", { x: toX(tick), y: bottom + 17, class: "tick middle" }, format(tick)),
-    );
-  }
-  const reference = line ?? rows.find((row) => row.reference)?.mean;
-  if (reference !== undefined) {
-    const x = toX(reference);
-    picture.append(svg("line", { x1: x, x2: x, y1: 6, y2: bottom, class: "reference" }));
-  }
-  rows.forEach((row, index) => {
-    const y = top + index * step + (narrow ? 22 : step / 2);
-    picture.append(...drawRow(row, { y, toX, left, right, narrow }));
-  });
-  picture.append(svg("text", { x: (left + right) / 2, y: bottom + 35, class: "tick middle" }, axis));
-  return picture;
-}
-
-function drawRow(row, { y, toX, left, right, narrow }) {
-  const kind = row.reference ? 2 : 1;
-  const parts = (row.points || []).map((value) => svg("circle", { cx: toX(value), cy: y, r: 3, class: "dot" }));
-  if (Number.isFinite(row.low) && Number.isFinite(row.high)) {
-    // An interval of few seeds may pass what is possible: it is drawn up to the end of the axis, and left open there.
-    const ends = [toX(row.low), toX(row.high)];
-    const [x1, x2] = ends.map((x) => Math.min(right, Math.max(left, x)));
-    parts.push(
-      svg("line", { x1, x2, y1: y, y2: y, class: `interval series-${kind}` }),
-      ...ends
-        .filter((x) => x >= left && x <= right)
-        .map((x) => svg("line", { x1: x, x2: x, y1: y - 5, y2: y + 5, class: `interval series-${kind}` })),
-    );
-  }
-  parts.push(marker(toX(row.mean), y, kind, 5));
-  if (narrow) {
-    parts.push(svg("text", { x: left, y: y - 15, class: "label" }, `${row.label}: ${row.note}`));
-  } else {
-    parts.push(
-      svg("text", { x: left - 14, y: y + 4, class: "label end" }, shorten(row.label, 34)),
-      svg("text", { x: right + 14, y: y + 4, class: "tick" }, row.note),
-    );
-  }
-  return parts;
-}
-
-/**
- * Stacked bars, one a row, each adding up to its whole.
- *
- * rows: [{label, parts: [share 0 to 1]}]. Below 480 px long labels stand above their bars.
- */
-export function stackedBars({ width, rows, sentence }) {
-  const longest = Math.max(...rows.map((row) => row.label.length));
-  const above = width < 480 && longest > 12;
-  const left = above ? 2 : Math.min(width / 2, 14 + 7 * longest);
-  const step = above ? 44 : 26;
-  const toX = scale(0, 1, left, width - 14);
-  const height = rows.length * step + 32;
-  const picture = canvas(width, height, sentence);
-  rows.forEach((row, index) => {
-    const y = index * step + (above ? 20 : 3);
-    const place = above ? { x: left, y: y - 6, class: "tick" } : { x: left - 8, y: y + 14, class: "tick end" };
-    picture.append(svg("text", place, shorten(row.label, 44)), ...barParts(row.parts, toX, y));
-  });
-  for (const tick of [0, 0.25, 0.5, 0.75, 1]) {
-    picture.append(
-      svg("text", { x: toX(tick) - 8 * (tick === 1), y: height - 8, class: "tick middle" }, percent(tick, 0)),
-    );
-  }
-  return picture;
-}
-
-function barParts(parts, toX, y) {
-  let start = 0;
-  return parts.flatMap((share, index) => {
-    const from = toX(start);
-    const long = Math.max(0, toX(start + share) - from);
-    start += share;
-    const bar = svg("rect", { x: from, y, width: long, height: 20, class: `part part-${index + 1}` });
-    if (long < 44) return [bar];
-    return [
-      bar,
-      svg("text", { x: from + long / 2, y: y + 14, class: `inside inside-${index + 1}` }, percent(share, 0)),
-    ];
+export function scatter({ points, x = {}, y = {}, height = 320 }) {
+  const known = points.filter((point) => Number.isFinite(point.x) && Number.isFinite(point.mean) && (!x.log || point.x > 0));
+  const [low, high] = extent(known.flatMap((point) => [point.mean, point.low, point.high]), y.low, y.high);
+  const toScale = (value) => (x.log ? Math.log10(value) : value);
+  const [first, last] = extent(known.map((point) => toScale(point.x)), x.low);
+  const pad = 0.08 * (last - first);
+  const format = y.format ?? shortNumber;
+  return (theme, width) => ({
+    data: known.map((point, at) => {
+      const { colour, symbol } = kindOf(theme, point.kind ?? at + 1);
+      return {
+        type: "scatter",
+        mode: "markers+text",
+        x: [point.x],
+        y: [point.mean],
+        text: [plain(shorten(point.label, width < NARROW_PX ? 16 : 30))],
+        textposition: toScale(point.x) > (first + last) / 2 ? "middle left" : "middle right",
+        textfont: { size: 12.5, color: theme.ink },
+        marker: { color: colour, symbol, size: 11, line: { color: theme.surface, width: 1 } },
+        error_y: errors(theme, [point], colour, 1.5),
+        cliponaxis: false,
+        hoverinfo: "text",
+        hovertext: [plain(`${point.label}: ${(x.format ?? shortNumber)(point.x)}, ${format(point.mean)}`)],
+      };
+    }),
+    layout: layoutOf(theme, {
+      height,
+      margin: { l: 50, r: 20, t: 12, b: 48 },
+      xaxis: axis(theme, {
+        title: x.title, type: x.log ? "log" : "linear", range: [first - pad, last + pad],
+        ticks: xTicks(first, last, x),
+      }),
+      yaxis: axis(theme, { title: y.title, range: [low, high], ticks: numberTicks(low, high, 5, format) }),
+    }),
   });
 }
 
-/** A text cut to `length` characters with an ellipsis. */
-export function shorten(text, length) {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+function xTicks(first, last, x) {
+  const format = x.format ?? shortNumber;
+  if (!x.log) return numberTicks(first, last, 5, format);
+  const decades = Array.from({ length: Math.ceil(last) - Math.floor(first) + 1 }, (_, at) => 10 ** (Math.floor(first) + at));
+  const steps = last - first > 3 ? [1] : [1, 2, 5];
+  return decades.flatMap((decade) => steps.map((step) => step * decade)).map((tick) => [tick, format(tick)]);
 }

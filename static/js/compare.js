@@ -21,7 +21,7 @@ import {
   PsElement,
   setParam,
 } from "./core.js";
-import { forestPlot, shorten } from "./charts.js";
+import { forest, shorten } from "./charts.js";
 import { cssColour, colourAt, inkOn } from "./colour-maps.js";
 import { confirmDialog, linkTo, uid } from "./follow.js";
 import { isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
@@ -170,16 +170,14 @@ class Compare extends PsElement {
     return {
       title: `${metric.title}: mean and 95 % interval`,
       sentence,
-      draw: (width) =>
-        forestPlot({
-          width,
-          rows,
-          low,
-          high,
-          sentence,
-          axis: `${metric.title} (${metric.higher ? "right is better" : "left is better"})`,
-          format: (value) => (metric.percent ? percent(value, 0) : String(Number(value.toFixed(2)))),
-        }),
+      figure: forest({
+        rows,
+        low,
+        high,
+        lines: rows.filter((row) => row.reference).map((row) => ({ value: row.mean, name: row.label })),
+        title: `${metric.title} (${metric.higher ? "right is better" : "left is better"})`,
+        format: (value) => (metric.percent ? percent(value, 0) : String(Number(value.toFixed(2)))),
+      }),
       columns: ["Method", "Mean", "Low", "High", "Seeds", "Interval over"],
       rows: ordered.map((row) => {
         const value = row.metrics[metric.name];

@@ -7,7 +7,7 @@
  */
 
 import { announce, api, button, define, duration, errorNotice, h, link, percent, PsElement } from "./core.js";
-import { lineChart, shortNumber } from "./charts.js";
+import { curves, shortNumber } from "./charts.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
 import { isBad, leakageLine } from "./honesty-words.js";
 import { failureText, imagesLine, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
@@ -211,15 +211,11 @@ export function lossPlot(epochs, total, label) {
   return {
     title: "Loss",
     sentence,
-    draw: (width) =>
-      lineChart({
-        width,
-        series: [{ name: "loss", points }],
-        xLabel: "epoch",
-        xHigh: total,
-        y: { low: 0 },
-        sentence,
-      }),
+    figure: curves({
+      series: [{ name: "loss", points }],
+      x: { title: "epoch", low: 1, high: Math.max(total || 0, points.at(-1)[0]) },
+      y: { low: Math.min(0, ...points.map(([, loss]) => loss)) },
+    }),
     columns: ["Epoch", "Loss", ...terms, "Learning rate"],
     rows: epochs.map((row) => [
       row.epoch,
@@ -238,15 +234,11 @@ function accuracyPlot(epochs, total, label) {
   return {
     title: "Accuracy on the training images",
     sentence,
-    draw: (width) =>
-      lineChart({
-        width,
-        series: [{ name: "train", points, kind: 2 }],
-        xLabel: "epoch",
-        xHigh: total,
-        y: { low: 0, high: 1, format: (value) => percent(value, 0) },
-        sentence,
-      }),
+    figure: curves({
+      series: [{ name: "train", points, kind: 2 }],
+      x: { title: "epoch", low: 1, high: Math.max(total || 0, points.at(-1)[0]) },
+      y: { low: 0, high: 1, format: (value) => percent(value, 0) },
+    }),
     columns: ["Epoch", "Accuracy on training images"],
     rows: points.map(([epoch, value]) => [epoch, percent(value)]),
     csvRows: points,

@@ -1,30 +1,56 @@
 /**
- * <ps-plot>: a plot with its sentence, the table behind it and a CSV download.
+ * <ps-plot>: a chart with its sentence, the table behind it and downloads as CSV, PNG and SVG.
  *
- * Set `content` = {title, sentence, draw(width) -> svg, columns: [text], rows: [[text or number]], file}; csvRows and
+ * Set `content` = {title, sentence, figure (see `charts.js`), columns: [text], rows: [[text or number]], file}; csvRows and
  * csvColumns give full precision where the table rounds. Setting it again redraws in place, so that an open table stays
  * open while a curve grows.
  */
 
-import { button, define, h, PsElement } from "./core.js";
+import { announce, button, define, h, PsElement } from "./core.js";
+import { chartFile, drawChart, forgetChart } from "./charts.js";
 
 class Plot extends PsElement {
   start() {
     if (!this.area) this.build();
+    const redraw = () => {
+      this.drawnWidth = 0;
+      this.draw();
+    };
     const watcher = new ResizeObserver(() => this.draw());
     watcher.observe(this);
-    this.signal.addEventListener("abort", () => watcher.disconnect());
+    const chosen = new MutationObserver(redraw);
+    chosen.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal: this.signal });
+    this.signal.addEventListener("abort", () => {
+      watcher.disconnect();
+      chosen.disconnect();
+      forgetChart(this.area);
+      this.drawnWidth = 0;
+    });
   }
 
   build() {
     this.caption = h("figcaption", { class: "ps-plot-title" });
     this.area = h("div", { class: "ps-plot-area" });
+    this.trouble = h("p", { class: "ps-hint", role: "status" });
     this.sentence = h("p", { class: "ps-hint" });
     this.table = h("div", { class: "ps-table-scroll", tabindex: "0", role: "region" });
     const details = h("details", { class: "ps-plot-table" }, h("summary", {}, "Show as table"), this.table);
-    const download = button("Download CSV", () => saveCsv(this.content), "quiet ps-button-small");
-    const tools = h("div", { class: "ps-plot-tools" }, details, download);
-    this.show(h("figure", { class: "ps-plot" }, this.caption, this.area, this.sentence, tools));
+    const save = (words, act) => {
+      const node = button(words, act, "quiet ps-button-small");
+      node.setAttribute("aria-label", `Download ${words}`);
+      return node;
+    };
+    const downloads = h(
+      "div",
+      { class: "ps-downloads" },
+      h("span", { class: "ps-hint", "aria-hidden": "true" }, "Download"),
+      save("CSV", () => saveCsv(this.content)),
+      save("PNG", () => this.savePicture("png")),
+      save("SVG", () => this.savePicture("svg")),
+    );
+    const tools = h("div", { class: "ps-plot-tools" }, details, downloads);
+    this.show(h("figure", { class: "ps-plot" }, this.caption, this.area, this.trouble, this.sentence, tools));
   }
 
   set content(content) {
@@ -44,11 +70,25 @@ class Plot extends PsElement {
   }
 
   /** Draws at the present width; a width that did not change draws nothing, else resizing would never settle. */
-  draw() {
+  async draw() {
     const width = Math.floor(this.area?.clientWidth || 0);
     if (!this.current || width < 40 || width === this.drawnWidth) return;
     this.drawnWidth = width;
-    this.area.replaceChildren(this.current.draw(width));
+    try {
+      await drawChart(this.area, this.current.figure, width, this.current.sentence);
+      this.trouble.textContent = "";
+    } catch (error) {
+      this.trouble.textContent = error.message;
+    }
+  }
+
+  async savePicture(kind) {
+    try {
+      saveFile(await chartFile(this.current.figure, this.current.title || this.current.sentence, kind), `${this.current.file}.${kind}`);
+    } catch (error) {
+      this.trouble.textContent = error.message;
+      announce(error.message, { urgent: true });
+    }
   }
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from PIL import Image
 
 from tests.browser import answers
 from tests.browser.conftest import Visit
@@ -168,7 +169,8 @@ def test_every_plot_has_a_sentence_a_table_and_a_download(window: Visit, api: Ap
     page = window.open(path, FULL_PAGES[path])
     page.wait_for_timeout(300)
     for plot in page.locator("ps-plot:visible").all():
-        assert len(plot.locator("svg[role=img]").get_attribute("aria-label")) > 20
+        assert len(plot.locator("[role=img]").get_attribute("aria-label")) > 20
+        assert plot.locator("[role=img] .main-svg").count() >= 1
         plot.locator("summary").click()
         assert plot.locator("tbody tr:visible").count() >= 1
         rows = saved_csv(page, plot.get_by_role("button", name="Download CSV").click)
@@ -485,7 +487,7 @@ def test_a_missing_zero_shot_is_named_and_can_be_run(window: Visit, api: Api) ->
 
 
 def test_the_plotted_metric_can_be_chosen_and_stays_in_the_address(window: Visit, api: Api) -> None:
-    page = window.open("/compare", "ps-plot svg")
+    page = window.open("/compare", "ps-plot .main-svg")
     page.get_by_label("ECE").check()
     page.wait_for_selector("text=ECE (left is better)")
     assert "metric=ece" in page.url
@@ -721,19 +723,96 @@ def test_a_probability_that_rounds_to_all_or_nothing_is_not_called_certain(windo
     ]
 
 
+# charts ------------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.usefixtures("api")
-def test_an_interval_past_what_is_possible_ends_open_at_the_axis(window: Visit) -> None:
-    page = window.open("/compare")
-    lines = page.evaluate(
+def test_an_interval_past_what_is_possible_is_cut_at_the_end_of_the_axis(window: Visit) -> None:
+    page = window.open("/compare", "ps-plot .main-svg")
+    found = page.evaluate(
         """async () => {
-          const { forestPlot } = await import("/static/js/charts.js");
-          const rows = [{ label: "CoOp", note: "", mean: 0.86, low: 0.7, high: 1.02, points: [] }];
-          const plot = forestPlot({ width: 800, rows, format: String, sentence: "", axis: "" });
-          const ends = [...plot.querySelectorAll(".interval")].map((e) => ["x1", "x2"].map((n) => +e.getAttribute(n)));
-          const grid = [...plot.querySelectorAll(".grid")].map((e) => +e.getAttribute("x1"));
-          return { ends, right: Math.max(...grid) };
+          const { forest, drawChart } = await import("/static/js/charts.js");
+          const area = document.body.appendChild(document.createElement("div"));
+          const rows = [{ label: "CoOp", mean: 0.86, low: 0.7, high: 1.02 }];
+          await drawChart(area, forest({ rows }), 800, "A sentence about one row.");
+          const box = (selector) => area.querySelector(selector).getBoundingClientRect();
+          const clip = area.querySelector(".trace.scatter").closest("[clip-path]") ?? area.querySelector(".plot");
+          return { range: area.layout.xaxis.range, clip: clip.getAttribute("clip-path"), bar: box(".errorbar").width };
         }"""
     )
-    assert len(lines["ends"]) == 2, "the line and its lower end"
-    assert lines["ends"][0][1] == pytest.approx(lines["right"])
-    assert lines["ends"][1][0] == lines["ends"][1][1] == lines["ends"][0][0]
+    assert found["range"] == [0, 1]
+    assert found["clip"].startswith("url(")
+    assert found["bar"] > 0
+
+
+@pytest.mark.usefixtures("api")
+def test_a_chart_is_saved_as_a_picture_with_its_title_and_what_it_is_not_for(window: Visit) -> None:
+    page = window.open("/compare", "ps-plot .main-svg")
+    plot = page.locator("ps-plot").first
+    with page.expect_download() as svg:
+        plot.get_by_role("button", name="Download SVG").click()
+    drawn = Path(svg.value.path()).read_text("utf-8")
+    assert "Accuracy: mean and 95 % interval" in drawn
+    assert "Research use only. Not for use in diagnostic procedures." in drawn
+    assert svg.value.suggested_filename.endswith(".svg")
+    with page.expect_download() as png:
+        plot.get_by_role("button", name="Download PNG").click()
+    with Image.open(png.value.path()) as picture:
+        assert picture.format == "PNG"
+        assert picture.width == 1800
+        # on white also where the page is dark
+        assert picture.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
+
+
+@pytest.mark.usefixtures("api")
+def test_names_in_charts_are_text_and_no_markup(window: Visit) -> None:
+    page = window.open("/compare", "ps-plot .main-svg")
+    found = page.evaluate(
+        """async () => {
+          const { curves, forest, scatter, stackedBars, drawChart } = await import("/static/js/charts.js");
+          const name = '<b>bold</b> & <a href="https://example.org">link</a>';
+          const figures = [
+            forest({ rows: [{ label: name, note: name, mean: 0.5 }] }),
+            curves({ series: [{ name, points: [[0, 1], [1, 2]] }], x: { title: name } }),
+            scatter({ points: [{ label: name, x: 2, mean: 1 }] }),
+            stackedBars({ names: [name, "b", "c"], rows: [{ label: name, parts: [0.2, 0.3, 0.5] }] }),
+          ];
+          const seen = [];
+          for (const figure of figures) {
+            const area = document.body.appendChild(document.createElement("div"));
+            await drawChart(area, figure, 900, "A sentence.");
+            seen.push([area.querySelectorAll("a, tspan[style]").length, area.textContent.includes("<b>bold</b>")]);
+          }
+          return seen;
+        }"""
+    )
+    assert found == [[0, True]] * 4
+
+
+@pytest.mark.usefixtures("api")
+def test_without_the_chart_library_the_table_is_there(window: Visit) -> None:
+    window.expected.append("Failed to load resource")
+    window.page.route("**/static/charts/**", lambda route: route.abort())
+    page = window.open("/compare", "ps-plot [role=status]")
+    page.wait_for_selector("text=The chart library could not be loaded")
+    plot = page.locator("ps-plot").first
+    plot.locator("summary").click()
+    assert plot.locator("tbody tr:visible").count() == 2
+
+
+def test_a_page_without_charts_loads_no_chart_library(window: Visit) -> None:
+    asked: list[str] = []
+    window.page.on("request", lambda request: asked.append(request.url))
+    page = window.open("/jobs", ".ps-empty")
+    page.wait_for_timeout(300)
+    assert [url for url in asked if "/static/charts/" in url] == []
+
+
+@pytest.mark.usefixtures("api")
+def test_charts_follow_light_and_dark(window: Visit) -> None:
+    page = window.open("/compare", "ps-plot .main-svg")
+    ink = "document.querySelector('ps-plot .ytick text, ps-plot .ytick tspan').style.fill"
+    light = page.evaluate(ink)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"{ink} !== '{light}'")
+    assert page.evaluate(ink) == "rgb(231, 237, 240)"

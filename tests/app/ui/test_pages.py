@@ -103,6 +103,29 @@ def test_static_files_are_ours_then_gradios_and_checked_for_news_on_each_visit(c
     assert client.get("/static/../pyproject.toml").status_code == 404
 
 
+def test_the_chart_library_is_served_from_here_and_kept_by_browsers(client: TestClient) -> None:
+    (meta,) = [tag for tag in Elements(client.get("/compare").text).all("meta") if tag.get("name") == "ps-charts"]
+    address = str(meta["content"])
+    assert re.fullmatch(r"/static/charts/plotly-\d+\.\d+\.\d+\.min\.js", address)
+    packed, whole = (client.get(address, headers={"accept-encoding": kind}) for kind in ("gzip", "identity"))
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < 0.4 * int(whole.headers["content-length"])
+    assert packed.content == whole.content
+    assert b"Licensed under the MIT license" in whole.content[:400]
+    for answer in (packed, whole):
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert client.get("/static/charts/plotly-0.0.0.min.js").status_code == 404
+
+
+def test_charts_need_no_code_made_from_text(client: TestClient) -> None:
+    """The library runs without `unsafe-eval`: its one such call stands behind the names that browsers have."""
+    address = re.search(r'ps-charts" content="([^"]+)"', client.get("/compare").text)
+    assert address
+    script = client.get(address[1]).text
+    assert set(re.findall(r"\bnew Function\([^)]*\)|[^\w.]eval\([^)]*\)", script)) <= {'new Function("return this")'}
+
+
 def test_an_unknown_page_is_not_framed(client: TestClient) -> None:
     answer = client.get("/no-such-page")
     assert answer.status_code == 404
