@@ -40,6 +40,11 @@ class Settings(BaseSettings):
         "The command line may always: whoever uses it owns the machine.",
     )
     executor: Literal["local", "ray"] = Field(default="local", description="What runs training jobs.")
+    warm_worker: bool = Field(
+        default=True,
+        description="Whether a process that has loaded its libraries waits for the next training, so that it begins at "
+        "once. It holds some hundred megabytes and is not kept where memory is short.",
+    )
     root_path: str = Field(
         default="",
         description="Path below which a proxy shows the site, such as /promptoscope; without it the server's root.",

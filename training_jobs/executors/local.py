@@ -15,6 +15,7 @@ from core.threads import wait_briefly
 from training_jobs.executors.contract import Sighting, Started
 from training_jobs.job_log import log_path
 from training_jobs.processes import group_members, session_options, started, stop_group, this_host
+from training_jobs.spare import Spare, has_room
 
 COMMAND = (sys.executable, "-m", "training_jobs.run_job")
 PROJECT = Path(__file__).resolve().parents[2]
@@ -25,27 +26,41 @@ class LocalExecutor:
     """One process per job, as many at once as there are devices.
 
     slots: how many; without it the number of CUDA devices, or 1. command: what starts a job's process; job id and
-    token are added to it.
+    token are added to it. spares: whether a loaded process waits for the next job of each slot.
     """
 
     name = "local"
 
-    def __init__(self, settings: Settings, slots: int | None = None, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        slots: int | None = None,
+        command: Sequence[str] = COMMAND,
+        spares: bool | None = None,
+    ) -> None:
         self._settings, self._command = settings, tuple(command)
         self._devices = cuda_devices()
         self.slots = slots or max(1, len(self._devices))
         self.host = this_host()
         self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+        # a spare becomes what COMMAND starts, so it is no stand-in for another command
+        self._has_spares = settings.warm_worker and self._command == COMMAND if spares is None else spares
+        self._spares: dict[int, Spare] = {}
 
     def check(self) -> None:
         """A process can always be tried."""
 
     def start(self, claim: Claim) -> Started:
         """Start the job's process in a session of its own, with what it prints as errors in the job's log."""
+        child = self._spare(claim) or self._fresh(claim)
+        self._children[claim.job_id, claim.fence] = child
+        return Started(pid=child.pid, pid_started=started(child.pid))
+
+    def _fresh(self, claim: Claim) -> subprocess.Popen[bytes]:
         log = log_path(self._settings, claim.job_id)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
-            child = subprocess.Popen(
+            return subprocess.Popen(
                 [*self._command, claim.job_id, "--token", str(claim.fence)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -54,8 +69,11 @@ class LocalExecutor:
                 cwd=self._settings.home,
                 **session_options(),
             )
-        self._children[claim.job_id, claim.fence] = child
-        return Started(pid=child.pid, pid_started=started(child.pid))
+
+    def _spare(self, claim: Claim) -> subprocess.Popen[bytes] | None:
+        """The process that waited for a job of this slot, if one did."""
+        waiting = self._spares.pop(claim.slot, None)
+        return waiting.take(claim.job_id, claim.fence) if waiting else None
 
     def look(self, attempt: RunningAttempt) -> Sighting:
         """By exit status for our own children, by pid and starting time for those of an earlier worker."""
@@ -84,10 +102,22 @@ class LocalExecutor:
             stop_group(attempt.pid, attempt.pid_started, by_force=by_force)
 
     def forget(self, attempts: set[tuple[str, int]]) -> None:
-        """Reap children whose job has ended."""
+        """Reap children whose job has ended, and have a loaded process wait for the next job."""
         for key in [key for key in self._children if key not in attempts]:
             if self._children[key].poll() is not None:
                 del self._children[key]
+        if self._has_spares and not self._children:
+            self._keep_spares()
+
+    def _keep_spares(self) -> None:
+        """A waiting process for each slot; made while nothing is trained, so that it takes no time from anybody."""
+        for slot in range(self.slots):
+            waiting = self._spares.get(slot)
+            if waiting is not None and not waiting.waits:
+                # it ended by itself, which it never should: jobs start without, and say themselves what is wrong
+                self._has_spares = False
+            elif waiting is None and has_room():
+                self._spares[slot] = Spare(self._environment(slot), self._settings.home)
 
     def _environment(self, slot: int) -> dict[str, str]:
         environment = dict(os.environ)
