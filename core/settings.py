@@ -99,3 +99,8 @@ class Settings(BaseSettings):
     def jobs_dir(self) -> Path:
         """Checkpoints and logs of jobs."""
         return self.home / "jobs"
+
+    @property
+    def experiments_dir(self) -> Path:
+        """Checkpoints of unfinished cells of experiments."""
+        return self.home / "experiments"

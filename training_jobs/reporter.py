@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WRITE_EVERY_S = 0.25
 BEAT_EVERY_S = 1.0
+STAGE = ("stage", "done", "total", "seconds_per_epoch", "seconds_left")
+"""Columns of the job that every report sets anew."""
 
 
 class Superseded(Exception):
@@ -111,7 +113,7 @@ class Reporter:
     def _columns(self) -> dict[str, Any] | None:
         if self._latest is None:
             return None
-        columns = {name: getattr(self._latest, name) for name in jobs.PROGRESS if name not in {"epoch", "epochs"}}
+        columns = {name: getattr(self._latest, name) for name in STAGE}
         return columns | self._last_epoch
 
     def _beat(self) -> None:

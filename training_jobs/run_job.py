@@ -203,7 +203,7 @@ def _seal(work: Work, reporter: Reporter, trained: Any, model: Mapping[str, Any]
         if held.cancel_requested:
             raise StopRequested
         runs.write_epoch_metrics(session, work.run_id, reporter.pending_epochs)
-        runs.seal_run(session, work.run_id, trained.record, trained.predictions)
+        runs.seal_run(session, work.run_id, trained.record, trained.predictions, trained.drawn)
         name = runs.find_run(session, work.run_id).name
         models.add_model(session, work.run_id, name=name, **model)
         job_queue.succeed(session, work.job_id, work.fence)

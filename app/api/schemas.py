@@ -491,12 +491,17 @@ class Attempt(Answer):
 
 
 class Job(Answer):
-    """A training job: its state, how far it is, and its attempts. Times in seconds."""
+    """A job: its state, how far it is, and its attempts. Times in seconds.
+
+    Of a training it names the run, of an experiment that: done and total then count cells, and note names the one at
+    work.
+    """
 
     id: str | int
     kind: str
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     run_id: str | int | None = None
+    experiment_id: str | int | None = None
     image_set: Named | None = None
     label: str
     created_at: str
@@ -509,6 +514,7 @@ class Job(Answer):
     epochs: int | None = None
     seconds_per_epoch: float | None = None
     seconds_left: float | None = None
+    note: str | None = None
     heartbeat_age_s: float | None = None
     queue_position: int | None = None
     error: dict[str, Any] | None = None

@@ -127,7 +127,7 @@ class PreparedTraining:
         with self.opened() as ctx, ctx.db.writing() as session:
             run_id = runs.add_run(session, self.asked.request(self.asked.images, self.version_id))
             runs.write_epoch_metrics(session, run_id, epochs)
-            runs.seal_run(session, run_id, trained.record, trained.predictions)
+            runs.seal_run(session, run_id, trained.record, trained.predictions, trained.drawn)
             if folder.parent == ctx.settings.models_dir.resolve():
                 models.add_model(
                     session, run_id, name=runs.find_run(session, run_id).name, **describe_model_folder(folder)

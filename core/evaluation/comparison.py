@@ -35,12 +35,12 @@ def compare_runs(runs: Sequence[Run], look_up: LookUp | None = None) -> dict[str
     runs: run dicts with id, state, method, method_title, backbone, backbone_checksum, variant, image_set {id, name},
     fingerprint, shots, seed, options, epochs, descriptions, n_train, n_val, n_test, metrics, and where known confusion,
     intervals, leakage, known_classes. look_up: gives the answers that claims are tested on; without it none is made.
-    Runs stand in one group when image-set fingerprint, backbone weights and shots agree, and in one row when method,
-    variant, options, epochs and descriptions agree too; a row's seeds are averaged. Equal seeds are one measurement:
-    its interval, like that of one seed, is over test images, and `over` says so. Returns {groups: [{image_set,
-    fingerprint, backbone, shots, n_test, rows, notes, warnings, leakage, known_classes, verdict}], notes}. Rows are
-    sorted by mean balanced accuracy, best first; a group without zero-shot run holds a row that says so, with mean
-    None. verdict: see `core.evaluation.claims`. Fractions throughout.
+    Runs stand in one group when image-set fingerprint, backbone weights, protocol and shots agree, and in one row when
+    method, variant, options, epochs and descriptions agree too; a row's seeds are averaged. Equal seeds are one
+    measurement: its interval, like that of one seed, is over test images, and `over` says so. Returns {groups:
+    [{image_set, fingerprint, backbone, protocol, share, shots, n_test, rows, notes, warnings, leakage, known_classes,
+    verdict}], notes}. Rows are sorted by mean balanced accuracy, best first; a group without zero-shot run holds a row
+    that says so, with mean None. verdict: see `core.evaluation.claims`. Fractions throughout.
     """
     usable, notes = _usable(sorted(runs, key=_sealed_at))
     zero_shot = [run for run in usable if _is_zero_shot(run)]
@@ -52,7 +52,7 @@ def compare_runs(runs: Sequence[Run], look_up: LookUp | None = None) -> dict[str
     groups.sort(key=lambda group: (group["image_set"]["name"], group["backbone"], group["shots"] or float("inf")))
     if len(groups) > 1:
         notes.append(
-            f"{len(groups)} groups: runs on other images, another backbone or another number of shots stand apart, "
+            f"{len(groups)} groups: runs on other images, another backbone, protocol or number of shots stand apart, "
             "because their numbers cannot be compared."
         )
     return {"groups": groups, "notes": notes}
@@ -107,6 +107,8 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | N
         "fingerprint": first.get("fingerprint"),
         "backbone": first.get("backbone"),
         "backbone_checksum": first.get("backbone_checksum"),
+        "protocol": first.get("protocol") or "few-shot",
+        "share": first.get("share"),
         "shots": shots,
         "n_test": sizes[0] if len(sizes) == 1 else None,
         "rows": rows,
@@ -295,7 +297,14 @@ def _image_set_key(run: Run) -> Hashable:
 
 
 def _place(run: Run) -> Hashable:
-    return _image_set_key(run), run.get("backbone_checksum") or run.get("backbone")
+    return _image_set_key(run), run.get("backbone_checksum") or run.get("backbone"), _protocol(run)
+
+
+def _protocol(run: Run) -> Hashable:
+    """What was drawn and asked: numbers on half of the classes, say, stand in a group of their own."""
+    protocol = run.get("protocol") or "few-shot"
+    asked = tuple(run.get("classes") or ()) if protocol == "base-to-novel" else None
+    return protocol, run.get("share"), asked
 
 
 def _group_key(run: Run) -> Hashable:

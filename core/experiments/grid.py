@@ -34,10 +34,15 @@ from core.tuning.seal import run_card, run_record, save_model
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell gave. record: as of a single training, with `parts`. predictions: rows by part, the ranked first."""
+    """What a cell gave.
+
+    record: as of a single training, with `parts`. predictions: rows by part, the ranked first. drawn: the images it
+    learned from, see `core.tuning.train.TrainedRun`.
+    """
 
     record: dict[str, Any]
     predictions: dict[str, list[dict[str, Any]]]
+    drawn: dict[str, list[dict[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,8 @@ class Grid:
             card["share"] = cell.share
         order.progress(Progress("saving"))
         save_model(card, fitted, order.folder)
-        return CellResult(run_record(card, order.folder), {name: found.rows() for name, found in parts.items()})
+        predictions = {name: found.rows() for name, found in parts.items()}
+        return CellResult(run_record(card, order.folder), predictions, fitted.draw.as_dict())
 
     def close(self) -> None:
         """Close the store."""

@@ -20,6 +20,13 @@ class ShotDraw:
     train: tuple[LabelledImage, ...]
     validation: tuple[LabelledImage, ...]
 
+    def as_dict(self) -> dict[str, list[dict[str, str]]]:
+        """File and sha256 of each image, by "train" and "validation": what a record keeps of a draw."""
+        return {
+            role: [{"file": image.name, "sha256": image.sha256} for image in images]
+            for role, images in (("train", self.train), ("validation", self.validation))
+        }
+
 
 def draw_shots(image_set: ImageSet, shots: int | None, seed: int) -> ShotDraw:
     """Draw `shots` training images per class, and min(shots, 4) per class for validation.

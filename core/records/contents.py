@@ -12,12 +12,12 @@ from pathlib import PurePosixPath
 from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
-from core.records.tables import ExplanationRow, ImageRow, JobRow, ModelRow
+from core.records.tables import ExperimentRow, ExplanationRow, ImageRow, JobRow, ModelRow
 
 PATHS_PER_QUERY = 500
 CONTENT_LOCK = 7_701_203_115
 LOCK_TIMEOUT_S = 60
-IMAGES, MODELS, EXPLANATIONS, JOBS = "images", "models", "explanations", "jobs"
+IMAGES, MODELS, EXPLANATIONS, JOBS, EXPERIMENTS = "images", "models", "explanations", "jobs", "experiments"
 
 
 def hold_contents(session: Session) -> None:
@@ -44,6 +44,11 @@ def model_path(folder: str) -> str:
 def job_path(job_id: str) -> str:
     """The folder of a job's log and checkpoint, as a path in the home folder."""
     return f"{JOBS}/{job_id}"
+
+
+def experiment_path(experiment_id: str) -> str:
+    """The folder of the checkpoints of an experiment's cells, as a path in the home folder."""
+    return f"{EXPERIMENTS}/{experiment_id}"
 
 
 def unreferenced(session: Session, paths: Iterable[str]) -> list[str]:
@@ -88,9 +93,15 @@ def _needed_jobs(session: Session, paths: Sequence[str]) -> set[str]:
     return {job_path(id_) for id_ in session.scalars(select(JobRow.id).where(JobRow.id.in_(ids)))}
 
 
+def _needed_experiments(session: Session, paths: Sequence[str]) -> set[str]:
+    ids = [path.removeprefix(f"{EXPERIMENTS}/") for path in paths]
+    return {experiment_path(id_) for id_ in session.scalars(select(ExperimentRow.id).where(ExperimentRow.id.in_(ids)))}
+
+
 _NEEDED: dict[str, Callable[[Session, Sequence[str]], set[str]]] = {
     IMAGES: _needed_images,
     MODELS: _needed_models,
     EXPLANATIONS: _needed_explanations,
     JOBS: _needed_jobs,
+    EXPERIMENTS: _needed_experiments,
 }

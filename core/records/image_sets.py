@@ -19,6 +19,7 @@ from core.records.contents import image_path
 from core.records.ids import new_id
 from core.records.tables import (
     ClassificationImageRow,
+    ExperimentRow,
     ExplanationRow,
     ImageClassRow,
     ImageProblemRow,
@@ -226,11 +227,10 @@ def delete_image_set(session: Session, id_or_name: str) -> list[str]:
     the files. Raises NotFound, or Conflict while a job uses the set.
     """
     row = hold_image_set(session, id_or_name, to_delete=True)
-    busy = session.scalar(
-        select(func.count(JobRow.id))
-        .join(RunRow, JobRow.run_id == RunRow.id)
-        .where(RunRow.image_set_id == row.id, JobRow.state.in_(("queued", "running")))
-    )
+    at_work = select(JobRow.id).join(RunRow, JobRow.run_id == RunRow.id)
+    busy = len(
+        session.scalars(at_work.where(RunRow.image_set_id == row.id, JobRow.state.in_(("queued", "running")))).all()
+    ) + _experiments_at_work(session, row.id)
     if busy:
         raise Conflict(
             "An image set is deleted when no job uses it",
@@ -243,6 +243,13 @@ def delete_image_set(session: Session, id_or_name: str) -> list[str]:
     session.delete(row)
     session.flush()
     return paths
+
+
+def _experiments_at_work(session: Session, image_set_id: str) -> int:
+    """How many queued or running jobs of experiments read an image set, to train on or as a target."""
+    query = select(ExperimentRow.sources).join(JobRow, JobRow.experiment_id == ExperimentRow.id)
+    found = session.scalars(query.where(JobRow.state.in_(("queued", "running"))))
+    return sum(any(image_set_id in ids.values() for ids in sources.values()) for sources in found)
 
 
 def add_loose_images(session: Session, images: Sequence[Mapping[str, Any]]) -> list[str]:

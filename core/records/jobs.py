@@ -18,17 +18,18 @@ from core.records.ids import new_id
 from core.records.tables import AttemptRow, JobRow, RunRow, WorkerRow
 from core.records.types import finite, iso, now, unreadable_columns
 
-PROGRESS = ("stage", "done", "total", "epoch", "epochs", "seconds_per_epoch", "seconds_left")
+PROGRESS = ("stage", "done", "total", "epoch", "epochs", "seconds_per_epoch", "seconds_left", "note")
+EXPERIMENT = "experiment"
 # A worker that has not been heard of for this long no longer counts as there.
 WORKER_GONE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that has just become ours. slot: the device it may use, from 0."""
+    """A job that has just become ours. run_id: None for an experiment's. slot: the device it may use, from 0."""
 
     job_id: str
-    run_id: str
+    run_id: str | None
     fence: int
     attempt: int
     slot: int
@@ -68,6 +69,20 @@ def add_job(session: Session, run_id: str, label: str, kind: str = "train") -> s
     session.add(row)
     session.flush()
     return row.id
+
+
+def add_experiment_job(session: Session, experiment_id: str, label: str) -> str:
+    """A queued job for the cells of an experiment; returns its id."""
+    row = JobRow(id=new_id(), kind=EXPERIMENT, experiment_id=experiment_id, label=label)
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def newest_job_of_experiment(session: Session, experiment_id: str) -> JobRow | None:
+    """The job that an experiment had last; holds its row until the writing session ends."""
+    query = select(JobRow).where(JobRow.experiment_id == experiment_id).execution_options(populate_existing=True)
+    return session.scalar(query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(1).with_for_update())
 
 
 def find_job(session: Session, job_id: str) -> JobRow:
@@ -129,6 +144,7 @@ def claim_next(session: Session, *, executor: str, host: str, slots: int) -> Cla
             total=0,
             seconds_per_epoch=None,
             seconds_left=None,
+            note=None,
         )
         .returning(JobRow.id, JobRow.run_id, JobRow.fence)
         .execution_options(synchronize_session=False)
@@ -341,6 +357,7 @@ def _dict(
         "kind": row.kind,
         "state": row.state,
         "run_id": row.run_id,
+        "experiment_id": row.experiment_id,
         "image_set": image_set,
         "label": row.label,
         "created_at": iso(row.created_at),

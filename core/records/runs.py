@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, func, insert, select, update
@@ -13,12 +14,25 @@ from core.errors import Conflict, NotFound
 from core.records.contents import job_path, model_path
 from core.records.ids import new_id
 from core.records.image_sets import hold_image_set
-from core.records.tables import EpochMetricRow, ExplanationRow, ImageRow, JobRow, ModelRow, PredictionRow, RunRow
+from core.records.tables import (
+    DRAWN_ROLES,
+    EpochMetricRow,
+    ExperimentCellRow,
+    ExplanationRow,
+    ImageRow,
+    JobRow,
+    ModelRow,
+    PredictionRow,
+    RunImageRow,
+    RunRow,
+)
 from core.records.types import check_finite, iso, now, unreadable_columns
 from core.text import shown
 
-DETAILS = ("versions", "confusion", "per_class", "request")
+DETAILS = ("versions", "confusion", "per_class", "request", "parts")
 """What only the record of a single run shows."""
+RANKED_PARTS = ("test", "base")
+"""Parts of a run that its metrics are of."""
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece")
 
 
@@ -80,11 +94,21 @@ class EpochMetric:
         }
 
 
-def add_run(session: Session, request: RunRequest) -> str:
-    """Record what was asked and return the run's id. Raises NotFound if the image set does not exist."""
+def add_run(
+    session: Session,
+    request: RunRequest,
+    *,
+    run_id: str | None = None,
+    protocol: str = "few-shot",
+    share: float | None = None,
+) -> str:
+    """Record what was asked and return the run's id. Raises NotFound if the image set does not exist.
+
+    run_id: a new one where its model folder has been named before its row is made.
+    """
     image_set = hold_image_set(session, request.image_set)
     run = RunRow(
-        id=new_id(),
+        id=run_id or new_id(),
         name=request.label,
         image_set_id=image_set.id,
         image_set_name=image_set.name,
@@ -98,6 +122,8 @@ def add_run(session: Session, request: RunRequest) -> str:
         options=dict(request.options),
         epochs=request.epochs,
         request=request.as_dict() | {"image_set": image_set.id},
+        protocol=protocol,
+        share=share,
     )
     session.add(run)
     session.flush()
@@ -124,17 +150,22 @@ def seal_run(
     session: Session,
     run_id: str,
     record: Mapping[str, Any],
-    predictions: Iterable[Mapping[str, Any]] = (),
+    predictions: Iterable[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[str, Any]]] = (),
+    drawn: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    *,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> None:
     """Write what a training used and found, once. Raises Conflict for a run that is sealed already.
 
-    record: as training gives it, with the keys of the columns. predictions: file, label, predicted, probabilities,
-    one each test image. Raises InvalidInput for results that are no numbers.
+    record: as training gives it, with the keys of the columns. predictions: file, label, predicted, probabilities and
+    where known sha256 and group, one each test image; or such rows by part. drawn: file and sha256 of the images it
+    learned from, by role. elsewhere: ids of the image sets of parts that were not measured on the run's own. Raises
+    InvalidInput for results that are no numbers.
     """
-    predictions = list(predictions)
+    parts = dict(predictions) if isinstance(predictions, Mapping) else {"test": list(predictions)}
     results = {name: record.get(name) for name in ("metrics", "per_class", "confusion", "temperature")}
     check_finite(results, "The run's result", DIVERGED)
-    for each in predictions:
+    for each in chain.from_iterable(parts.values()):
         check_finite(each["probabilities"], f"The answer for '{shown(str(each['file']))}'", DIVERGED)
     facts = {name: record[name] for name in _RECORDED if record.get(name) is not None}
     sealed = session.execute(
@@ -153,7 +184,9 @@ def seal_run(
     if sealed is None:
         find_run(session, run_id)
         raise Conflict("A run is sealed once", "this one is sealed already", "Train again to get another run.")
-    _add_predictions(session, run_id, sealed.image_set_id, list(predictions))
+    for part, rows in parts.items():
+        _add_predictions(session, run_id, (elsewhere or {}).get(part, sealed.image_set_id), part, rows)
+    _add_drawn(session, run_id, sealed.image_set_id, drawn or {})
 
 
 _RECORDED = (
@@ -180,6 +213,10 @@ _RECORDED = (
     "peak_mb",
     "temperature",
     "trainable_parameters",
+    "protocol",
+    "share",
+    "parts",
+    "precision",
 )
 
 
@@ -214,13 +251,23 @@ def count_epochs(session: Session, run_id: str) -> int:
     return session.scalar(select(func.count()).where(EpochMetricRow.run_id == run_id)) or 0
 
 
-def list_predictions(session: Session, run_id: str, offset: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
-    """What the run said about test images: file, image_id, label, predicted, probabilities."""
-    query = select(PredictionRow).where(PredictionRow.run_id == run_id).order_by(PredictionRow.position)
+def list_predictions(
+    session: Session, run_id: str, offset: int = 0, limit: int | None = None, *, part: str | None = None
+) -> list[dict[str, Any]]:
+    """What the run said about images: part, file, image_id, sha256, group, label, predicted, probabilities.
+
+    part: one of those it was measured on; None gives all, one after the other.
+    """
+    query = select(PredictionRow).where(PredictionRow.run_id == run_id)
+    query = query if part is None else query.where(PredictionRow.part == part)
+    query = query.order_by(PredictionRow.part, PredictionRow.position)
     return [
         {
+            "part": row.part,
             "file": row.file,
             "image_id": row.image_id,
+            "sha256": row.sha256,
+            "group": row.group_name,
             "label": row.label,
             "predicted": row.predicted,
             "probabilities": row.probabilities,
@@ -236,14 +283,20 @@ def count_predictions(session: Session, run_ids: Sequence[str]) -> int:
 
 
 def list_answers(session: Session, run_ids: Sequence[str]) -> list[tuple[str, str, str, str, str | None]]:
-    """What runs said of test images: (run id, file, label, predicted, group or None)."""
+    """What runs said of the images of their ranked part: (run id, file, label, predicted, group or None)."""
     answer = PredictionRow
-    query = (
-        select(answer.run_id, answer.file, answer.label, answer.predicted, ImageRow.group_name)
-        .outerjoin(ImageRow, answer.image_id == ImageRow.id)
-        .where(answer.run_id.in_(run_ids))
-    )
+    query = select(answer.run_id, answer.file, answer.label, answer.predicted, answer.group_name)
+    query = query.where(answer.run_id.in_(run_ids), answer.part.in_(RANKED_PARTS))
     return [(row[0], row[1], row[2], row[3], row[4]) for row in session.execute(query)]
+
+
+def list_drawn(session: Session, run_id: str) -> dict[str, list[dict[str, Any]]]:
+    """The images a run learned from, by role ("train", "validation"): image_id (None once deleted) and sha256."""
+    query = select(RunImageRow).where(RunImageRow.run_id == run_id).order_by(RunImageRow.role, RunImageRow.position)
+    found: dict[str, list[dict[str, Any]]] = {role: [] for role in DRAWN_ROLES}
+    for row in session.scalars(query):
+        found[row.role].append({"image_id": row.image_id, "sha256": row.sha256})
+    return found
 
 
 def list_runs(
@@ -280,8 +333,8 @@ def last_comparable(session: Session, method: str, backbone: str) -> RunRow | No
 
 
 def delete_run(session: Session, run_id: str) -> list[str]:
-    """Forget a run with its epochs, predictions, job, model and explanations; returns their folders, as paths in the
-    home folder.
+    """Forget a run with its epochs, predictions, draw, job, model and explanations; returns their folders, as paths in
+    the home folder. Cells of experiments that had it as their result wait again.
 
     Called through `app.services.contents.remove`, which removes the folders. Raises NotFound, or Conflict while the
     run's job is queued or running.
@@ -299,6 +352,12 @@ def delete_run(session: Session, run_id: str) -> list[str]:
     paths = [*session.scalars(explained.where(ModelRow.run_id == run.id))]
     # a training that failed while it wrote leaves a folder under the run's id
     paths += [model_path(run.id), *([model_path(model.folder)] if model else []), *([job_path(job.id)] if job else [])]
+    # a cell without its result is computed again when its experiment goes on
+    session.execute(
+        update(ExperimentCellRow)
+        .where(ExperimentCellRow.run_id == run.id)
+        .values(state="waiting", run_id=None, reused=False, finished_at=None, seconds=None)
+    )
     session.delete(run)
     session.flush()
     return paths
@@ -321,17 +380,17 @@ def _runs() -> Select[RunRow, str, str, str]:
 
 
 def _add_predictions(
-    session: Session, run_id: str, image_set_id: str | None, predictions: Sequence[Mapping[str, Any]]
+    session: Session, run_id: str, image_set_id: str | None, part: str, predictions: Sequence[Mapping[str, Any]]
 ) -> None:
     if not predictions:
         return
-    names = select(ImageRow.name, ImageRow.id).where(ImageRow.image_set_id == image_set_id, ImageRow.part == "test")
-    ids = {name: image_id for name, image_id in session.execute(names)} if image_set_id else {}  # noqa: C416
+    known = _images(session, image_set_id, ImageRow.part == "test")
     rows = [
         {
             "run_id": run_id,
+            "part": part,
             "position": position,
-            "image_id": ids.get(str(each["file"])),
+            **_case(each, known.get(str(each["file"]))),
             "file": str(each["file"]),
             "label": each["label"],
             "predicted": each["predicted"],
@@ -340,6 +399,42 @@ def _add_predictions(
         for position, each in enumerate(predictions)
     ]
     session.execute(insert(PredictionRow), rows)
+
+
+def _add_drawn(
+    session: Session, run_id: str, image_set_id: str | None, drawn: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> None:
+    known = _images(session, image_set_id, ImageRow.part != "test") if any(drawn.values()) else {}
+    rows = [
+        {
+            "run_id": run_id,
+            "role": role,
+            "position": position,
+            "image_id": known[each["file"]].id if each["file"] in known else None,
+            "sha256": each["sha256"],
+        }
+        for role, images in drawn.items()
+        for position, each in enumerate(images)
+    ]
+    if rows:
+        session.execute(insert(RunImageRow), rows)
+
+
+def _images(session: Session, image_set_id: str | None, condition: Any) -> dict[str, Any]:
+    """id, sha256 and group_name of a set's images by their name."""
+    if image_set_id is None:
+        return {}
+    query = select(ImageRow.name, ImageRow.id, ImageRow.sha256, ImageRow.group_name)
+    return {row.name: row for row in session.execute(query.where(ImageRow.image_set_id == image_set_id, condition))}
+
+
+def _case(answer: Mapping[str, Any], image: Any) -> dict[str, Any]:
+    """Which case an answer is about; its own words count, where it has any, before those of the recorded image."""
+    return {
+        "image_id": image.id if image else None,
+        "sha256": answer.get("sha256") or (image.sha256 if image else None),
+        "group_name": answer.get("group") or (image.group_name if image else None),
+    }
 
 
 def _in_full(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
@@ -366,7 +461,9 @@ def _short(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
         "calibration": run.calibration,
         "image_set": {"id": run.image_set_id, "name": run.image_set_name},
         "image_set_fingerprint": run.image_set_fingerprint,
+        "protocol": run.protocol,
         "shots": run.shots,
+        "share": run.share,
         "seed": run.seed,
         "options": run.options,
         "epochs": run.epochs,
@@ -374,6 +471,7 @@ def _short(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
         "seconds": run.seconds,
         "peak_mb": run.peak_mb,
         "device": run.device,
+        "precision": run.precision,
         "n_train": run.n_train,
         "n_val": run.n_val,
         "n_test": run.n_test,

@@ -26,6 +26,8 @@ from core.records.ids import LENGTH, new_id
 from core.records.types import JsonList, JsonObject, Moment, now
 
 JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+CELL_STATES = ("waiting", "running", "done", "failed")
+DRAWN_ROLES = ("train", "validation")
 ATTEMPT_STATES = ("running", "succeeded", "failed", "cancelled", "interrupted", "lost")
 
 Id = String(LENGTH)
@@ -198,7 +200,9 @@ class RunRow(Base):
     follows, if it follows any. leakage: what stands on both sides of the split, by kind. known_classes: those the
     backbone's text side had learned. intervals: of each metric, over test images. calibration: the images behind it and
     what they chose besides. These four are empty for runs older than the counts. The image set's name and fingerprint
-    outlive the set.
+    outlive the set. protocol, share: what was drawn and measured, and of which share of the labels (see
+    `core.experiments`). parts: {part: {classes, metrics, confusion, ...}} of runs of an experiment, the ranked part
+    first. precision: of the towers' arithmetic; unknown for older runs whose model is gone.
     """
 
     __tablename__ = "runs"
@@ -218,6 +222,8 @@ class RunRow(Base):
     shots: Mapped[int | None]
     seed: Mapped[int] = mapped_column(BigInteger)
     request: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    protocol: Mapped[str] = mapped_column(Word, default="few-shot")
+    share: Mapped[float | None] = mapped_column(Float(53))
 
     sealed_at: Mapped[datetime | None]
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -245,6 +251,8 @@ class RunRow(Base):
     peak_mb: Mapped[float | None] = mapped_column(Float(53))
     temperature: Mapped[float | None] = mapped_column(Float(53))
     trainable_parameters: Mapped[int | None] = mapped_column(BigInteger)
+    parts: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
+    precision: Mapped[str | None] = mapped_column(Word)
 
     __table_args__ = (
         Index(None, "created_at", "id"),
@@ -267,14 +275,38 @@ class EpochMetricRow(Base):
     train_accuracy: Mapped[float | None] = mapped_column(Float(53))
 
 
+class RunImageRow(Base):
+    """An image that a run learned from, tuned on or was calibrated with. It is named by its content, so that the draw
+    outlives the image set.
+    """
+
+    __tablename__ = "run_images"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str] = mapped_column(String(10), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    image_id: Mapped[str | None] = mapped_column(ForeignKey("images.id", ondelete="SET NULL"), index=True)
+    sha256: Mapped[str] = mapped_column(Sha256)
+
+    __table_args__ = (one_of("role", DRAWN_ROLES),)
+
+
 class PredictionRow(Base):
-    """What a run said about one test image."""
+    """What a run said about one image.
+
+    part: "test", or another that the run's protocol measures; `position` counts in it from 0. sha256: the case, which
+    stays when the image set goes. group_name: its patient, where known. Names that the model chose from are the keys of
+    `probabilities`; those of the image set stand in the run's `parts`.
+    """
 
     __tablename__ = "predictions"
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    part: Mapped[str] = mapped_column(Name, primary_key=True, default="test")
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     image_id: Mapped[str | None] = mapped_column(ForeignKey("images.id", ondelete="SET NULL"), index=True)
+    sha256: Mapped[str | None] = mapped_column(Sha256)
+    group_name: Mapped[str | None] = mapped_column(Text)
     file: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(Name)
     predicted: Mapped[str] = mapped_column(Name)
@@ -299,17 +331,90 @@ class ModelRow(Base):
     __table_args__ = (Index(None, "created_at", "id"),)
 
 
+# experiments -----------------------------------------------------------------------------------------------------
+
+
+class ExperimentRow(Base):
+    """A comparison: which lines are trained on which images, how often, and how they are measured.
+
+    spec: as `core.experiments.spec.ExperimentSpec.as_dict` gives it, image sets by their names here. hash: over the
+    spec, the contents of its image sets and its wordings, whatever they are called. sources: the ids of "images" and
+    "targets" by these names. texts: the wordings, each with the sentences it had when the experiment was made.
+    """
+
+    __tablename__ = "experiments"
+
+    id: Mapped[str] = key()
+    name: Mapped[str] = mapped_column(Name, unique=True)
+    protocol: Mapped[str] = mapped_column(Word)
+    backbone: Mapped[str] = mapped_column(Name)
+    hash: Mapped[str] = mapped_column(Sha256, index=True)
+    spec: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    sources: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    texts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (Index(None, "created_at", "id"),)
+
+
+class ExperimentCellRow(Base):
+    """One training of an experiment.
+
+    position: its place, from 0. hash: the name of its result, known once a process with the backbone has looked at it.
+    run_id: the run that holds the result, which cells of several experiments may share. claim: who works on it now, and
+    the id of the run it will leave; holder: that process, and its job and fence if it has one. attempts: how often its
+    training was begun.
+    """
+
+    __tablename__ = "experiment_cells"
+
+    id: Mapped[str] = key()
+    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    hash: Mapped[str | None] = mapped_column(Sha256)
+    state: Mapped[str] = mapped_column(Word, default="waiting")
+    image_set_id: Mapped[str | None] = mapped_column(ForeignKey("image_sets.id", ondelete="SET NULL"), index=True)
+    image_set_name: Mapped[str] = mapped_column(Name)
+    image_set_fingerprint: Mapped[str] = mapped_column(Sha256)
+    line: Mapped[str] = mapped_column(Text)
+    method: Mapped[str] = mapped_column(Name)
+    shots: Mapped[int | None]
+    share: Mapped[float | None] = mapped_column(Float(53))
+    seed: Mapped[int] = mapped_column(BigInteger)
+    descriptions: Mapped[str | None] = mapped_column(Text)
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
+    reused: Mapped[bool] = mapped_column(default=False)
+    claim: Mapped[str | None] = mapped_column(Id)
+    holder: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
+    heartbeat_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
+    seconds: Mapped[float | None] = mapped_column(Float(53))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        one_of("state", CELL_STATES),
+        UniqueConstraint("experiment_id", "position"),
+        Index(None, "experiment_id", "state", "position"),
+        Index(None, "hash", "state"),
+    )
+
+
 # jobs ------------------------------------------------------------------------------------------------------------
 
 
 class JobRow(Base):
-    """Work in the queue. `fence` grows with every claim: who holds an older number may no longer write."""
+    """Work in the queue, for one run or one experiment. `fence` grows with every claim: who holds an older number may
+    no longer write. note: what is to be said of it besides stage and numbers, such as the cell at work.
+    """
 
     __tablename__ = "jobs"
 
     id: Mapped[str] = key()
     kind: Mapped[str] = mapped_column(Word, default="train")
-    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), unique=True)
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), unique=True)
+    experiment_id: Mapped[str | None] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
     label: Mapped[str] = mapped_column(Name)
     state: Mapped[str] = mapped_column(Word, default="queued")
     fence: Mapped[int] = mapped_column(default=0)
@@ -326,10 +431,13 @@ class JobRow(Base):
     epochs: Mapped[int | None]
     seconds_per_epoch: Mapped[float | None] = mapped_column(Float(53))
     seconds_left: Mapped[float | None] = mapped_column(Float(53))
+    note: Mapped[str | None] = mapped_column(Text)
     error: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
 
     __table_args__ = (
         one_of("state", JOB_STATES),
+        CheckConstraint("(run_id IS NULL) <> (experiment_id IS NULL)", name="one_subject"),
+        Index(None, "experiment_id", "created_at", "id"),
         Index(None, "state", "queued_at", "id"),
         Index(None, "created_at", "id"),
         Index(None, "state", "created_at", "id"),

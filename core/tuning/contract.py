@@ -279,7 +279,8 @@ class Method(nn.Module, ABC):
     def card(cls) -> dict[str, Any]:
         """The method's line in lists: name, title, summary, paper, code, licence, needs, trains, image_path and more.
 
-        starter is the label it is offered under and starter_place its place there, from 1; both None for most.
+        is_simple: it learns, but takes no steps, so a method that does has to beat it. starter is the label it is
+        offered under and starter_place its place there, from 1; both None for most.
         """
         return {
             "name": cls.__module__.rsplit(".", 1)[-1],
@@ -295,5 +296,6 @@ class Method(nn.Module, ABC):
             "starter": cls.starter.label if cls.starter else None,
             "starter_place": cls.starter.place if cls.starter else None,
             "is_baseline": cls.is_baseline,
+            "is_simple": not cls.trains_by_steps and not cls.is_baseline,
             "notes": inspect.getdoc(inspect.getmodule(cls)) or "",
         }

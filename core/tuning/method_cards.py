@@ -52,6 +52,11 @@ def baseline_method() -> str:
     return next(str(card["name"]) for card in method_cards() if card["is_baseline"])
 
 
+def simple_methods() -> list[str]:
+    """Methods that learn without steps: what is called better has to beat the best of them too."""
+    return [str(card["name"]) for card in method_cards() if card["is_simple"]]
+
+
 def write_cards() -> str:
     """The content of the file of cards, made from the methods themselves."""
     entries = {name: _asked(name) | {"made_from": fingerprint(name)} for name in method_names()}

@@ -31,11 +31,16 @@ from core.tuning.seal import model_folder_name, run_card, run_record, save_model
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run. record: everything about it, JSON-ready. predictions: one object per test image."""
+    """A finished run.
+
+    record: everything about it, JSON-ready. predictions: one object per test image. drawn: file and sha256 of the
+    images it learned from ("train") and of those that tuned or calibrated it ("validation").
+    """
 
     record: dict[str, Any]
     predictions: list[dict[str, Any]]
     model: Classifier
+    drawn: dict[str, list[dict[str, str]]]
 
 
 def train(
@@ -119,4 +124,4 @@ def train(
     folder = (out or home / "models" / model_folder_name(card["method"])).resolve()
     progress(Progress("saving"))
     model = save_model(card, fitted, folder)
-    return TrainedRun(run_record(card, folder), measured.rows(), model)
+    return TrainedRun(run_record(card, folder), measured.rows(), model, draw.as_dict())

@@ -68,7 +68,7 @@ def quick_train(monkeypatch):
             "classes": list(image_set.classes),
         }
         record |= {"shots": options["shots"], "seed": options["seed"], "notes": ["A note."], "seconds": 1.0, **FIXED}
-        return SimpleNamespace(record=record, predictions=[])
+        return SimpleNamespace(record=record, predictions=[], drawn={})
 
     monkeypatch.setattr(core, "train", train, raising=False)
     return asked

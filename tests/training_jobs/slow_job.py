@@ -55,7 +55,8 @@ def train(image_set: Any, method: str, *, options: dict[str, Any], out: Path, pr
         }
         for image in image_set.part("test")
     ]
-    return SimpleNamespace(record=record(model=str(out), notes=[f"from epoch {first + 1}"]), predictions=predictions)
+    made = record(model=str(out), notes=[f"from epoch {first + 1}"])
+    return SimpleNamespace(record=made, predictions=predictions, drawn={})
 
 
 def _fail(options: dict[str, Any]) -> None:

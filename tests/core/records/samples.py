@@ -71,6 +71,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "backbone_checksum": "c" * 64,
         "versions": {"torch": "2.14"},
         "device": "cpu",
+        "precision": "fp32",
         "peak_mb": 512.5,
         "confusion": [[2, 1], [0, 3]],
         "per_class": [{"class": "lesion", "recall": 0.66}],

@@ -13,12 +13,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, insert, inspect, select, text
+from sqlalchemy.orm import Session
 
 from core.errors import Conflict, Unavailable
 from core.records import migrate
 from core.records.ids import new_id
 from core.records.session import Database
-from core.records.tables import Base, RunRow
+from core.records.tables import Base, JobRow, RunRow
 from core.records.types import now
 
 VALUES = {"JSON": {"b": 1, "a": [2]}, "BOOLEAN": True, "INTEGER": 7, "BIGINT": 2**40, "FLOAT": 0.5, "DOUBLE": 0.5}
@@ -98,6 +99,30 @@ def test_classes_that_older_runs_name_in_a_note_are_kept_as_known(url: str) -> N
         known = [row.known_classes for row in session.scalars(select(RunRow).order_by(RunRow.id))]
     database.close()
     assert known == [["cyst", "normal scan"], None]
+
+
+def test_older_answers_get_their_case_and_group_and_older_runs_their_precision(url: str) -> None:
+    migrate.upgrade(url, revision="0007")
+    _fill_every_table(url)
+    with migrate.migration_connection(url) as connection:
+        connection.execute(text("UPDATE models SET card = :card"), {"card": json.dumps({"precision": "bf16"})})
+        connection.execute(text("UPDATE images SET group_name = 'patient 7'"))
+    migrate.upgrade(url, backup=False)
+    with migrate.migration_connection(url) as connection:
+        answers = connection.execute(text("SELECT part, sha256, group_name FROM predictions ORDER BY run_id")).all()
+        runs = connection.execute(text("SELECT protocol, share, parts, precision FROM runs")).all()
+    assert [tuple(row) for row in answers] == [("test", f"text {n}", "patient 7") for n in (1, 2)]
+    assert [tuple(row) for row in runs] == [("few-shot", None, None, "bf16")] * 2
+
+
+@pytest.mark.parametrize("subjects", [{}, {"run_id": "r", "experiment_id": "e"}])
+def test_a_job_is_for_one_run_or_one_experiment(database: Database, subjects: dict[str, str]) -> None:
+    def add(session: Session) -> None:
+        session.add(JobRow(label="both or neither", **subjects))
+        session.flush()
+
+    with pytest.raises(Exception, match="ck_jobs_one_subject"):
+        database.write(add)
 
 
 def test_a_rebuilt_table_keeps_its_constraints(url: str) -> None:
@@ -228,8 +253,10 @@ def _fill_every_table(url: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 def _value(column: object, number: int, ids: dict[tuple[str, int], str]) -> object:
-    known = {"source": "demo", "part": "test"}
-    state = {"jobs": "queued", "attempts": "running"}
+    known = {"source": "demo", "part": "test", "role": "train"}
+    state = {"jobs": "queued", "attempts": "running", "experiment_cells": "waiting"}
+    if (column.table.name, column.name) == ("jobs", "experiment_id"):  # type: ignore[attr-defined]
+        return None  # a job is for a run or for an experiment, never for both
     for key in column.foreign_keys:  # type: ignore[attr-defined]
         parent = key.column.table.name
         return ids.get((parent, number))

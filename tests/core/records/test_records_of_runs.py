@@ -243,9 +243,13 @@ def test_a_request_with_a_key_is_done_once(database: Database) -> None:
 def test_every_column_of_a_sealed_run_is_filled(database: Database, tmp_path: Path) -> None:
     with database.writing() as session:
         run_id = runs.add_run(
-            session, runs.RunRequest(image_set=add_sample_set(session, tmp_path), method="coop", shots=4)
+            session,
+            runs.RunRequest(image_set=add_sample_set(session, tmp_path), method="coop", shots=4),
+            protocol="full",
+            share=0.1,
         )
-        runs.seal_run(session, run_id, record(descriptions_fingerprint="d" * 64))
+        parts = {"test": {"classes": list(CLASSES), "n_test": 6, "metrics": {"accuracy": 0.75}}}
+        runs.seal_run(session, run_id, record(descriptions_fingerprint="d" * 64, parts=parts))
     with database.reading() as session:
         row = session.scalars(select(RunRow)).one()
         empty = {column.key for column in RunRow.__table__.columns if getattr(row, column.key) in (None, {}, [])}

@@ -1,0 +1,279 @@
+"""Experiments in SQL: cells that several processes share, that outlive their holders and are computed once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from core.errors import Conflict, NotFound
+from core.records import experiments, image_sets, jobs, runs
+from core.records.experiments import Holder
+from core.records.session import Database
+from core.records.tables import ExperimentCellRow
+from tests.core.records.samples import CLASSES, add_sample_set, record
+
+ME = Holder("here", 7, "1")
+HASH = "a" * 64
+
+
+def add(session: Session, set_id: str, name: str = "first look", count: int = 3) -> str:
+    row = image_sets.find_image_set(session, set_id)
+    cells = [
+        {
+            "image_set_id": row.id,
+            "image_set_name": row.name,
+            "image_set_fingerprint": row.fingerprint,
+            "line": "coop",
+            "method": "coop",
+            "shots": 2,
+            "share": None,
+            "seed": seed,
+            "descriptions": None,
+        }
+        for seed in range(1, count + 1)
+    ]
+    return experiments.add_experiment(
+        session,
+        name=name,
+        protocol="few-shot",
+        backbone="embedded",
+        hash="h" * 64,
+        spec={"name": name},
+        sources={"images": {row.name: row.id}, "targets": {}},
+        texts={"clinical": {"source": "clinical, version 1", "version_id": None, "sentences": {"lesion": ["x"]}}},
+        cells=cells,
+    )
+
+
+def answer(part: str, number: int) -> dict[str, Any]:
+    probabilities = {CLASSES[0]: 0.75, CLASSES[1]: 0.25}
+    name = f"test/{CLASSES[0]}/{number}.png"
+    return {"file": name, "label": CLASSES[0], "predicted": CLASSES[0], "probabilities": probabilities}
+
+
+def finish(session: Session, cell: experiments.ClaimedCell) -> str:
+    """Seal a run of two parts for a cell."""
+    request = runs.RunRequest(cell.image_set, "coop", shots=cell.shots, seed=cell.seed)
+    runs.add_run(session, request, run_id=cell.claim, protocol="cross-set")
+    parts = {"test": {"classes": list(CLASSES), "n_test": 2, "metrics": {"accuracy": 1.0}, "confusion": [[1]]}}
+    predictions = {"test": [answer("test", 0), answer("test", 1)], "elsewhere": [answer("elsewhere", 2)]}
+    drawn = {"train": [{"file": "train/lesion/0.png", "sha256": "0train0".ljust(64, "0")}], "validation": []}
+    runs.seal_run(session, cell.claim, record(parts=parts, precision="fp32"), predictions, drawn)
+    assert experiments.finish_cell(session, cell.claim, cell.claim, 1.5)
+    return cell.claim
+
+
+@pytest.fixture
+def made(database: Database, tmp_path: Path) -> str:
+    with database.writing() as session:
+        return add(session, add_sample_set(session, tmp_path))
+
+
+def test_an_experiment_is_found_by_id_and_name_with_its_cells_in_order(database: Database, made: str) -> None:
+    with database.reading() as session:
+        found = experiments.experiment_dict(session, "first look")
+        assert found["id"] == made
+        assert (found["state"], found["n_cells"], found["cells"]["waiting"]) == ("waiting", 3, 3)
+        assert found["descriptions"] == {"clinical": {"source": "clinical, version 1", "version_id": None}}
+        assert [cell["seed"] for cell in experiments.list_cells(session, made)] == [1, 2, 3]
+        assert [cell["seed"] for cell in experiments.list_cells(session, made, limit=1, offset=1)] == [2]
+        with pytest.raises(NotFound, match="'nosuch' is none"):
+            experiments.find_experiment(session, "nosuch")
+
+
+def test_a_name_is_taken_once(database: Database, made: str, tmp_path: Path) -> None:
+    with pytest.raises(Conflict, match="'first look' exists already"), database.writing() as session:
+        add(session, "phantoms")
+
+
+def test_a_finished_cell_keeps_run_parts_cases_and_draw(database: Database, made: str) -> None:
+    with database.writing() as session:
+        cell = experiments.claim_cell(session, made, ME)
+        assert cell is not None
+        assert experiments.take_over(session, cell.claim, HASH) is None
+        run = finish(session, cell)
+    with database.reading() as session:
+        (found, *_) = experiments.list_cells(session, made)
+        assert (found["state"], found["run"], found["hash"], found["attempts"]) == ("done", run, HASH, 1)
+        assert found["metrics"]["accuracy"] == 0.75
+        assert found["parts"] == {"test": {"classes": list(CLASSES), "n_test": 2, "metrics": {"accuracy": 1.0}}}
+        sealed = runs.run_dict(session, run)
+        assert (sealed["protocol"], sealed["precision"]) == ("cross-set", "fp32")
+        assert sealed["parts"]["test"]["confusion"] == [[1]]
+        first, second, other = sorted(runs.list_predictions(session, run), key=lambda row: row["file"])
+        assert [row["part"] for row in (first, second, other)] == ["test", "test", "elsewhere"]
+        assert first["sha256"].startswith("0test0")
+        assert (first["group"], second["group"]) == (None, "patient 1")
+        assert [row["file"] for row in runs.list_predictions(session, run, part="elsewhere")] == [other["file"]]
+        # what is compared are the answers of the ranked part
+        assert {row[1] for row in runs.list_answers(session, [run])} == {first["file"], second["file"]}
+        ((_, parts),) = experiments.read_answers(session, [run])
+        assert [row["file"] for row in parts["test"]] == [first["file"], second["file"]]
+        assert list(parts["test"][0]["probabilities"]) == list(CLASSES)
+        drawn = runs.list_drawn(session, run)
+        assert drawn["train"][0]["image_id"] is not None
+        assert drawn["validation"] == []
+        image_id = drawn["train"][0]["image_id"]
+        assert image_sets.image_dict(session, image_id)["name"] == "train/lesion/0.png"
+
+
+def test_the_draw_and_the_cases_outlive_their_image_set(database: Database, made: str) -> None:
+    with database.writing() as session:
+        cell = experiments.claim_cell(session, made, ME)
+        assert cell is not None
+        run = finish(session, cell)
+    with database.writing() as session:
+        image_sets.delete_image_set(session, "phantoms")
+    with database.reading() as session:
+        assert runs.list_drawn(session, run)["train"] == [{"image_id": None, "sha256": "0train0".ljust(64, "0")}]
+        assert runs.list_predictions(session, run)[0]["sha256"].startswith("0test")
+        assert experiments.list_cells(session, made)[0]["image_set_id"] is None
+
+
+def test_each_cell_is_claimed_by_one_of_many(database: Database, made: str) -> None:
+    taken: list[int] = []
+
+    def work(number: int) -> None:
+        while True:
+            with database.writing() as session:
+                cell = experiments.claim_cell(session, made, Holder("here", number))
+            if cell is None:
+                return
+            taken.append(cell.position)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == [0, 1, 2]
+
+
+def test_whoever_has_lost_a_cell_changes_nothing(database: Database, made: str) -> None:
+    with database.writing() as session:
+        lost = experiments.claim_cell(session, made, ME)
+        assert lost is not None
+        assert experiments.give_back_cell(session, lost.claim)
+        mine = experiments.claim_cell(session, made, ME)
+        assert mine is not None
+        assert mine.position == lost.position
+        assert not experiments.beat_cell(session, lost.claim)
+        assert not experiments.fail_cell(session, lost.claim, {"code": "x"}, 1.0)
+        assert not experiments.finish_cell(session, lost.claim, "r", 1.0)
+        assert experiments.take_over(session, lost.claim, HASH) is None
+        assert experiments.beat_cell(session, mine.claim)
+    with database.reading() as session:
+        assert experiments.list_cells(session, made)[0]["attempts"] == 0
+
+
+def test_held_cells_say_whether_their_job_still_works_on_them(database: Database, made: str) -> None:
+    with database.writing() as session:
+        job_id = jobs.add_experiment_job(session, made, "first look")
+        claim = jobs.claim_next(session, executor="local", host="here", slots=1)
+        assert claim is not None
+        assert (claim.job_id, claim.run_id) == (job_id, None)
+        for holder in (
+            ME,
+            Holder("here", 8, "2", job_id, claim.fence),
+            Holder("here", 9, "3", job_id, claim.fence - 1),
+        ):
+            experiments.claim_cell(session, made, holder)
+    with database.reading() as session:
+        assert [held.job_is_at_work for held in experiments.held_cells(session, made)] == [None, True, False]
+        assert experiments.held_cells(session, made)[1].holder.pid == 8
+        found = jobs.job_dict(session, job_id)
+        assert (found["kind"], found["run_id"], found["experiment_id"]) == ("experiment", None, made)
+        assert found["image_set"] is None
+        assert experiments.experiment_dict(session, made)["state"] == "running"
+
+
+def test_a_hash_that_is_done_anywhere_is_taken_over(database: Database, made: str, tmp_path: Path) -> None:
+    with database.writing() as session:
+        cell = experiments.claim_cell(session, made, ME)
+        assert cell is not None
+        experiments.take_over(session, cell.claim, HASH)
+        run = finish(session, cell)
+        other = add(session, "phantoms", "second look")
+        twin = experiments.claim_cell(session, other, ME)
+        assert twin is not None
+        assert experiments.take_over(session, twin.claim, HASH) == run
+        assert experiments.runs_of_hashes(session, [HASH, "b" * 64]) == {HASH: run}
+    with database.reading() as session:
+        found = experiments.list_cells(session, other)[0]
+        assert (found["state"], found["run"], found["reused"], found["attempts"]) == ("done", run, True, 0)
+        assert experiments.runs_of_experiment_alone(session, made) == []
+
+
+def test_failed_cells_wait_again_and_no_others(database: Database, made: str) -> None:
+    with database.writing() as session:
+        first = experiments.claim_cell(session, made, ME)
+        second = experiments.claim_cell(session, made, ME)
+        assert first is not None
+        assert second is not None
+        finish(session, first)
+        experiments.begin_cell(session, second.claim)
+        assert experiments.fail_cell(session, second.claim, {"code": "too_few_images"}, 0.5)
+    with database.writing() as session:
+        assert experiments.count_cells(session, made) == {"waiting": 1, "running": 0, "done": 1, "failed": 1}
+        assert experiments.list_cells(session, made, state="failed")[0]["error"] == {"code": "too_few_images"}
+        assert experiments.wait_again(session, made) == 1
+        assert experiments.count_cells(session, made)["waiting"] == 2
+        assert experiments.list_cells(session, made)[1]["error"] is None
+
+
+def test_a_cell_whose_run_was_deleted_waits_again(database: Database, made: str) -> None:
+    with database.writing() as session:
+        cell = experiments.claim_cell(session, made, ME)
+        assert cell is not None
+        run = finish(session, cell)
+        runs.delete_run(session, run)
+    with database.reading() as session:
+        found = experiments.list_cells(session, made)[0]
+        assert (found["state"], found["run"]) == ("waiting", None)
+
+
+def test_an_image_set_is_kept_while_an_experiment_in_the_queue_needs_it(database: Database, made: str) -> None:
+    with database.writing() as session:
+        jobs.add_experiment_job(session, made, "first look")
+    with pytest.raises(Conflict, match="1 queued or running job does"), database.writing() as session:
+        image_sets.delete_image_set(session, "phantoms")
+
+
+def test_deleting_an_experiment_takes_cells_and_jobs_and_leaves_runs(database: Database, made: str) -> None:
+    with database.writing() as session:
+        cell = experiments.claim_cell(session, made, ME)
+        assert cell is not None
+        run = finish(session, cell)
+        job_id = jobs.add_experiment_job(session, made, "first look")
+    with pytest.raises(Conflict, match="'first look' is queued or running"), database.writing() as session:
+        experiments.delete_experiment(session, made)
+    with database.writing() as session:
+        jobs.move_job(session, job_id, "queued", "cancelled")
+        assert experiments.delete_experiment(session, made) == [f"experiments/{made}", f"jobs/{job_id}"]
+    with database.reading() as session:
+        assert session.query(ExperimentCellRow).count() == 0
+        assert runs.find_run(session, run).id == run
+        assert jobs.count_jobs(session) == 0
+
+
+def test_earlier_costs_are_those_of_cells_where_there_are_some(database: Database, made: str) -> None:
+    with database.writing() as session:
+        alone = runs.add_run(session, runs.RunRequest("phantoms", "coop"))
+        runs.seal_run(session, alone, record(seconds=90.0))
+        assert [row["seconds"] for row in experiments.earlier_costs(session, "coop", "embedded")] == [90.0]
+        cell = experiments.claim_cell(session, made, ME)
+        assert cell is not None
+        finish(session, cell)
+        assert experiments.earlier_costs(session, "coop", "embedded") == [
+            {"seconds": 1.5, "steps": 4, "peak_mb": 512.5}
+        ]
+        assert experiments.earlier_costs(session, "kgcoop", "embedded") == []
+
+
+def test_twenty_thousand_hashes_are_looked_up_at_once(database: Database, made: str) -> None:
+    with database.reading() as session:
+        assert experiments.runs_of_hashes(session, [f"{n:064}" for n in range(20_000)]) == {}
