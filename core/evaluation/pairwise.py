@@ -17,7 +17,7 @@ from core.errors import InvalidInput
 from core.evaluation.intervals import METHOD_CLAIM, MODEL_CLAIM
 from core.evaluation.paired_tests import holm, mcnemar_mid_p, sign_flip_p, unit_differences
 from core.evaluation.pseudo_values import LOWER_IS_BETTER, Measured
-from core.evaluation.two_part import difference, mean_over_sets, paired_correct
+from core.evaluation.two_part import TwoPart, difference, mean_over_sets, p_values, paired_correct
 
 LEVEL = 0.05
 TIE = 0.0005
@@ -181,7 +181,13 @@ def pairwise_matrix(
     lower = metric in LOWER_IS_BETTER
     order = sorted(by_set, key=lambda name: means[name] if lower else -means[name])
     parts = {name: [each[at] for at in sets] for name, each in by_set.items()}
-    pairs = [_pair(a, b, parts[a], parts[b], test_models) for a, b in combinations(order, 2)]
+    named = list(combinations(order, 2))
+    apart = [_difference(parts[a], parts[b]) for a, b in named]
+    known_p = p_values(apart)
+    pairs = [
+        _pair(a, b, parts[a], parts[b], found, p, test_models)
+        for (a, b), found, p in zip(named, apart, known_p, strict=True)
+    ]
     tested = [at for at, pair in enumerate(pairs) if compare_to is None or compare_to in (pair.first, pair.second)]
     adjusted = holm([1.0 if (p := pairs[at].p) is None else p for at in tested])
     for at, p_holm in zip(tested, adjusted, strict=True):
@@ -221,8 +227,19 @@ def _common_sets(by_set: Mapping[str, Mapping[str, Measured]]) -> tuple[list[str
     return common, [name for name in named if name not in common]
 
 
-def _pair(first: str, second: str, ours: Sequence[Measured], theirs: Sequence[Measured], test_models: bool) -> Pair:
-    found = mean_over_sets([difference(one, other) for one, other in zip(ours, theirs, strict=True)])
+def _difference(ours: Sequence[Measured], theirs: Sequence[Measured]) -> TwoPart:
+    return mean_over_sets([difference(one, other) for one, other in zip(ours, theirs, strict=True)])
+
+
+def _pair(
+    first: str,
+    second: str,
+    ours: Sequence[Measured],
+    theirs: Sequence[Measured],
+    found: TwoPart,
+    p: float | None,
+    test_models: bool,
+) -> Pair:
     shown = found.interval()
     known = shown.low is not None
     several = len(ours) > 1
@@ -235,7 +252,7 @@ def _pair(first: str, second: str, ours: Sequence[Measured], theirs: Sequence[Me
         high=shown.high,
         interval=f"{shown.interval}, not adjusted for the number of pairs" if known else shown.interval,
         claim=shown.claim,
-        p=found.p_value(),
+        p=p,
         p_holm=None,
         visible=found.half_width() if known else None,
         wins=wins,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.harmonic_mean import H1, harmonic_means_over_sets, harmonic_two_part
+from core.evaluation.harmonic_mean import H1, harmonic_mean, harmonic_means_over_sets, harmonic_two_part
 from core.evaluation.metrics import METRICS
 from core.evaluation.pairwise import Matrix, pairwise_matrix
 from core.evaluation.pseudo_values import Measured, measure
@@ -26,6 +26,8 @@ Key = tuple[str, int | None, float | None]
 """What is compared with each other: image set, shots, share."""
 FEW_CALIBRATION_IMAGES = 30
 MEAN_OF_TARGETS = "mean of targets"
+BASELINE, BEST_SIMPLE = "baseline", "best simple"
+"""Roles of the rows that are drawn as lines."""
 COSTS = ("steps", "trainable_parameters", "seconds", "peak_mb")
 
 
@@ -185,6 +187,7 @@ def _ranked(
             "difference": _difference(matrix, name, reference),
             "beats": _beats(matrix, name, reference, best_simple),
         }
+        row |= {"values": _values(line), "role": _role(first, name, baseline, best_simple), "rank": _rank(matrix, name)}
         row |= {"metrics": _means(line.cells), "parts": _parts(line), **_costs(line.cells), **_floor(line.cells[0])}
         rows.append(row | {"notes": _notes(line, matrix, name, reference)})
     return rows
@@ -194,7 +197,8 @@ def _matrix(spec: ExperimentSpec, measured: Mapping[str, Measured]) -> Matrix | 
     """All pairs of a place; of base-to-novel none, since its number is made of two parts."""
     if len(measured) < 2 or spec.protocol == "base-to-novel":
         return None
-    return pairwise_matrix(measured, spec.compare_to if spec.compare_to in measured else None)
+    # what holds for the trained models alone enters no row, and takes most of the time
+    return pairwise_matrix(measured, spec.compare_to if spec.compare_to in measured else None, test_models=False)
 
 
 def comparison_matrix(spec: ExperimentSpec, cells: Sequence[Finished], baseline: str) -> Matrix | None:
@@ -205,6 +209,27 @@ def comparison_matrix(spec: ExperimentSpec, cells: Sequence[Finished], baseline:
     names = _names(by_row)
     lines = {names[key]: _line(spec, own, baseline) for key, own in by_row.items()}
     return _matrix(spec, {name: line.main for name, line in lines.items() if line.main is not None})
+
+
+def _values(line: _Line) -> list[float]:
+    """The ranked number of each seed, in the order of `seeds`; one for a line in which nothing is drawn."""
+    if line.main is None:
+        return []
+    if NOVEL not in line.parts:
+        return [float(value) for value in line.main.per_seed]
+    return [float(value) for value in harmonic_mean(line.parts[BASE].per_seed, line.parts[NOVEL].per_seed)]
+
+
+def _role(first: Finished, name: str, baseline: str, best_simple: str | None) -> str | None:
+    """Which of the two lines that others have to beat this is, if any."""
+    if first.method == baseline:
+        return BASELINE
+    return BEST_SIMPLE if name == best_simple else None
+
+
+def _rank(matrix: Matrix | None, name: str) -> list[int] | None:
+    """The first and the last rank that it can have; None where nothing is compared."""
+    return None if matrix is None or name not in matrix.methods else list(matrix.rank_interval(name))
 
 
 def _reference(spec: ExperimentSpec, lines: Mapping[str, _Line], baseline: str) -> str | None:
@@ -360,7 +385,7 @@ def _mean_rows(
     known = {name: {at: each for at, each in own.items() if each is not None} for name, own in by_line.items()}
     matrix = None
     if spec.protocol != "base-to-novel" and len(names) > 1:
-        matrix = pairwise_matrix(known, spec.compare_to if spec.compare_to in known else None)
+        matrix = pairwise_matrix(known, spec.compare_to if spec.compare_to in known else None, test_models=False)
     reference = _reference(spec, sets[whole[0]], baseline)
     left = [at for at in sets if at not in whole]
     rows = []
@@ -394,6 +419,9 @@ def _mean_rows(
                 **_spread(found),
                 "difference": _difference(matrix, name, reference),
                 "beats": None,
+                "values": [],
+                "role": BASELINE if first.method == baseline else None,
+                "rank": _rank(matrix, name),
                 "metrics": _means([cell for line in lines for cell in line.cells]),
                 "parts": parts,
                 **_costs([cell for line in lines for cell in line.cells]),

@@ -17,6 +17,7 @@ from core.evaluation.two_part import (
     half_width,
     mean_over_sets,
     of_measured,
+    p_values,
     two_part,
     two_part_p,
 )
@@ -199,3 +200,11 @@ def test_a_class_that_few_images_have_makes_its_average_approximate_or_unknown()
     assert difference(rare(3), rare(3)).unknown == "a class is held by 3 images only"
     assert mean_over_sets([of_measured(rare(9)), of_measured(rare(20))]).fewest_of_class == 9
     assert of_measured(rare(3, "accuracy")).interval().interval == "95% two-part over 3 seeds and 43 images"
+
+
+def test_p_values_of_many_are_those_of_each() -> None:
+    draw = np.random.default_rng(3)
+    found = [two_part(shift + draw.normal(size=(seeds, 40))) for shift in (0.0, 0.1, 1.0) for seeds in (1, 3)]
+    found += [two_part(np.zeros((3, 40))), two_part(np.ones((3, 4)))]
+    assert p_values(found) == pytest.approx([each.p_value() for each in found], rel=1e-9)
+    assert p_values(found)[-2:] == [1.0, None]

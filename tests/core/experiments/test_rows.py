@@ -78,6 +78,19 @@ def test_better_needs_both_zero_shot_and_the_best_simple_baseline() -> None:
     assert equal["coop"]["beats"] is False
 
 
+def test_a_row_has_the_number_of_each_seed_its_role_and_the_ranks_it_can_have() -> None:
+    rows = rows_of(three_lines())
+    assert rows["coop"]["values"] == pytest.approx([drawn(0.9, 400, seed).mean() for seed in (1, 2, 3)])
+    assert len(rows["zero_shot"]["values"]) == 1
+    assert {name: row["role"] for name, row in rows.items()} == {
+        "coop": None,
+        "linear_probe": "best simple",
+        "zero_shot": "baseline",
+    }
+    assert rows["coop"]["rank"] == [1, 1]
+    assert rows["linear_probe"]["rank"][0] == 2
+
+
 def test_the_baseline_is_held_against_nobody_and_is_one_measurement() -> None:
     cells = [*three_lines(), *(cell("zero_shot", seed, drawn(0.5, 400, 99)) for seed in (2, 3))]
     row = rows_of(cells)["zero_shot"]
