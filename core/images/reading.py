@@ -472,8 +472,8 @@ def _what_remained(classes: list[str], problems: list[Problem]) -> str:
 
 
 def _merged(notes: Sequence[str]) -> list[str]:
-    """What was said about classes that became one."""
-    return [note.rstrip(".") for note in notes if "read as one class" in note]
+    """What was said about folders that became one class, or no class."""
+    return [note.rstrip(".") for note in notes if "read as one class" in note or "are no training images" in note]
 
 
 def _lower(text: str) -> str:

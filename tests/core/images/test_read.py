@@ -107,6 +107,12 @@ MANIFEST = (
 PICTURES = {f"a/{n}.png": b.encoded(n) for n in range(8)}
 
 
+def test_a_class_that_was_read_as_masks_is_told_where_one_class_remains() -> None:
+    files = {f"{folder}/{n}.png": b.encoded(n) for folder in ("normal", "Masks") for n in range(1, 5)}
+    with pytest.raises(UnreadableSource, match="found one, 'normal'; 4 masks were found; they are no training images"):
+        uploaded(files)
+
+
 def test_manifest_gives_classes_by_first_appearance_parts_and_groups(tmp_path: Path) -> None:
     b.write_folder(tmp_path, PICTURES | {"m.csv": MANIFEST.encode()})
     image_set = read_image_set(tmp_path / "m.csv")
