@@ -189,6 +189,7 @@ def _ranked(
         }
         row |= {"values": _values(line), "role": _role(first, name, baseline, best_simple), "rank": _rank(matrix, name)}
         row |= {"metrics": _means(line.cells), "parts": _parts(line), **_costs(line.cells), **_floor(line.cells[0])}
+        row |= _honesty(line.cells)
         rows.append(row | {"notes": _notes(line, matrix, name, reference)})
     return rows
 
@@ -336,6 +337,18 @@ def _floor(cell: Finished) -> dict[str, float]:
     return {"chance": 1 / len(answers.classes), "majority": float(share)}
 
 
+def _honesty(cells: Sequence[Finished]) -> dict[str, Any]:
+    """What makes a row too good: the leakage of its worst cell, and classes that the backbone had learned before."""
+    leaks = [dict(found) for cell in cells if (found := cell.record.get("leakage"))]
+    worst = max(leaks, key=lambda leak: (bool(leak.get("found")), bool(leak.get("allowed")), _near(leak)), default=None)
+    known = sorted({name for cell in cells for name in cell.record.get("known_classes") or ()})
+    return {"leakage": worst, "known_classes": known, "backbone": cells[0].record.get("backbone")}
+
+
+def _near(leak: Mapping[str, Any]) -> int:
+    return (leak.get("near_duplicates") or {}).get("test_images", 0)
+
+
 def _notes(line: _Line, matrix: Matrix | None, name: str, reference: str | None) -> list[str]:
     """What a reader has to know of a row, each once."""
     notes: list[str] = []
@@ -425,6 +438,7 @@ def _mean_rows(
                 "metrics": _means([cell for line in lines for cell in line.cells]),
                 "parts": parts,
                 **_costs([cell for line in lines for cell in line.cells]),
+                **_honesty([cell for line in lines for cell in line.cells]),
                 "notes": [
                     f"Unweighted mean over {len(whole)} image sets; says nothing about a further one.",
                     *([f"Left out, since not every line is complete there: {', '.join(left)}."] if left else []),

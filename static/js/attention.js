@@ -24,7 +24,8 @@ import {
   send,
   setParam,
 } from "./core.js";
-import { curves, forest, shortNumber, stackedBars } from "./charts.js";
+import { shortNumber } from "./charts.js";
+import { curves, forest, stackedBars } from "./figures.js";
 import { uid } from "./follow.js";
 import "./image-drop.js";
 import "./map-viewer.js";

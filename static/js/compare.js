@@ -21,7 +21,8 @@ import {
   PsElement,
   setParam,
 } from "./core.js";
-import { forest, shorten } from "./charts.js";
+import { shorten } from "./charts.js";
+import { forest } from "./figures.js";
 import { cssColour, colourAt, inkOn } from "./colour-maps.js";
 import { confirmDialog, linkTo, uid } from "./follow.js";
 import { isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";

@@ -7,7 +7,8 @@
  */
 
 import { announce, api, button, define, duration, errorNotice, h, link, percent, PsElement } from "./core.js";
-import { curves, shortNumber } from "./charts.js";
+import { shortNumber } from "./charts.js";
+import { curves } from "./figures.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
 import { isBad, leakageLine } from "./honesty-words.js";
 import { failureText, imagesLine, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";

@@ -84,7 +84,10 @@ class Plot extends PsElement {
 
   async savePicture(kind) {
     try {
-      saveFile(await chartFile(this.current.figure, this.current.title || this.current.sentence, kind), `${this.current.file}.${kind}`);
+      saveFile(
+        await chartFile(this.current.figure, this.current.title || this.current.sentence, kind),
+        `${this.current.file}.${kind}`,
+      );
     } catch (error) {
       this.trouble.textContent = error.message;
       announce(error.message, { urgent: true });

@@ -731,7 +731,8 @@ def test_an_interval_past_what_is_possible_is_cut_at_the_end_of_the_axis(window:
     page = window.open("/compare", "ps-plot .main-svg")
     found = page.evaluate(
         """async () => {
-          const { forest, drawChart } = await import("/static/js/charts.js");
+          const { drawChart } = await import("/static/js/charts.js");
+          const { forest } = await import("/static/js/figures.js");
           const area = document.body.appendChild(document.createElement("div"));
           const rows = [{ label: "CoOp", mean: 0.86, low: 0.7, high: 1.02 }];
           await drawChart(area, forest({ rows }), 800, "A sentence about one row.");
@@ -769,7 +770,8 @@ def test_names_in_charts_are_text_and_no_markup(window: Visit) -> None:
     page = window.open("/compare", "ps-plot .main-svg")
     found = page.evaluate(
         """async () => {
-          const { curves, forest, scatter, stackedBars, drawChart } = await import("/static/js/charts.js");
+          const { drawChart } = await import("/static/js/charts.js");
+          const { curves, forest, scatter, stackedBars } = await import("/static/js/figures.js");
           const name = '<b>bold</b> & <a href="https://example.org">link</a>';
           const figures = [
             forest({ rows: [{ label: name, note: name, mean: 0.5 }] }),

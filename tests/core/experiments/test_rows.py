@@ -122,6 +122,17 @@ def test_what_a_cell_said_of_itself_stands_beside_its_row() -> None:
     assert any("4 calibration images" in note for note in row["notes"])
 
 
+def test_a_row_tells_the_worst_leakage_of_its_cells_and_the_classes_known_before() -> None:
+    clean, leaky = ({"found": found, "allowed": True, "sentence": str(found)} for found in (False, True))
+    cells = three_lines()
+    for at, leak in ((0, clean), (1, leaky), (2, clean)):
+        cells[at] = replace(cells[at], record={**cells[at].record, "leakage": leak, "known_classes": ["b"] * (at == 1)})
+    rows = rows_of(cells)
+    assert rows["coop"]["leakage"] == leaky
+    assert rows["coop"]["known_classes"] == ["b"]
+    assert rows["zero_shot"]["leakage"] is None
+
+
 def test_other_test_images_are_not_compared() -> None:
     cells = [*three_lines()[:3], cell("zero_shot", 1, drawn(0.5, 200, 99))]
     row = rows_of(cells)["coop"]
