@@ -71,7 +71,6 @@ class Grid:
     home: Path
     _leakage: dict[Any, Leakage] = field(default_factory=dict, init=False)
     _measurable: set[str] = field(default_factory=set, init=False)
-    _zero_shot: dict[Any, Fitted] = field(default_factory=dict, init=False)
 
     @cached_property
     def store(self) -> FeatureStore:
@@ -80,7 +79,7 @@ class Grid:
 
     def setup(self, cell: Cell) -> Setup:
         """How a cell is trained. Raises InvalidOption, NotFound."""
-        return cell_setup(self.spec, cell, self.image_sets[cell.image_set], self._forced(cell))
+        return cell_setup(self.spec, cell, self.image_sets[cell.image_set], self._forced())
 
     def hash(self, cell: Cell) -> str:
         """The name of the cell's result, see `cell_hash`."""
@@ -187,7 +186,7 @@ class Grid:
     def _texts(self, cell: Cell) -> DescriptionSet | None:
         return self.texts[cell.descriptions] if cell.descriptions else None
 
-    def _forced(self, cell: Cell) -> dict[str, Any]:
+    def _forced(self) -> dict[str, Any]:
         return controlled_options(self.spec, self.backbone.name) if self.spec.controlled else {}
 
     def _controlled_notes(self, cell: Cell) -> list[str]:

@@ -2,7 +2,7 @@
 
     name = "first look"
     images = ["brain", "chest"]
-    methods = ["coop", "linear_probe"]
+    methods = ["METHOD", "ANOTHER"]
     shots = [1, 4, 16]
     seeds = [1, 2, 3, 4, 5]
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.errors import InvalidInput, InvalidOption
 from core.evaluation.pseudo_values import PSEUDO_METRICS
 from core.images.labelled_image import digest
 from core.text import fit_text
+from core.tuning.method_cards import baseline_method
 
 PROTOCOLS = ("few-shot", "base-to-novel", "cross-set", "full", "realistic")
 PAPER_SHOTS = (1, 2, 4, 8, 16)
@@ -167,7 +168,7 @@ def _check_together(spec: ExperimentSpec) -> None:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise InvalidOption("Each line of a comparison differs from the others", f"'{twice[0]}' is there twice")
-    if spec.compare_to is not None and spec.compare_to not in [*labels, "zero_shot"]:
+    if spec.compare_to is not None and spec.compare_to not in [*labels, baseline_method()]:
         raise InvalidOption(f"'compare_to' is one of {', '.join(labels)}", f"found '{spec.compare_to}'")
 
 
@@ -176,7 +177,7 @@ def _candidates(values: Mapping[str, Any], options: Any) -> tuple[Candidate, ...
     if not methods and not recipes:
         raise InvalidInput("An experiment with 'methods' or 'recipes'", "found neither", "Name one or more.")
     if not isinstance(options, Mapping) or not all(isinstance(each, Mapping) for each in options.values()):
-        raise InvalidOption("'options' is a table of each method's options", "found something else", "[options.coop]")
+        raise InvalidOption("'options' is a table of each method's options", "found something else", "[options.METHOD]")
     stray = sorted(set(options) - set(methods))
     if stray:
         raise InvalidOption(f"Options of {', '.join(methods)}", f"found some of '{stray[0]}'", "Add it to 'methods'.")
@@ -300,10 +301,3 @@ def _flag(values: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise InvalidOption(f"'{name}' is true or false", f"found {value!r}")
     return value
-
-
-def with_baseline(spec: ExperimentSpec, baseline: str) -> ExperimentSpec:
-    """The experiment with the method that learns nothing among its lines, where it is not one of them already."""
-    if any(line.method == baseline for line in spec.candidates):
-        return spec
-    return replace(spec, candidates=(Candidate(baseline, label=baseline), *spec.candidates))
