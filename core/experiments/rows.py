@@ -24,7 +24,6 @@ from core.experiments.spec import ExperimentSpec
 
 Key = tuple[str, int | None, float | None]
 """What is compared with each other: image set, shots, share."""
-FEW_CALIBRATION_IMAGES = 30
 MEAN_OF_TARGETS = "mean of targets"
 BASELINE, BEST_SIMPLE = "baseline", "best simple"
 """Roles of the rows that are drawn as lines."""
@@ -354,9 +353,6 @@ def _notes(line: _Line, matrix: Matrix | None, name: str, reference: str | None)
     notes: list[str] = []
     for cell in line.cells:
         notes += cell.record.get("notes") or []
-    few = [cell.record.get("n_val") or 0 for cell in line.cells]
-    if 0 < min(few) < FEW_CALIBRATION_IMAGES:
-        notes.append(f"Probabilities rest on {min(few)} calibration images: take them as rough.")
     notes += [f"The {part} half holds one class: it enters no mean." for part in line.trivial]
     if len({cell.record.get("n_test") for cell in line.cells}) > 1:
         notes.append("The seeds were measured on different numbers of images.")

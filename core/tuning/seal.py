@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from core.evaluation.calibration import FEW_IMAGES, Temperature
 from core.images.check import picture_notes
 from core.images.image_set import ImageSet
 from core.images.leak_counts import Leakage
@@ -85,7 +86,7 @@ def run_card(
         "variant": fitted.setup.variant,
         "recipe": _followed(fitted, shots),
         "shots": shots,
-        "notes": [*said, *run_notes(method, draw, image_set, leakage)],
+        "notes": [*said, *run_notes(method, draw, image_set, leakage), *_few(temperature)],
         "seconds": round(seconds, 3),
     }
 
@@ -111,6 +112,11 @@ def model_folder_name(method: str) -> str:
     """A new name for a model folder in the home."""
     when = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{method}-{when}-{secrets.token_hex(3)}"
+
+
+def _few(temperature: Temperature) -> list[str]:
+    """That probabilities rest on few images, where they do."""
+    return [temperature.note] if 0 < temperature.n < FEW_IMAGES else []
 
 
 def _pictures(image_set: ImageSet) -> list[str]:
