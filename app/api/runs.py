@@ -10,8 +10,8 @@ from starlette.background import BackgroundTask
 
 from app.api import schemas
 from app.api.common import InContext, InPages, binary, errors, file_answer, research_use
-from app.api.values import Word
-from app.services import models, runs
+from app.api.values import Line, Word
+from app.services import answers, models, runs
 
 router = APIRouter(dependencies=[Depends(research_use)])
 
@@ -42,6 +42,43 @@ async def compare(
     """Finished runs side by side, grouped so that only like is compared with like."""
     key = ("compare", image_set, tuple(run or ()))
     return await ctx.lines.comparisons.do(request.receive, runs.compare, ctx, image_set, run, key=key)
+
+
+Asked = Annotated[list[Word], Query(min_length=1, max_length=100, description="Runs, by id; may be given again.")]
+Part = Annotated[Word | None, Query(description="One they were all measured on; by default the ranked one.")]
+
+
+@router.get(
+    "/runs/summary",
+    tags=["runs"],
+    summary="Count the answers of runs",
+    response_model=schemas.RunSummary,
+    responses=errors(404, 422),
+)
+async def summary(request: Request, ctx: InContext, run: Asked, part: Part = None) -> Any:
+    """Confusion matrix, numbers of each class and reliability of several runs on one part, counted together."""
+    key = ("summary", tuple(run), part)
+    return await ctx.lines.comparisons.do(request.receive, answers.summary, ctx, run, part, key=key)
+
+
+@router.get(
+    "/runs/predictions",
+    tags=["runs"],
+    summary="List the images behind a count",
+    response_model=schemas.AnsweredImageList,
+    responses=errors(404, 422),
+)
+def list_predictions(
+    ctx: InContext,
+    pages: InPages,
+    run: Asked,
+    label: Annotated[Line, Query(description="The true class.")],
+    predicted: Annotated[Line, Query(description="What the runs called it.")],
+    part: Part = None,
+) -> Any:
+    """Images of one class that runs called another, or the same, those that most of them did first."""
+    found = answers.list_images(ctx, run, label, predicted, part, pages.limit, pages.offset)
+    return pages.page(found, answers.count_images(ctx, run, label, predicted, part))
 
 
 @router.get("/runs/{run_id}", tags=["runs"], summary="Show a run", response_model=schemas.Run, responses=errors(404))

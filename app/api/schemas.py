@@ -583,13 +583,17 @@ class Calibration(Answer):
 
 
 class Interval(Answer):
-    """Where a number lies with 95 %, how that was made and what it would vary with; null where it is not known."""
+    """Where a number lies with 95 %, how that was made and what it would vary with; null where it is not known.
+
+    claim: what it holds for, in words, such as "this trained model on new patients".
+    """
 
     low: float | None = None
     high: float | None = None
     n: int
     interval: str
     over: str | None = None
+    claim: str | None = None
 
 
 class Named(Answer):
@@ -597,6 +601,16 @@ class Named(Answer):
 
     id: str | int | None = None
     name: str | None = None
+
+
+class RunPart(Answer):
+    """What a run gave on one part: its own names, how many images, and the numbers. chance: accuracy of guessing."""
+
+    classes: list[str] = []
+    n_test: int | None = None
+    metrics: dict[str, float | None] = {}
+    chance: float | None = None
+    majority: float | None = None
 
 
 class Run(Answer):
@@ -613,9 +627,15 @@ class Run(Answer):
     recipe: FollowedRecipe | None = None
     image_set: Named | None = None
     shots: int | None = None
+    share: float | None = Field(default=None, description="Of the labels, where the protocol takes shares.")
     seed: int
+    protocol: str = "few-shot"
+    precision: str | None = Field(default=None, description="Of the towers' arithmetic; null of older runs.")
     options: dict[str, Any]
     metrics: dict[str, float | None] | None = None
+    parts: dict[str, RunPart] | None = Field(
+        default=None, description="What each part of its protocol gave, the ranked one first; of runs of experiments."
+    )
     intervals: dict[str, Interval] | None = Field(default=None, description="Of this model, over its test images.")
     leakage: Leakage | None = None
     known_classes: list[str] | None = Field(
@@ -630,6 +650,66 @@ class RunList(Page):
     """Runs, newest first, without versions, confusion matrix, numbers per class and epochs."""
 
     items: list[Run]
+    disclaimer: str = DISCLAIMER
+
+
+class ClassNumbers(Answer):
+    """One class: test images, and means over the runs of what is defined."""
+
+    class_: str = Field(alias="class")
+    n: int
+    recall: float | None = None
+    precision: float | None = None
+    f1: float | None = None
+    auroc: float | None = None
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class ReliabilityBin(Answer):
+    """Answers of one range of stated probability: how sure they were and how often right, null of an empty range."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None = None
+    accuracy: float | None = None
+
+
+class RunSummary(Answer):
+    """Answers of several runs on one part, usually the seeds of one line, counted together.
+
+    confusion: by true class (rows) and answer (columns). Numbers of classes and `ece` are means of the runs.
+    """
+
+    part: str
+    parts: list[str]
+    classes: list[str]
+    n_runs: int
+    n_images: int
+    confusion: list[list[int]]
+    per_class: list[ClassNumbers]
+    ece: float
+    reliability: list[ReliabilityBin]
+    disclaimer: str = DISCLAIMER
+
+
+class AnsweredImage(Answer):
+    """An image of one class and what runs called it. image_id: null once the image is deleted."""
+
+    image_id: str | int | None = None
+    file: str
+    group: str | None = None
+    label: str
+    predicted: str
+    n_runs: int = Field(description="Of the runs asked about, those that gave this answer.")
+    probability: float = Field(description="What these runs stated for their answer, on average.")
+
+
+class AnsweredImageList(Page):
+    """Images behind one number of a confusion matrix, those that most runs answered so first."""
+
+    items: list[AnsweredImage]
     disclaimer: str = DISCLAIMER
 
 
