@@ -16,8 +16,9 @@ import numpy as np
 
 from core.evaluation.harmonic_mean import H1, harmonic_mean, harmonic_means_over_sets, harmonic_two_part
 from core.evaluation.metrics import METRICS
+from core.evaluation.over_sets import RankTest, rank_test
 from core.evaluation.pairwise import Matrix, pairwise_matrix
-from core.evaluation.pseudo_values import Measured, measure
+from core.evaluation.pseudo_values import LOWER_IS_BETTER, Measured, measure
 from core.evaluation.two_part import TwoPart, mean_over_sets, of_measured
 from core.experiments.protocols import BASE, NOVEL, TEST
 from core.experiments.spec import ExperimentSpec
@@ -397,6 +398,8 @@ def _mean_rows(
         matrix = pairwise_matrix(known, spec.compare_to if spec.compare_to in known else None, test_models=False)
     reference = _reference(spec, sets[whole[0]], baseline)
     left = [at for at in sets if at not in whole]
+    scores = {name: [_score(sets[at][name]) for at in whole] for name in names}
+    ranks = rank_test(scores, lower_is_better=spec.metric in LOWER_IS_BETTER) if len(names) > 1 else None
     rows = []
     for name in names:
         lines = [sets[at][name] for at in whole]
@@ -426,6 +429,7 @@ def _mean_rows(
                 "seeds": [cell.seed for cell in lines[0].cells],
                 "runs": [],
                 **_spread(found),
+                "mean_rank": ranks.mean_ranks[name] if ranks else None,
                 "difference": _difference(matrix, name, reference),
                 "beats": None,
                 "values": [],
@@ -437,8 +441,25 @@ def _mean_rows(
                 **_honesty([cell for line in lines for cell in line.cells]),
                 "notes": [
                     f"Unweighted mean over {len(whole)} image sets; says nothing about a further one.",
+                    *([_rank_sentence(ranks)] if ranks else []),
                     *([f"Left out, since not every line is complete there: {', '.join(left)}."] if left else []),
                 ],
             }
         )
     return rows
+
+
+def _score(line: _Line) -> float:
+    """What a line is ranked by on one set."""
+    assert line.found is not None, "only sets on which every line was measured are averaged"
+    return line.found.mean
+
+
+def _rank_sentence(ranks: RankTest) -> str:
+    """What the ranks over image sets say, or why nothing is tested."""
+    if ranks.refusal:
+        return ranks.refusal
+    return (
+        f"Ranks over {ranks.n_sets} image sets differ with p = {ranks.p:.2g} (Friedman, Iman and Davenport); mean "
+        f"ranks that differ by more than {ranks.critical_difference:.2f} are different (Nemenyi)."
+    )

@@ -169,6 +169,16 @@ def test_the_mean_over_sets_takes_complete_sets_only_and_names_the_others() -> N
     assert "2 data sets" in means[0]["interval"]
 
 
+@pytest.mark.parametrize(("n_sets", "words"), [(3, "5"), (6, "Friedman")])
+def test_ranks_over_sets_are_tested_from_five_sets_on(n_sets: int, words: str) -> None:
+    names = [f"set {at}" for at in range(n_sets)]
+    cells = [replace_set(each, name) for name in names for each in three_lines(n=60)]
+    found = experiment_rows(spec(images=names), cells, "zero_shot", SIMPLE)
+    means = {row["line"]: row for row in found if row["image_set"] is None}
+    assert [means[line]["mean_rank"] for line in ("coop", "linear_probe", "zero_shot")] == [1, 2, 3]
+    assert any(words in note for note in means["coop"]["notes"])
+
+
 def replace_set(each: Finished, name: str) -> Finished:
     return replace(each, image_set=name)
 
