@@ -13,6 +13,7 @@ from app.commands import (
     database,
     descriptions,
     doctor,
+    experiment,
     explain,
     images,
     jobs,
@@ -61,6 +62,7 @@ for name, module in {
     "recipes": recipes,
     "images": images,
     "descriptions": descriptions,
+    "experiment": experiment,
     "job": jobs,
     "db": database,
 }.items():

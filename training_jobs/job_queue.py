@@ -26,9 +26,28 @@ def claim(session: Session, *, executor: str, host: str, slots: int) -> Claim | 
     return jobs.claim_next(session, executor=executor, host=host, slots=slots)
 
 
-def succeed(session: Session, job_id: str, fence: int) -> bool:
+def enqueue_experiment(session: Session, experiment_id: str, label: str) -> str:
+    """Put the waiting cells of an experiment into the queue; returns the job's id.
+
+    The job that it had is queued again where it failed or was cancelled; one that was done gets a successor. Raises
+    Conflict while it is queued or running.
+    """
+    newest = jobs.newest_job_of_experiment(session, experiment_id)
+    if newest is None or newest.state == "succeeded":
+        return jobs.add_experiment_job(session, experiment_id, label)
+    if newest.state in {"queued", "running"}:
+        raise Conflict(
+            "An experiment is put into the queue once",
+            f"its job is {newest.state}",
+            "Wait until it is done, or cancel it first.",
+        )
+    retry(session, newest.id)
+    return newest.id
+
+
+def succeed(session: Session, job_id: str, fence: int, note: str | None = None) -> bool:
     """The job is done; False (and nothing written) if its fence is old. Called in the transaction of the results."""
-    if not _finish(session, job_id, fence, "succeeded"):
+    if not _finish(session, job_id, fence, "succeeded", note=note):
         return False
     jobs.end_attempt(session, job_id, fence, "succeeded")
     return True

@@ -33,15 +33,16 @@ class Reporter:
 
     Use as a context: a thread beats every second even while a stage is silent. At most four writes a second are
     made, and every epoch's numbers are kept. While the database is away the numbers wait. Calling it raises
-    StopRequested or Superseded.
+    StopRequested or Superseded. run_id: whose epochs they are; None for an experiment, whose cells keep their own.
     """
 
-    def __init__(self, database: Database, job_id: str, run_id: str, fence: int, log: JobLog) -> None:
+    def __init__(self, database: Database, job_id: str, run_id: str | None, fence: int, log: JobLog) -> None:
         self._database, self._job_id, self._run_id, self._fence, self._log = database, job_id, run_id, fence, log
         self._lock = threading.RLock()
         self._latest: Progress | None = None
         # evaluating and saving come after the last epoch: its number is kept, and written with theirs
         self._last_epoch: dict[str, Any] = {}
+        self._place: dict[str, Any] = {}
         self._epochs: dict[int, runs.EpochMetric] = {}
         self._written_at = 0.0
         self._stop: Exception | None = None
@@ -50,7 +51,7 @@ class Reporter:
 
     def __enter__(self) -> Reporter:
         self.flush()
-        self._raise_if_stopped()
+        self.raise_if_stopped()
         self._thread.start()
         return self
 
@@ -60,13 +61,13 @@ class Reporter:
 
     def __call__(self, progress: Progress) -> None:
         """Take note of progress. Raises StopRequested or Superseded."""
-        self._raise_if_stopped()
+        self.raise_if_stopped()
         with self._lock:
             self._note(progress)
             due = time.monotonic() - self._written_at >= WRITE_EVERY_S
         if due:
             self.flush()
-            self._raise_if_stopped()
+            self.raise_if_stopped()
 
     def flush(self) -> None:
         """Write what is pending now, and learn whether to go on."""
@@ -75,7 +76,7 @@ class Reporter:
             try:
                 with self._database.writing() as session:
                     held = jobs.beat(session, self._job_id, self._fence, self._columns())
-                    if held.ours:
+                    if held.ours and self._run_id is not None:
                         runs.write_epoch_metrics(session, self._run_id, pending)
             except Unavailable:
                 return  # the numbers stay pending; the next write tries again
@@ -84,6 +85,13 @@ class Reporter:
                 self._stop = Superseded()
             elif held.cancel_requested:
                 self._stop = StopRequested()
+
+    def stand_at(self, **place: Any) -> None:
+        """Columns of the job that say where it stands as a whole, whatever the training at work reports of itself."""
+        with self._lock:
+            if place.get("note") != self._place.get("note"):
+                self._last_epoch = {"epoch": None, "epochs": None}
+            self._place = place
 
     @property
     def pending_epochs(self) -> list[runs.EpochMetric]:
@@ -105,6 +113,8 @@ class Reporter:
             self._last_epoch = {"epoch": progress.epoch, "epochs": progress.epochs}
         if progress.epoch is None or progress.loss is None:
             return
+        if self._run_id is None:
+            return
         self._log.write(f"epoch {progress.epoch} of {progress.epochs}, loss {progress.loss:.6g}")
         self._epochs[progress.epoch] = runs.EpochMetric(
             progress.epoch, progress.loss, dict(progress.terms), progress.learning_rate, progress.train_accuracy
@@ -112,14 +122,15 @@ class Reporter:
 
     def _columns(self) -> dict[str, Any] | None:
         if self._latest is None:
-            return None
+            return dict(self._place) or None
         columns = {name: getattr(self._latest, name) for name in STAGE}
-        return columns | self._last_epoch
+        return columns | self._last_epoch | self._place
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT_EVERY_S):
             self.flush()
 
-    def _raise_if_stopped(self) -> None:
+    def raise_if_stopped(self) -> None:
+        """Raises StopRequested or Superseded where one of them has been heard."""
         if self._stop is not None:
             raise self._stop

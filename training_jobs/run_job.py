@@ -10,14 +10,13 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from core.disk import Reserve, disk_full, is_full
-from core.errors import DatabaseAway, DiskFull, PromptoscopeError, Unavailable
+from core.disk import Reserve
+from core.errors import DatabaseAway, DiskFull
 from core.images.image_set import ImageSet
 from core.images.signature_store import kept_signatures
 from core.records import descriptions, image_sets, jobs, models, runs
@@ -27,16 +26,15 @@ from core.records.session import Database
 from core.settings import Settings
 from core.tuning.model_folder import describe_model_folder
 from training_jobs import job_queue
+from training_jobs.experiment_job import run_experiment
 from training_jobs.job_log import CHECKPOINT, JobLog, job_folder, log_path
+from training_jobs.patience import error_dict, patiently
 from training_jobs.processes import give_way, started
 from training_jobs.reporter import Reporter, StopRequested, Superseded
 
 DONE, CANCELLED, SUPERSEDED, GIVEN_BACK = 0, 3, 4, 5
-TRIES = 6
-LONGEST_PAUSE_S = 30.0
 # How long a job that cannot be given back waits for its database before its worker has to find out.
 GIVE_BACK_TRIES = 120
-T = TypeVar("T")
 
 Train = Callable[..., Any]
 """What trains: `core.tuning.train.train`, or something that takes and gives the same."""
@@ -48,12 +46,13 @@ class Terminated(BaseException):
 
 @dataclass(frozen=True)
 class Work:
-    """All that one attempt needs: the rows it stands for, where it writes, and what it trains."""
+    """All that one attempt needs: the rows it stands for, and where it writes. run_id: "" for an experiment's."""
 
     database: Database
     settings: Settings
     job_id: str
     run_id: str
+    experiment_id: str
     fence: int
     log: JobLog
 
@@ -76,16 +75,18 @@ def run_job(job_id: str, token: int, *, settings: Settings, train: Train | None 
     """
     database = Database(settings.database)
     try:
-        run_id = _patiently(lambda: _run_of(database, job_id))
-        work = Work(database, settings, job_id, run_id, token, JobLog(log_path(settings, job_id)))
+        run_id, experiment_id = patiently(lambda: _run_of(database, job_id))
+        work = Work(database, settings, job_id, run_id, experiment_id, token, JobLog(log_path(settings, job_id)))
         return _run(work, train)
     finally:
         database.close()
 
 
-def _run_of(database: Database, job_id: str) -> str:
+def _run_of(database: Database, job_id: str) -> tuple[str, str]:
+    """The run or the experiment that the job is for; the other one is empty."""
     with database.reading() as session:
-        return jobs.find_job(session, job_id).run_id
+        job = jobs.find_job(session, job_id)
+        return job.run_id or "", job.experiment_id or ""
 
 
 def main(arguments: list[str] | None = None, train: Train | None = None) -> int:
@@ -107,30 +108,32 @@ def _terminate(number: int, _frame: object) -> None:
 
 def _run(work: Work, train: Train | None) -> int:
     try:
-        _patiently(lambda: _say_hello(work))
-        with Reporter(work.database, work.job_id, work.run_id, work.fence, work.log) as reporter:
-            trained = _train(work, reporter, train)
-            model = describe_model_folder(Path(trained.record["model"]))
-            _patiently(lambda: _seal(work, reporter, trained, model))
+        patiently(lambda: _say_hello(work))
+        with Reporter(work.database, work.job_id, work.run_id or None, work.fence, work.log) as reporter:
+            if work.run_id:
+                trained = _train(work, reporter, train)
+                model = describe_model_folder(Path(trained.record["model"]))
+                patiently(lambda: _seal(work, reporter, trained, model))
+            else:
+                run_experiment(
+                    work.database, work.settings, work.experiment_id, work.job_id, work.fence, reporter, work.log
+                )
     except Superseded:
         work.log.write("stopped: another attempt has taken the job over")
         return SUPERSEDED
     except StopRequested:
         work.log.write("stopped: cancelled")
-        shutil.rmtree(work.model_folder, ignore_errors=True)
+        _discard_model(work)
         return CANCELLED
     except Terminated:
         return _give_back(work, "stopped from outside")
     except DatabaseAway as error:
         # Nothing is wrong with the training, so it must not fail for it.
         work.log.write_failure(error)
-        return _patiently(lambda: _give_back(work, "the database did not answer"), GIVE_BACK_TRIES)
-    except PromptoscopeError as error:
-        work.log.write_failure(error)
-        return _fail(work, error.as_dict())
+        return patiently(lambda: _give_back(work, "the database did not answer"), GIVE_BACK_TRIES)
     except Exception as error:  # whatever a training can raise must end in its row, not in a silent process
         work.log.write_failure(error)
-        return _fail(work, disk_full().as_dict() if is_full(error) else _unexpected(error))
+        return _fail(work, error_dict(error))
     shutil.rmtree(work.folder / CHECKPOINT, ignore_errors=True)
     work.log.write("succeeded")
     return DONE
@@ -150,7 +153,7 @@ def _train(work: Work, reporter: Reporter, train: Train | None) -> Any:
         from core.tuning.train import train as core_train
 
         train = core_train
-    request, image_set, sentences = _patiently(lambda: _load(work))
+    request, image_set, sentences = patiently(lambda: _load(work))
     _check_folders(request, work.settings)
     work.log.write(f"method {request.method}, backbone {request.backbone}, seed {request.seed}")
     with kept_signatures(work.settings.signatures_path):
@@ -219,14 +222,20 @@ def _fail(work: Work, error: Mapping[str, Any]) -> int:
             Reserve.of(work.settings.home).release()
             raise
 
-    _patiently(write)
+    patiently(write)
     return DONE
 
 
 def _write_failure(work: Work, error: Mapping[str, Any]) -> None:
     with work.database.writing() as session:
         if job_queue.fail(session, work.job_id, work.fence, error):
-            shutil.rmtree(work.model_folder, ignore_errors=True)  # no row will name it
+            _discard_model(work)
+
+
+def _discard_model(work: Work) -> None:
+    """No row will name it. An experiment's cells have models of their own, and see to them."""
+    if work.run_id:
+        shutil.rmtree(work.model_folder, ignore_errors=True)
 
 
 def _give_back(work: Work, why: str) -> int:
@@ -238,31 +247,6 @@ def _give_back(work: Work, why: str) -> int:
         job_queue.give_back(session, work.job_id, work.fence)
     work.log.write(f"{why}; it goes on from the last finished epoch later")
     return GIVEN_BACK
-
-
-def _patiently(step: Callable[[], T], tries: int = TRIES) -> T:
-    """What a step with the database gives; done again, with growing pauses, while the database is away or full."""
-    for attempt in range(tries - 1):
-        try:
-            return step()
-        except Unavailable as error:
-            if not isinstance(error, DatabaseAway | DiskFull):
-                raise
-            time.sleep(min(2**attempt / 2, LONGEST_PAUSE_S))
-    return step()
-
-
-def _unexpected(error: Exception) -> dict[str, Any]:
-    """The JSON of an error that is nobody's input, without its text: that may name files of images."""
-    out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
-    found = "the memory was not enough" if out_of_memory else f"it stopped with {type(error).__name__}"
-    remedy = (
-        "Choose a smaller batch or fewer views, then submit again."
-        if out_of_memory
-        else "The job's log says where; report it, or retry the job."
-    )
-    failure = PromptoscopeError("The training runs to its end", found, remedy)
-    return failure.as_dict() | {"code": "out_of_memory" if out_of_memory else "training_failed"}
 
 
 if __name__ == "__main__":

@@ -115,10 +115,14 @@ class ProgressLine:
 
     def show(self, progress: Any) -> None:
         """Take one report of the training."""
+        self.show_text(progress_text(progress))
+
+    def show_text(self, text: str) -> None:
+        """Say something else on the line."""
         now = time.monotonic()
         if now - self._drawn_at >= REDRAW_S:
             self._drawn_at = now
-            self._out.progress(progress_text(progress))
+            self._out.progress(text)
 
     def end(self) -> None:
         """Leave the line."""

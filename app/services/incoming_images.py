@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,7 +30,7 @@ from core.images.store import Staging
 from core.records import audit
 from core.records import image_sets as records
 from core.scratch import scratch_folder
-from core.text import NAME_LENGTH, fit_text
+from core.text import NAME_LENGTH, fit_text, text_fault
 
 DEMO_NAME = "Demo: drawn phantoms"
 DEMO_SEED = 1
@@ -46,6 +47,32 @@ def add_from_path(
     with ctx.store.staging() as staged:
         found = read_image_set(Path(path), name, store_dir=staged.folder, modality=modality, choice=choice)
         return _record(ctx, found, staged, "folder")
+
+
+def kept_from_path(ctx: Context, path: str | Path) -> dict[str, Any]:
+    """The stored set with exactly the images at a path, added under a name made from the path where there is none.
+
+    Raises UnreadableSource.
+    """
+    path = Path(path)
+    with ctx.store.staging() as staged:
+        found = read_image_set(path, _name_from(path), store_dir=staged.folder)
+        with ctx.db.reading() as session:
+            known = records.ids_of_fingerprint(session, found.fingerprint)
+            name = _free_name(session, found.name)
+        return get_image_set(ctx, known[0]) if known else _record(ctx, replace(found, name=name), staged, "folder")
+
+
+def _name_from(path: Path) -> str:
+    """What a path is called, without its ending; "images" where that is no name."""
+    called = path.resolve()
+    text = called.name if called.is_dir() else called.stem
+    return text.strip()[:NAME_LENGTH] if text.strip() and not text_fault(text) else "images"
+
+
+def _free_name(session: Session, name: str) -> str:
+    tries = (f"{name[: NAME_LENGTH - 8]}-{number}" for number in count(2))
+    return next(each for each in chain([name], tries) if not records.is_name_taken(session, each))
 
 
 def add_upload(

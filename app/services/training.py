@@ -88,7 +88,7 @@ def check_request(ctx: Context, request: Mapping[str, Any]) -> CheckedTraining:
     asked = run_request(ctx, request)
     found = load_image_set(ctx, asked.image_set)
     _, config, notes = checked_config(ctx.home, asked, folders=ctx.settings.allow_folders)
-    _check_test_part(found)
+    check_test_part(found)
     draw = draw_shots(found, asked.shots, asked.seed)
     config = config.settled(len(draw.train), len(found.classes))
     texts = _check_descriptions(ctx, asked, found.classes)
@@ -189,7 +189,8 @@ def _check_needs(kind: type[Method]) -> None:
         raise Unavailable(f"{kind.title} needs {NOT_YET_GIVEN[need]}", "none is set up here", "Choose another method.")
 
 
-def _check_test_part(found: ImageSet) -> None:
+def check_test_part(found: ImageSet) -> None:
+    """Raises TooFewImages where a class has no test image."""
     absent = [name for name, row in found.counts().items() if not row["test"]]
     if absent:
         raise TooFewImages(

@@ -59,15 +59,15 @@ class Order:
 class Grid:
     """Everything that the cells of one experiment share.
 
-    image_sets, targets: by the names the experiment gives them. texts: descriptions by name. home: of features and
-    language models.
+    image_sets, targets: by the names the experiment gives them. texts: descriptions by name, or by (image set, name)
+    where each set has its own. home: of features and language models.
     """
 
     spec: ExperimentSpec
     backbone: Backbone
     image_sets: Mapping[str, ImageSet]
     targets: Mapping[str, ImageSet]
-    texts: Mapping[str, DescriptionSet]
+    texts: Mapping[str | tuple[str, str], DescriptionSet]
     home: Path
     _leakage: dict[Any, Leakage] = field(default_factory=dict, init=False)
     _measurable: set[str] = field(default_factory=set, init=False)
@@ -83,7 +83,7 @@ class Grid:
 
     def hash(self, cell: Cell) -> str:
         """The name of the cell's result, see `cell_hash`."""
-        found, texts = self.image_sets[cell.image_set], self._texts(cell)
+        found, texts = self.image_sets[cell.image_set], self.texts_of(cell)
         return cell_hash(self.spec, cell, self.setup(cell), found, self.targets, texts, self.backbone)
 
     def run(
@@ -119,7 +119,7 @@ class Grid:
             image_set,
             self.targets,
             lambda: self._baseline(fitted.setup, drawn, cell),
-            self._texts(cell),
+            self.texts_of(cell),
             store=self.store,
             home=self.home,
             progress=order.progress,
@@ -157,7 +157,7 @@ class Grid:
                 )
                 for place in at
             ]
-            texts = self._texts(orders[0].cell)
+            texts = self.texts_of(orders[0].cell)
             fitted = fit_classifiers(
                 setup, self.backbone, classes, seeded, store=self.store, home=self.home, descriptions=texts
             )
@@ -183,8 +183,12 @@ class Grid:
             self._leakage[key] = count_leakage(image_set, used, self.spec.allow_leakage)
         return self._leakage[key]
 
-    def _texts(self, cell: Cell) -> DescriptionSet | None:
-        return self.texts[cell.descriptions] if cell.descriptions else None
+    def texts_of(self, cell: Cell) -> DescriptionSet | None:
+        """The descriptions a cell uses; None where sentences are made from the names."""
+        if not cell.descriptions:
+            return None
+        own = cell.image_set, cell.descriptions
+        return self.texts[own if own in self.texts else cell.descriptions]
 
     def _forced(self) -> dict[str, Any]:
         return controlled_options(self.spec, self.backbone.name) if self.spec.controlled else {}

@@ -13,7 +13,9 @@ value.
 from __future__ import annotations
 
 import json
+import math
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import product
@@ -165,7 +167,7 @@ def _check_together(spec: ExperimentSpec) -> None:
     if spec.protocol == "realistic" and None in spec.shots:
         raise InvalidOption("The protocol realistic draws a number of images", "found 'all' shots", "Give numbers.")
     labels = [line.label for line in spec.candidates]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
+    twice = sorted(label for label, times in Counter(labels).items() if times > 1)
     if twice:
         raise InvalidOption("Each line of a comparison differs from the others", f"'{twice[0]}' is there twice")
     if spec.compare_to is not None and spec.compare_to not in [*labels, baseline_method()]:
@@ -194,6 +196,10 @@ def _lines(method: str, options: Mapping[str, Any], variant: str) -> list[Candid
     empty = [name for name in varied if not options[name]]
     if empty:
         raise InvalidOption(f"Values of '{empty[0]}' of {method}", "found an empty list", "Name one or more.")
+    if math.prod(len(options[name]) for name in varied) > MOST_CELLS:
+        raise InvalidOption(
+            f"At most {MOST_CELLS} lines of '{method}'", "found more combinations of values", "Vary fewer options."
+        )
     found = []
     for combination in product(*(options[name] for name in varied)):
         own = dict(zip(varied, combination, strict=True))
@@ -254,7 +260,7 @@ def _wordings(values: Mapping[str, Any]) -> tuple[str | None, ...]:
 def _each_once(found: Sequence[Any], name: str) -> tuple[Any, ...]:
     if not found:
         raise InvalidOption(f"'{name}' holds one value or more", "found an empty list", "Leave it out for the default.")
-    twice = [value for value in found if list(found).count(value) > 1]
+    twice = [value for value, times in Counter(found).items() if times > 1]
     if twice:
         raise InvalidOption(f"Each value of '{name}' once", f"{twice[0]} is there twice")
     return tuple(found)

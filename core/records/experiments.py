@@ -19,7 +19,15 @@ from sqlalchemy.orm import Session
 from core.errors import Conflict, NotFound
 from core.records.contents import experiment_path, job_path
 from core.records.ids import new_id
-from core.records.tables import CELL_STATES, ExperimentCellRow, ExperimentRow, JobRow, PredictionRow, RunRow
+from core.records.tables import (
+    CELL_STATES,
+    DescriptionVersionRow,
+    ExperimentCellRow,
+    ExperimentRow,
+    JobRow,
+    PredictionRow,
+    RunRow,
+)
 from core.records.types import finite, iso, now, unreadable_columns
 from core.text import shown
 
@@ -140,7 +148,11 @@ def count_experiments(session: Session) -> int:
 def experiment_dict(session: Session, id_or_name: str) -> dict[str, Any]:
     """One experiment with its spec, the ids of its image sets and where its wordings are from. Raises NotFound."""
     row = find_experiment(session, id_or_name)
-    wordings = {name: {key: text.get(key) for key in ("source", "version_id")} for name, text in row.texts.items()}
+    named = ("source", "version_id")
+    wordings = {
+        name: {of: {key: text.get(key) for key in named} for of, text in by_set.items()}
+        for name, by_set in row.texts.items()
+    }
     return _dicts(session, [row])[0] | {"spec": row.spec, "sources": row.sources, "descriptions": wordings}
 
 
@@ -170,32 +182,34 @@ def count_cells(session: Session, experiment_id: str) -> dict[str, int]:
     return _counts(session, [experiment_id])[experiment_id]
 
 
-def claim_cell(session: Session, experiment_id: str, holder: Holder) -> ClaimedCell | None:
-    """Make the first waiting cell ours; None if none waits. Safe against any number of callers."""
+def claim_cells(session: Session, experiment_id: str, holder: Holder, most: int = 1) -> list[ClaimedCell]:
+    """Make the first waiting cell ours, and up to `most` in all that differ from it in their seed only.
+
+    In order; empty if none waits. Safe against any number of callers.
+    """
     cell = ExperimentCellRow
-    waiting = select(cell.id).where(cell.experiment_id == experiment_id, cell.state == "waiting")
-    first = waiting.order_by(cell.position).limit(1).with_for_update(skip_locked=True).scalar_subquery()
-    row = session.scalar(
-        update(cell)
-        .where(cell.id == first, cell.state == "waiting")
-        .values(
-            state="running",
-            claim=new_id(),
-            holder=asdict(holder),
-            heartbeat_at=now(),
-            started_at=now(),
-            finished_at=None,
-            run_id=None,
-            error=None,
-        )
-        .returning(cell)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    )
-    if row is None:
-        return None
+    waiting = [cell.experiment_id == experiment_id, cell.state == "waiting"]
+    query = select(cell).where(*waiting).order_by(cell.position).with_for_update(skip_locked=True)
+    first = session.scalar(query.limit(1).execution_options(populate_existing=True))
+    if first is None:
+        return []
+    alike = (getattr(cell, name).is_not_distinct_from(getattr(first, name)) for name in _ALL_BUT_SEED)
+    rows = session.scalars(query.where(*alike).limit(most).execution_options(populate_existing=True)).all()
+    for row in rows:
+        row.state, row.claim, row.holder = "running", new_id(), asdict(holder)
+        row.heartbeat_at = row.started_at = now()
+        row.finished_at = row.run_id = row.error = None
+    session.flush()
+    return [_claimed(row) for row in rows]
+
+
+_ALL_BUT_SEED = ("image_set_name", "line", "shots", "share", "descriptions")
+
+
+def _claimed(row: ExperimentCellRow) -> ClaimedCell:
     return ClaimedCell(
         row.id,
-        experiment_id,
+        row.experiment_id,
         row.position,
         row.claim or "",
         row.image_set_id,
@@ -206,6 +220,19 @@ def claim_cell(session: Session, experiment_id: str, holder: Holder) -> ClaimedC
         row.seed,
         row.descriptions,
     )
+
+
+def waiting_cells(session: Session, experiment_id: str) -> list[ClaimedCell]:
+    """The cells of an experiment that wait, in order; nobody's claim is on them."""
+    cell = ExperimentCellRow
+    query = select(cell).where(cell.experiment_id == experiment_id, cell.state == "waiting").order_by(cell.position)
+    return [_claimed(row) for row in session.scalars(query)]
+
+
+def existing_version(session: Session, version_id: str | None) -> str | None:
+    """The id of a version of descriptions, if it has not been deleted."""
+    query = select(DescriptionVersionRow.id).where(DescriptionVersionRow.id == version_id)
+    return session.scalar(query) if version_id else None
 
 
 def take_over(session: Session, claim: str, hash: str) -> str | None:
@@ -223,10 +250,11 @@ def take_over(session: Session, claim: str, hash: str) -> str | None:
 
 def runs_of_hashes(session: Session, hashes: Sequence[str]) -> dict[str, str]:
     """The run of the finished cell of each hash that has one."""
-    cell, found = ExperimentCellRow, {}
+    cell = ExperimentCellRow
+    found: dict[str, str] = {}
     for some in _pieces(dict.fromkeys(hashes), ROWS_PER_QUERY):
         query = select(cell.hash, func.min(cell.run_id)).where(cell.hash.in_(some), cell.state == "done")
-        found |= {hash: run for hash, run in session.execute(query.group_by(cell.hash)) if run is not None}
+        found |= {hash: run for hash, run in session.execute(query.group_by(cell.hash)) if hash and run}
     return found
 
 
@@ -235,9 +263,10 @@ def begin_cell(session: Session, claim: str) -> bool:
     return _write(session, claim, attempts=ExperimentCellRow.attempts + 1)
 
 
-def beat_cell(session: Session, claim: str) -> bool:
-    """Say that the work on a cell goes on; False if it is not ours any more."""
-    return _write(session, claim, heartbeat_at=now())
+def beat_cells(session: Session, claims: Sequence[str]) -> None:
+    """Say that the work on cells goes on."""
+    for claim in claims:
+        _write(session, claim, heartbeat_at=now())
 
 
 def finish_cell(session: Session, claim: str, run_id: str, seconds: float) -> bool:

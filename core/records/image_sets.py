@@ -117,6 +117,17 @@ def count_image_sets(session: Session) -> int:
     return session.scalar(select(func.count(ImageSetRow.id))) or 0
 
 
+def ids_of_fingerprint(session: Session, fingerprint: str) -> list[str]:
+    """Ids of the image sets that hold exactly this data, the oldest first."""
+    query = select(ImageSetRow.id).where(ImageSetRow.fingerprint == fingerprint)
+    return list(session.scalars(query.order_by(ImageSetRow.created_at, ImageSetRow.id)))
+
+
+def is_name_taken(session: Session, name: str) -> bool:
+    """Whether an image set has this name."""
+    return session.scalar(select(ImageSetRow.id).where(ImageSetRow.name == name)) is not None
+
+
 def demo_set_id(session: Session) -> str | None:
     """The id of the drawn demo set, where there is one."""
     return session.scalar(select(ImageSetRow.id).where(ImageSetRow.source == "demo").limit(1))

@@ -339,7 +339,8 @@ class ExperimentRow(Base):
 
     spec: as `core.experiments.spec.ExperimentSpec.as_dict` gives it, image sets by their names here. hash: over the
     spec, the contents of its image sets and its wordings, whatever they are called. sources: the ids of "images" and
-    "targets" by these names. texts: the wordings, each with the sentences it had when the experiment was made.
+    "targets" by these names. texts: {wording: {image set, or "" for all: {source, version_id, sentences}}} of that
+    moment.
     """
 
     __tablename__ = "experiments"

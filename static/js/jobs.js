@@ -228,7 +228,9 @@ class Jobs extends PsElement {
     if (isActive(job) && job.cancel_requested) return [h("span", { class: "ps-soft" }, "Stopping …")];
     if (isActive(job)) return [small("Cancel", () => this.cancel(job))];
     if (job.state === "succeeded") return [];
-    return [small("Try again", () => this.act(job, "retry")), small("Delete", () => this.delete(job))];
+    const again = small("Try again", () => this.act(job, "retry"));
+    // a job goes with its run; that of an experiment goes with the experiment
+    return job.run_id ? [again, small("Delete", () => this.delete(job))] : [again];
   }
 
   /** Jobs without a result are deleted here; runs with one on the Compare page. */

@@ -15,8 +15,9 @@ from core.records.session import Database
 from core.settings import Settings
 from tests.training_jobs import slow_job
 from tests.training_jobs.conftest import submit
-from training_jobs import job_queue, run_job
-from training_jobs.run_job import DONE, GIVE_BACK_TRIES, GIVEN_BACK, TRIES
+from training_jobs import job_queue, patience, run_job
+from training_jobs.patience import TRIES
+from training_jobs.run_job import DONE, GIVE_BACK_TRIES, GIVEN_BACK
 
 STEPS = ["_run_of", "_say_hello", "_load", "_seal"]
 
@@ -25,7 +26,7 @@ STEPS = ["_run_of", "_say_hello", "_load", "_seal"]
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pauses that were asked for; nobody waits for them."""
     asked: list[float] = []
-    monkeypatch.setattr(run_job.time, "sleep", asked.append)
+    monkeypatch.setattr(patience.time, "sleep", asked.append)
     return asked
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
@@ -44,9 +45,13 @@ def add(session: Session, set_id: str, name: str = "first look", count: int = 3)
         hash="h" * 64,
         spec={"name": name},
         sources={"images": {row.name: row.id}, "targets": {}},
-        texts={"clinical": {"source": "clinical, version 1", "version_id": None, "sentences": {"lesion": ["x"]}}},
+        texts={"clinical": {"": {"source": "clinical, version 1", "version_id": None, "sentences": {"lesion": ["x"]}}}},
         cells=cells,
     )
+
+
+def claim(session: Session, experiment_id: str, holder: Holder = ME) -> experiments.ClaimedCell | None:
+    return next(iter(experiments.claim_cells(session, experiment_id, holder)), None)
 
 
 def answer(part: str, number: int) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def test_an_experiment_is_found_by_id_and_name_with_its_cells_in_order(database:
         found = experiments.experiment_dict(session, "first look")
         assert found["id"] == made
         assert (found["state"], found["n_cells"], found["cells"]["waiting"]) == ("waiting", 3, 3)
-        assert found["descriptions"] == {"clinical": {"source": "clinical, version 1", "version_id": None}}
+        assert found["descriptions"] == {"clinical": {"": {"source": "clinical, version 1", "version_id": None}}}
         assert [cell["seed"] for cell in experiments.list_cells(session, made)] == [1, 2, 3]
         assert [cell["seed"] for cell in experiments.list_cells(session, made, limit=1, offset=1)] == [2]
         with pytest.raises(NotFound, match="'nosuch' is none"):
@@ -92,7 +97,7 @@ def test_a_name_is_taken_once(database: Database, made: str, tmp_path: Path) -> 
 
 def test_a_finished_cell_keeps_run_parts_cases_and_draw(database: Database, made: str) -> None:
     with database.writing() as session:
-        cell = experiments.claim_cell(session, made, ME)
+        cell = claim(session, made)
         assert cell is not None
         assert experiments.take_over(session, cell.claim, HASH) is None
         run = finish(session, cell)
@@ -123,7 +128,7 @@ def test_a_finished_cell_keeps_run_parts_cases_and_draw(database: Database, made
 
 def test_the_draw_and_the_cases_outlive_their_image_set(database: Database, made: str) -> None:
     with database.writing() as session:
-        cell = experiments.claim_cell(session, made, ME)
+        cell = claim(session, made)
         assert cell is not None
         run = finish(session, cell)
     with database.writing() as session:
@@ -140,7 +145,7 @@ def test_each_cell_is_claimed_by_one_of_many(database: Database, made: str) -> N
     def work(number: int) -> None:
         while True:
             with database.writing() as session:
-                cell = experiments.claim_cell(session, made, Holder("here", number))
+                cell = claim(session, made, Holder("here", number))
             if cell is None:
                 return
             taken.append(cell.position)
@@ -153,19 +158,28 @@ def test_each_cell_is_claimed_by_one_of_many(database: Database, made: str) -> N
     assert sorted(taken) == [0, 1, 2]
 
 
+def test_cells_that_differ_in_their_seed_only_are_claimed_together(database: Database, made: str) -> None:
+    with database.writing() as session:
+        third = session.scalars(select(ExperimentCellRow).where(ExperimentCellRow.position == 1)).one()
+        third.shots = None
+    with database.writing() as session:
+        assert [cell.seed for cell in experiments.claim_cells(session, made, ME, most=8)] == [1, 3]
+        assert [cell.shots for cell in experiments.claim_cells(session, made, ME, most=8)] == [None]
+        assert experiments.claim_cells(session, made, ME, most=8) == []
+
+
 def test_whoever_has_lost_a_cell_changes_nothing(database: Database, made: str) -> None:
     with database.writing() as session:
-        lost = experiments.claim_cell(session, made, ME)
+        lost = claim(session, made)
         assert lost is not None
         assert experiments.give_back_cell(session, lost.claim)
-        mine = experiments.claim_cell(session, made, ME)
+        mine = claim(session, made)
         assert mine is not None
         assert mine.position == lost.position
-        assert not experiments.beat_cell(session, lost.claim)
         assert not experiments.fail_cell(session, lost.claim, {"code": "x"}, 1.0)
         assert not experiments.finish_cell(session, lost.claim, "r", 1.0)
         assert experiments.take_over(session, lost.claim, HASH) is None
-        assert experiments.beat_cell(session, mine.claim)
+        experiments.beat_cells(session, [lost.claim, mine.claim])
     with database.reading() as session:
         assert experiments.list_cells(session, made)[0]["attempts"] == 0
 
@@ -173,17 +187,17 @@ def test_whoever_has_lost_a_cell_changes_nothing(database: Database, made: str) 
 def test_held_cells_say_whether_their_job_still_works_on_them(database: Database, made: str) -> None:
     with database.writing() as session:
         job_id = jobs.add_experiment_job(session, made, "first look")
-        claim = jobs.claim_next(session, executor="local", host="here", slots=1)
-        assert claim is not None
-        assert (claim.job_id, claim.run_id) == (job_id, None)
+        held = jobs.claim_next(session, executor="local", host="here", slots=1)
+        assert held is not None
+        assert (held.job_id, held.run_id) == (job_id, None)
         for holder in (
             ME,
-            Holder("here", 8, "2", job_id, claim.fence),
-            Holder("here", 9, "3", job_id, claim.fence - 1),
+            Holder("here", 8, "2", job_id, held.fence),
+            Holder("here", 9, "3", job_id, held.fence - 1),
         ):
-            experiments.claim_cell(session, made, holder)
+            claim(session, made, holder)
     with database.reading() as session:
-        assert [held.job_is_at_work for held in experiments.held_cells(session, made)] == [None, True, False]
+        assert [each.job_is_at_work for each in experiments.held_cells(session, made)] == [None, True, False]
         assert experiments.held_cells(session, made)[1].holder.pid == 8
         found = jobs.job_dict(session, job_id)
         assert (found["kind"], found["run_id"], found["experiment_id"]) == ("experiment", None, made)
@@ -193,12 +207,12 @@ def test_held_cells_say_whether_their_job_still_works_on_them(database: Database
 
 def test_a_hash_that_is_done_anywhere_is_taken_over(database: Database, made: str, tmp_path: Path) -> None:
     with database.writing() as session:
-        cell = experiments.claim_cell(session, made, ME)
+        cell = claim(session, made)
         assert cell is not None
         experiments.take_over(session, cell.claim, HASH)
         run = finish(session, cell)
         other = add(session, "phantoms", "second look")
-        twin = experiments.claim_cell(session, other, ME)
+        twin = claim(session, other)
         assert twin is not None
         assert experiments.take_over(session, twin.claim, HASH) == run
         assert experiments.runs_of_hashes(session, [HASH, "b" * 64]) == {HASH: run}
@@ -210,8 +224,8 @@ def test_a_hash_that_is_done_anywhere_is_taken_over(database: Database, made: st
 
 def test_failed_cells_wait_again_and_no_others(database: Database, made: str) -> None:
     with database.writing() as session:
-        first = experiments.claim_cell(session, made, ME)
-        second = experiments.claim_cell(session, made, ME)
+        first = claim(session, made)
+        second = claim(session, made)
         assert first is not None
         assert second is not None
         finish(session, first)
@@ -227,7 +241,7 @@ def test_failed_cells_wait_again_and_no_others(database: Database, made: str) ->
 
 def test_a_cell_whose_run_was_deleted_waits_again(database: Database, made: str) -> None:
     with database.writing() as session:
-        cell = experiments.claim_cell(session, made, ME)
+        cell = claim(session, made)
         assert cell is not None
         run = finish(session, cell)
         runs.delete_run(session, run)
@@ -245,7 +259,7 @@ def test_an_image_set_is_kept_while_an_experiment_in_the_queue_needs_it(database
 
 def test_deleting_an_experiment_takes_cells_and_jobs_and_leaves_runs(database: Database, made: str) -> None:
     with database.writing() as session:
-        cell = experiments.claim_cell(session, made, ME)
+        cell = claim(session, made)
         assert cell is not None
         run = finish(session, cell)
         job_id = jobs.add_experiment_job(session, made, "first look")
@@ -265,7 +279,7 @@ def test_earlier_costs_are_those_of_cells_where_there_are_some(database: Databas
         alone = runs.add_run(session, runs.RunRequest("phantoms", "coop"))
         runs.seal_run(session, alone, record(seconds=90.0))
         assert [row["seconds"] for row in experiments.earlier_costs(session, "coop", "embedded")] == [90.0]
-        cell = experiments.claim_cell(session, made, ME)
+        cell = claim(session, made)
         assert cell is not None
         finish(session, cell)
         assert experiments.earlier_costs(session, "coop", "embedded") == [

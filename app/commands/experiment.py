@@ -1,0 +1,234 @@
+"""`experiment`: comparisons of methods, run here or watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.commands.home import opened
+from app.commands.output import (
+    DISCLAIMER,
+    FAILED,
+    LARGEST_NUMBER,
+    WRONG_USE,
+    JsonFlag,
+    Output,
+    command,
+    output,
+    show_error,
+)
+from app.commands.train import ProgressLine, progress_text
+from core.errors import InvalidInput, NotFound
+
+app = typer.Typer(
+    help="Experiments: methods compared over shots, seeds and image sets, in cells that survive a kill.",
+    no_args_is_help=True,
+)
+Name = Annotated[str, typer.Argument(help="An experiment's name or id.")]
+MOST_FILE_BYTES = 5_000_000
+ROW_COLUMNS = ("images", "line", "shots", "seeds", "mean", "low", "high", "difference", "beats")
+
+
+@command
+def run(
+    file: Annotated[Path, typer.Argument(help="A TOML file: name, images, methods, and what else is to differ.")],
+    json: JsonFlag = False,
+) -> None:
+    """Run an experiment here and now, or go on with it; one object a cell as soon as it is done, then one a row.
+
+    A cell that was computed before, for this or another experiment, is not computed again. Stopped in any way, the same
+    command goes on where it was. Exit code 1 says that a cell failed.
+    """
+    from app.services.experiments import create_or_resume, list_cells, list_rows, run_here
+
+    with output(json) as out, opened() as ctx:
+        found = _planned(lambda: create_or_resume(ctx, _read(file), paths=True), json)
+        line = ProgressLine(out)
+        for cell in list_cells(ctx, found["id"], state="done"):
+            _show_cell(out, cell)
+        ended = run_here(
+            ctx,
+            found["id"],
+            on_cells=lambda cells: _show_cells(out, cells),
+            on_progress=lambda cell, progress: line.show_text(f"{cell.label}: {progress_text(progress)}"),
+            on_estimate=lambda estimate: out.note(estimate.sentence),
+        )
+        line.end()
+        if not json:
+            _say_what_failed(out, list_cells(ctx, found["id"], state="failed"))
+        _show_rows(out, list_rows(ctx, found["id"]))
+        if ended["cells"]["failed"]:
+            raise typer.Exit(FAILED)
+
+
+@command
+def show(name: Name, json: JsonFlag = False) -> None:
+    """Show what an experiment has found so far: one object a cell, then one a row."""
+    from app.services import experiments
+
+    with output(json) as out, opened() as ctx:
+        found = experiments.show(ctx, name)
+        if json:
+            _show_cells(out, found["cells"])
+        else:
+            out.text(_sentence(found["experiment"]))
+            _say_what_failed(out, [cell for cell in found["cells"] if cell["state"] == "failed"])
+        _show_rows(out, found["rows"])
+        for note in found["notes"]:
+            out.note(note)
+
+
+@app.command("list")
+@command
+def list_(
+    limit: Annotated[int, typer.Option(min=1, max=LARGEST_NUMBER, help="At most so many, newest first.")] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """List experiments, newest first."""
+    from app.services.experiments import list_experiments
+
+    with output(json) as out, opened() as ctx:
+        rows = list_experiments(ctx, limit)
+        shown = rows if json else [_short(row) for row in rows]
+        out.table(shown, ("name", "state", "protocol", "backbone", "done", "failed", "cells"), "There are none.")
+
+
+@command
+def cancel(name: Name, json: JsonFlag = False) -> None:
+    """Stop an experiment that a worker runs; what is finished stays."""
+    from app.services import experiments
+
+    with output(json) as out, opened() as ctx:
+        out.row(found := experiments.cancel(ctx, name), _sentence(found))
+
+
+@command
+def retry(name: Name, json: JsonFlag = False) -> None:
+    """Queue an experiment's failed cells again, and no others; a worker takes them, or `experiment run`."""
+    from app.services import experiments
+
+    with output(json) as out, opened() as ctx:
+        out.row(found := experiments.retry(ctx, name), _sentence(found))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as source:
+            content = source.read(MOST_FILE_BYTES + 1)
+    except (OSError, ValueError):
+        raise NotFound("An experiment file", f"none can be read at '{file}'", "Check the path.") from None
+    if len(content) > MOST_FILE_BYTES:
+        raise InvalidInput("An experiment file of at most 5 MB", "found a larger one", "Split the experiment.")
+    return content
+
+
+def _planned(plan: Any, json: bool) -> dict[str, Any]:
+    """The experiment of a file; what is wrong with the file is wrong use of the command."""
+    try:
+        return dict(plan())
+    except InvalidInput as error:
+        show_error(error, as_json=json)
+        raise typer.Exit(WRONG_USE) from None
+
+
+def _show_cells(out: Output, cells: Sequence[Mapping[str, Any]]) -> None:
+    for cell in cells:
+        _show_cell(out, cell)
+
+
+def _show_cell(out: Output, cell: Mapping[str, Any]) -> None:
+    if out.as_json:
+        out.row({"kind": "cell", **cell})
+        return
+    out.end_progress()
+    out.text(_cell_text(cell))
+
+
+def _cell_text(cell: Mapping[str, Any]) -> str:
+    place = f"{cell['line']} on {cell['image_set']}, {_amount(cell)}, seed {cell['seed']}"
+    place += f", {cell['descriptions']}" if cell["descriptions"] else ""
+    if cell["state"] == "failed":
+        return f"{place}: failed. {(cell['error'] or {}).get('message', '')}"
+    if cell["state"] != "done":
+        return f"{place}: {cell['state']}"
+    value = (cell["metrics"] or {}).get("balanced_accuracy")
+    known = "not measured" if value is None else f"balanced accuracy {value:.3f}"
+    how = "taken from an earlier run" if cell["reused"] else f"{cell['seconds'] or 0:.1f} s"
+    return f"{place}: {known}, {how}"
+
+
+def _say_what_failed(out: Output, cells: Sequence[Mapping[str, Any]]) -> None:
+    if cells:
+        out.text(f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'} failed:")
+        _show_cells(out, cells)
+
+
+def _show_rows(out: Output, rows: Sequence[Mapping[str, Any]]) -> None:
+    if out.as_json:
+        for row in rows:
+            out.row({"kind": "row", **row})
+        return
+    if rows:
+        out.text()
+        out.table([_row_text(row) for row in rows], ROW_COLUMNS, "")
+        out.text(f"Numbers are {rows[0]['metric'].replace('_', ' ')}.")
+        for sentence in dict.fromkeys(row["claim"] for row in rows if row["claim"]):
+            out.text(f"Intervals hold for {sentence}.")
+        for note, lines in _notes(rows).items():
+            out.text(f"{', '.join(lines)}: {note}")
+        out.text(DISCLAIMER)
+
+
+def _row_text(row: Mapping[str, Any]) -> dict[str, Any]:
+    difference = row["difference"] or {}
+    between = None
+    if difference.get("mean") is not None:
+        between = f"{difference['mean']:+.3f} to {difference['against']}"
+        if difference.get("low") is not None:
+            between += f" ({difference['low']:+.3f} to {difference['high']:+.3f})"
+    return {
+        "images": row["image_set"] or "mean over sets",
+        "line": row["line"],
+        "shots": _amount(row),
+        "seeds": row["n_seeds"],
+        "mean": row["mean"],
+        "low": row["low"],
+        "high": row["high"],
+        "difference": between,
+        "beats": row["beats"],
+    }
+
+
+def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Each note once, with the lines it is on."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row["notes"]:
+            lines = found.setdefault(note, [])
+            if row["line"] not in lines:
+                lines.append(row["line"])
+    return found
+
+
+def _amount(place: Mapping[str, Any]) -> str:
+    if place.get("share") is not None:
+        return f"{place['share']:.0%} of the labels"
+    return "all" if place["shots"] is None else f"{place['shots']} shots"
+
+
+def _short(found: Mapping[str, Any]) -> dict[str, Any]:
+    counts = found["cells"]
+    return {**found, "done": counts["done"], "failed": counts["failed"], "cells": found["n_cells"]}
+
+
+def _sentence(found: Mapping[str, Any]) -> str:
+    counts = found["cells"]
+    told = ", ".join(f"{counts[state]} {state}" for state in counts if counts[state])
+    return f"{found['name']}: {found['state']}. {found['n_cells']} cells: {told}."
+
+
+for function in (run, show, cancel, retry):
+    app.command()(function)
