@@ -96,7 +96,7 @@ def _difference(best: Row, other: Row, answers: Answers) -> tuple[Interval | Non
         return None, "answers for single images are missing"
     if any(each.keys() != runs[0].keys() for each in runs):
         return None, "they were measured on other test images"
-    first, second = (_measured([answers[pair[side]] for pair in pairs]) for side in (0, 1))
+    first, second = (measured_answers([answers[pair[side]] for pair in pairs]) for side in (0, 1))
     if len(first.units.names) < LEAST_GROUPS:
         return None, f"fewer than {LEAST_GROUPS} test images or groups are too few to tell"
     if first.values is None:
@@ -122,13 +122,13 @@ def _pairs(best: Row, other: Row) -> list[tuple[str, str]]:
     return common if len(common) > 1 else []
 
 
-def _measured(runs: Sequence[Mapping[str, Answer]]) -> Measured:
-    """Balanced accuracy of several runs on the same images."""
+def measured_answers(runs: Sequence[Mapping[str, Answer]], metric: str = "balanced_accuracy") -> Measured:
+    """A metric of the most probable class, of several runs on the same images, taken apart by unit."""
     images = sorted(runs[0])
     names = np.array([[each.label, each.predicted] for run in runs for each in map(run.__getitem__, images)])
     labels, predicted = np.unique(names, return_inverse=True)[1].reshape(len(runs), len(images), 2).transpose(2, 0, 1)
     groups = [runs[0][image].unit for image in images]
-    return measure("balanced_accuracy", labels[0], predicted=predicted, groups=groups, images=images)
+    return measure(metric, labels[0], predicted=predicted, groups=groups, images=images)
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.claims import Answers, verdict
+from core.evaluation.claims import Answers, measured_answers, verdict
 from core.evaluation.intervals import t_interval
 from core.evaluation.metrics import METRICS
 from core.evaluation.model_intervals import confusion_intervals
+from core.evaluation.two_part import of_measured
 
 MAIN_METRIC = "balanced_accuracy"
 NO_ZERO_SHOT = "no zero-shot run yet: run it to have the baseline"
@@ -102,6 +103,9 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | N
     seeds = {tuple(row["seeds"]) for row in rows if row["seeds"] and not row["is_baseline"]}
     if len(seeds) > 1:
         notes.append("Methods were not all run with the same seeds; means over different draws compare less sharply.")
+    answers = _answers(rows, look_up)
+    for row in rows:
+        _put_two_part(row, answers)
     return {
         "image_set": dict(first.get("image_set") or {"id": None, "name": ""}),
         "fingerprint": first.get("fingerprint"),
@@ -114,14 +118,32 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | N
         "rows": rows,
         "notes": notes,
         **_honesty(first, rows),
-        "verdict": verdict(rows, _answers(rows, look_up)),
+        "verdict": verdict(rows, answers),
     }
 
 
 def _answers(rows: Sequence[Mapping[str, Any]], look_up: LookUp | None) -> Answers | None:
     ids = [run_id for row in rows for run_id in row["run_ids"]]
-    compared = sum(not row["missing"] for row in rows) > 1
+    compared = sum(not row["missing"] for row in rows) > 1 or any(row["measurements"] > 1 for row in rows)
     return look_up(ids) if look_up and compared else None
+
+
+def _put_two_part(row: dict[str, Any], answers: Answers | None) -> None:
+    """Give a row of several seeds its intervals over new draws and new patients, where its answers are known.
+
+    Student's t over seeds, which a row has without them, says nothing of other patients.
+    """
+    given = [(answers or {}).get(run_id, {}) for run_id in row["run_ids"]]
+    if row["measurements"] < 2 or not all(given) or any(each.keys() != given[0].keys() for each in given):
+        return
+    for name in STEADY_METRICS:
+        if row["metrics"][name]["mean"] is None:
+            continue
+        found = of_measured(measured_answers(given, name)).interval()
+        own = row["metrics"][name]
+        row["metrics"][name] = own | {**found.as_dict(), "mean": own["mean"], "n": own["n"], "n_units": found.n}
+    main = row["metrics"][MAIN_METRIC]
+    row |= {name: main[name] for name in ("low", "high", "interval", "over")}
 
 
 def _honesty(first: Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

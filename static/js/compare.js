@@ -345,12 +345,22 @@ const GROUPS = ["group (patient)", "groups (patients)"];
 
 /** The units of an interval, short enough to stand beside a plot. */
 function unitsText(value, row) {
+  const patients = unitsOf(value, ["group"]);
+  if (value.over?.startsWith("seeds and")) return `${count(row.n_seeds, "seed")}, ${count(value.n_units, ...patients)}`;
   if (value.over === "groups") return count(value.n_units, "group");
   return value.over === "images" ? count(value.n_units, "image") : count(row.n_seeds, "seed");
 }
 
+/** How units of an interval are called: groups by the given words, or images. */
+function unitsOf(value, groups) {
+  return value.over?.endsWith("groups") ? groups : ["test image"];
+}
+
 /** What an interval is over, in a few words. */
 function overText(value, row) {
+  if (value.over?.startsWith("seeds and")) {
+    return `over new draws (${count(row.n_seeds, "seed")}) and ${count(value.n_units, ...unitsOf(value, GROUPS))}`;
+  }
   if (value.over === "seeds") return `over ${count(row.n_seeds, "seed")}`;
   if (value.over === "groups") return `over ${count(value.n_units, ...GROUPS)}`;
   if (value.over === "images") return `over ${count(value.n_units, "test image")}`;
@@ -360,6 +370,10 @@ function overText(value, row) {
 /** What the intervals of a row are over, as a sentence: other draws of images, or other images for the same model. */
 function intervalWords(row) {
   if (row.over === "seeds") return `Intervals: over ${count(row.n_seeds, "seed")}, on these test images.`;
+  if (row.over?.startsWith("seeds and")) {
+    const main = row.metrics.balanced_accuracy;
+    return `Intervals: this method over new draws (${count(row.n_seeds, "seed")}) and new patients (${count(main.n_units, ...unitsOf(main, GROUPS))}).`;
+  }
   const words = { images: ["test image"], groups: GROUPS }[row.over];
   const units = row.metrics.balanced_accuracy?.n_units;
   return words && units ? `Intervals: this one model, over ${count(units, ...words)}.` : "";

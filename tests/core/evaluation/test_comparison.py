@@ -1,7 +1,9 @@
 """Runs are compared like with like, and nothing disappears in silence."""
 
+import numpy as np
 import pytest
 
+from core.evaluation.claims import Answer
 from core.evaluation.comparison import NO_ZERO_SHOT, compare_runs
 
 
@@ -213,3 +215,27 @@ def test_each_metric_of_a_row_says_what_its_interval_holds_for() -> None:
     table = [[40, 10], [5, 45]]
     (row, *_) = compare_runs([run(confusion=table)])["groups"][0]["rows"]
     assert row["metrics"]["accuracy"]["claim"] == "this trained model on new patients"
+
+
+def test_several_seeds_with_answers_have_an_interval_over_draws_and_images():
+    def told(seed: int) -> dict[str, Answer]:
+        random = np.random.default_rng(seed)
+        right = random.random(60) < 0.8
+        labels = np.arange(60) % 2
+        return {
+            f"{at}.png": Answer("ab"[labels[at]], "ab"[labels[at] if right[at] else 1 - labels[at]], f"image {at}.png")
+            for at in range(60)
+        }
+
+    answers = {f"coop-{seed}": told(seed) for seed in (1, 2, 3)}
+    runs = [run(seed=seed, score=0.7 + seed / 100) for seed in (1, 2, 3)]
+    with_answers, without = (
+        compare_runs(runs, look_up)["groups"][0]["rows"][0] for look_up in (lambda _: answers, None)
+    )
+    assert with_answers["over"] == "seeds and images"
+    assert with_answers["metrics"]["balanced_accuracy"]["claim"] == "this method over new draws and new patients"
+    assert with_answers["metrics"]["balanced_accuracy"]["n_units"] == 60
+    assert without["over"] == "seeds"
+    assert with_answers["mean"] == without["mean"]
+    # metrics of probabilities keep the interval over seeds: their answers are not looked up
+    assert with_answers["metrics"]["auroc"] == without["metrics"]["auroc"]
