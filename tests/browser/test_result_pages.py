@@ -355,10 +355,10 @@ def test_a_running_job_shows_stage_epochs_times_and_a_growing_curve(window: Visi
     for words in ("Running", "8 of 50", "0.5 s", "about 21 s", "0.4 s ago"):
         assert words in text
     assert monitor.locator("[aria-current=step]").inner_text().split() == ["▶", "Train", "(now)"]
-    before = monitor.locator("svg path.line").first.get_attribute("d")
+    before = monitor.locator("svg path.js-line").first.get_attribute("d")
     api.run = answers.run("running", epoch_metrics=[*answers.EPOCHS, {**answers.EPOCHS[-1], "epoch": 9, "loss": 0.1}])
     page.wait_for_function(
-        "(d) => document.querySelector('ps-job-monitor path.line').getAttribute('d') !== d", arg=before
+        "(d) => document.querySelector('ps-job-monitor path.js-line').getAttribute('d') !== d", arg=before
     )
 
 
