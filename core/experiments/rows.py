@@ -166,6 +166,7 @@ def _ranked(
     matrix = _matrix(spec, {name: line.main for name, line in lines.items() if line.main is not None})
     reference = _reference(spec, lines, baseline)
     best_simple = _best(lines, simple)
+    floor = next((name for name, line in lines.items() if line.cells[0].method == baseline), None)
     rows = []
     for name, line in lines.items():
         first = line.cells[0]
@@ -185,7 +186,7 @@ def _ranked(
         row |= _spread(line.found)
         row |= {
             "difference": _difference(matrix, name, reference),
-            "beats": _beats(matrix, name, reference, best_simple),
+            "beats": _beats(matrix, name, floor, best_simple, reference),
         }
         row |= {"values": _values(line), "role": _role(first, name, baseline, best_simple), "rank": _rank(matrix, name)}
         row |= {"metrics": _means(line.cells), "parts": _parts(line), **_costs(line.cells), **_floor(line.cells[0])}
@@ -256,12 +257,17 @@ def _difference(matrix: Matrix | None, name: str, reference: str | None) -> dict
     }
 
 
-def _beats(matrix: Matrix | None, name: str, *others: str | None) -> bool | None:
-    """Whether the paired interval to each of the others lies above zero; None where none of them was run."""
-    named = [other for other in others if other is not None and other != name]
-    if matrix is None or not named or name not in matrix.methods:
+def _beats(
+    matrix: Matrix | None, name: str, floor: str | None, best_simple: str | None, reference: str | None
+) -> bool | None:
+    """Whether the paired intervals to the baseline, the best simple method and the reference all lie above zero.
+
+    None for the baseline itself, and where it or every simple method is missing: then nothing is called better.
+    """
+    if matrix is None or floor is None or best_simple is None or name == floor or name not in matrix.methods:
         return None
-    pairs = [matrix.cell(name, other) for other in named if other in matrix.methods]
+    others = {floor, best_simple, reference} - {name, None}
+    pairs = [matrix.cell(name, other) for other in others if other in matrix.methods]
     side = -1 if matrix.lower_is_better else 1
     ends = [pair.low if side > 0 else pair.high for pair in pairs]
     return all(end is not None and side * end > 0 for end in ends)

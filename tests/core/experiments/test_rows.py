@@ -91,6 +91,22 @@ def test_a_row_has_the_number_of_each_seed_its_role_and_the_ranks_it_can_have() 
     assert rows["linear_probe"]["rank"][0] == 2
 
 
+def test_without_a_simple_method_nothing_is_called_better() -> None:
+    rows = rows_of([each for each in three_lines() if each.method != "linear_probe"])
+    assert rows["coop"]["difference"]["low"] > 0
+    assert rows["coop"]["beats"] is None
+
+
+def test_the_chosen_reference_has_to_be_beaten_too() -> None:
+    # far above zero-shot and the simple method, level with the line that was named before the start
+    cells = [*three_lines(), *(cell("kgcoop", seed, drawn(0.9, 400, 20 + seed)) for seed in (1, 2, 3))]
+    rows = rows_of(cells, methods=["coop", "kgcoop", "linear_probe"], compare_to="kgcoop")
+    assert rows["coop"]["difference"]["against"] == "kgcoop"
+    assert rows["coop"]["beats"] is False
+    assert rows["kgcoop"]["beats"] is True
+    assert rows["zero_shot"]["beats"] is None
+
+
 def test_the_baseline_is_held_against_nobody_and_is_one_measurement() -> None:
     cells = [*three_lines(), *(cell("zero_shot", seed, drawn(0.5, 400, 99)) for seed in (2, 3))]
     row = rows_of(cells)["zero_shot"]
