@@ -34,6 +34,7 @@ from core.records.types import now
 from core.settings import Settings
 from core.tuning.method_cards import baseline_method
 from core.tuning.model_folder import describe_model_folder
+from training_jobs import job_queue
 from training_jobs.patience import error_dict, patiently
 from training_jobs.processes import started, this_host
 
@@ -152,14 +153,24 @@ def _check_language_models(spec: ExperimentSpec, folders: bool) -> None:
 
 
 def recover(database: Database, settings: Settings, experiment_id: str) -> int:
-    """Let cells wait again whose process is gone, or whose result was deleted; how many are then not at their end."""
+    """Let cells wait again whose process is gone, or whose result was deleted; how many are then not at their end.
+
+    A cell over which the processes of jobs died again and again has failed; in a terminal a person decides.
+    """
     with database.writing() as session:
         for held in experiments.held_cells(session, experiment_id):
-            if _is_dead(held) and experiments.give_back_cell(session, held.claim):
+            if _is_dead(held) and _leave(session, held):
                 shutil.rmtree(settings.models_dir / held.claim, ignore_errors=True)
         experiments.recover_lost_results(session, experiment_id)
         counts = experiments.count_cells(session, experiment_id)
     return counts["waiting"] + counts["running"]
+
+
+def _leave(session: Session, held: HeldCell) -> bool:
+    if held.holder.job_id is None or held.attempts < job_queue.MAX_LOST_ATTEMPTS:
+        return experiments.give_back_cell(session, held.claim)
+    error = job_queue.lost_error("The training process died", held.attempts)
+    return experiments.fail_cell(session, held.claim, error, 0.0)
 
 
 @dataclass

@@ -14,6 +14,8 @@ from core.records.types import now
 from training_jobs.states import State, check_move
 
 MAX_LOST_ATTEMPTS = 3
+MOST_LOST_OF_EXPERIMENT = MAX_LOST_ATTEMPTS + 1
+"""One more: the cell that a process has died over so often fails first, and the others go on."""
 
 
 def enqueue(session: Session, run_id: str, label: str) -> str:
@@ -80,8 +82,10 @@ def lose(session: Session, job_id: str, fence: int, reason: str) -> bool:
     reason: a clause such as "The training process died (signal 9)". False if somebody else has dealt with it.
     """
     count = jobs.count_lost_attempts(session, job_id) + 1
-    error = _lost_error(reason, count)
-    if count >= MAX_LOST_ATTEMPTS:
+    of_experiment = jobs.find_job(session, job_id).experiment_id is not None
+    most = MOST_LOST_OF_EXPERIMENT if of_experiment else MAX_LOST_ATTEMPTS
+    error = lost_error(reason, count, most)
+    if count >= most:
         return fail(session, job_id, fence, error, attempt_state="lost")
     return _queue_again(session, job_id, fence, "lost", error)
 
@@ -141,8 +145,9 @@ def _move(session: Session, job_id: str, old: State, new: State, **values: Any) 
     return jobs.move_job(session, job_id, old, new, **values)
 
 
-def _lost_error(reason: str, count: int) -> dict[str, Any]:
-    again = count < MAX_LOST_ATTEMPTS
+def lost_error(reason: str, count: int, most: int = MAX_LOST_ATTEMPTS) -> dict[str, Any]:
+    """The JSON of the error of a process that died. count: how often by now; at `most` it is not tried again."""
+    again = count < most
     remedy = (
         "It is tried again from its last finished epoch."
         if again

@@ -32,6 +32,7 @@ from core.records.types import finite, iso, now, unreadable_columns
 from core.text import shown
 
 ROWS_PER_QUERY = 500
+TRIES_TOGETHER = 2
 T = TypeVar("T")
 UNDER_WAY = ("queued", "running")
 
@@ -66,13 +67,17 @@ class ClaimedCell:
 
 @dataclass(frozen=True)
 class HeldCell:
-    """A cell that SQL believes to be at work. job_is_at_work: its job still runs under its fence; None without job."""
+    """A cell that SQL believes to be at work. job_is_at_work: its job still runs under its fence; None without job.
+
+    attempts: how often it was begun.
+    """
 
     id: str
     claim: str
     holder: Holder
     heartbeat_at: datetime | None
     job_is_at_work: bool | None
+    attempts: int
 
 
 def add_experiment(
@@ -185,7 +190,8 @@ def count_cells(session: Session, experiment_id: str) -> dict[str, int]:
 def claim_cells(session: Session, experiment_id: str, holder: Holder, most: int = 1) -> list[ClaimedCell]:
     """Make the first waiting cell ours, and up to `most` in all that differ from it in their seed only.
 
-    In order; empty if none waits. Safe against any number of callers.
+    In order; empty if none waits. One that was begun TRIES_TOGETHER times is taken alone: what its process died of may
+    be the memory of several, and what one does is not to be the others' end. Safe against any number of callers.
     """
     cell = ExperimentCellRow
     waiting = [cell.experiment_id == experiment_id, cell.state == "waiting"]
@@ -193,8 +199,11 @@ def claim_cells(session: Session, experiment_id: str, holder: Holder, most: int 
     first = session.scalar(query.limit(1).execution_options(populate_existing=True))
     if first is None:
         return []
+    if first.attempts >= TRIES_TOGETHER:
+        most = 1
     alike = (getattr(cell, name).is_not_distinct_from(getattr(first, name)) for name in _ALL_BUT_SEED)
-    rows = session.scalars(query.where(*alike).limit(most).execution_options(populate_existing=True)).all()
+    fresh = (cell.attempts < TRIES_TOGETHER) | (cell.id == first.id)
+    rows = session.scalars(query.where(*alike, fresh).limit(most).execution_options(populate_existing=True)).all()
     for row in rows:
         row.state, row.claim, row.holder = "running", new_id(), asdict(holder)
         row.heartbeat_at = row.started_at = now()
@@ -299,7 +308,7 @@ def held_cells(session: Session, experiment_id: str) -> list[HeldCell]:
     at_work = select(JobRow.id, JobRow.fence).where(JobRow.id.in_(ids), JobRow.state == "running")
     fences = {id_: fence for id_, fence in session.execute(at_work)} if ids else {}  # noqa: C416
     return [
-        HeldCell(row.id, row.claim or "", held, row.heartbeat_at, _at_work(held, fences))
+        HeldCell(row.id, row.claim or "", held, row.heartbeat_at, _at_work(held, fences), row.attempts)
         for row in rows
         for held in (holders[row.id],)
     ]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.records.ids import new_id
-from core.records.tables import AttemptRow, JobRow, RunRow, WorkerRow
+from core.records.tables import AttemptRow, ExperimentCellRow, JobRow, RunRow, WorkerRow
 from core.records.types import finite, iso, now, unreadable_columns
 
 PROGRESS = ("stage", "done", "total", "epoch", "epochs", "seconds_per_epoch", "seconds_left", "note")
@@ -269,11 +269,21 @@ def running_attempts(session: Session) -> list[RunningAttempt]:
 
 
 def count_lost_attempts(session: Session, job_id: str) -> int:
-    """Attempts that died since the job was last put into the queue by a person."""
+    """Attempts that died since the job was last put into the queue by a person.
+
+    Of an experiment's only those that began after the last cell came to its end: the others have got on.
+    """
+    ended = (
+        select(func.max(ExperimentCellRow.finished_at))
+        .where(ExperimentCellRow.experiment_id == JobRow.experiment_id)
+        .correlate(JobRow)
+        .scalar_subquery()
+    )
     query = (
         select(func.count(AttemptRow.id))
         .join(JobRow, AttemptRow.job_id == JobRow.id)
         .where(AttemptRow.job_id == job_id, AttemptRow.state == "lost", AttemptRow.started_at >= JobRow.queued_at)
+        .where(ended.is_(None) | (AttemptRow.started_at >= ended))
     )
     return session.scalar(query) or 0
 

@@ -276,6 +276,46 @@ def test_cells_of_the_dead_wait_again_and_those_of_the_living_do_not(
     assert not left_model.exists()
 
 
+def test_a_cell_that_ends_its_process_again_and_again_fails_and_the_others_go_on(
+    database: Database, settings: Settings, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = add(database, settings, drawn, ["coop"], seeds=[1, 2])
+    job_id, fence = queued(database, experiment)
+    from core.experiments.grid import Grid
+
+    original = Grid.run_in_step
+
+    def run(self: Grid, orders: Any) -> Any:
+        if any(order.cell.seed == 1 and order.cell.candidate.method == "coop" for order in orders):
+            raise SystemExit  # as if it were killed: nothing is caught on the way
+        return original(self, orders)
+
+    monkeypatch.setattr(Grid, "run_in_step", run)
+    # the dead give nothing back
+    monkeypatch.setattr(cells.Work, "_give_back", lambda self: self._held.clear())
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            run_job.run_job(job_id, fence, settings=settings)
+            break
+        except SystemExit:
+            with database.writing() as session:
+                job_queue.lose(session, job_id, fence, "The training process died (signal 9)")
+                claim = job_queue.claim(session, executor="local", host="here", slots=9)
+            assert claim is not None
+            fence = claim.fence
+    assert attempts == 4
+    found = told(database, experiment)
+    assert [(cell["seed"], cell["state"], cell["attempts"]) for cell in found] == [
+        (1, "done", 1),
+        (1, "failed", 3),
+        (2, "done", 3),
+    ]
+    assert "as 2 attempts before it" in found[1]["error"]["message"]
+    assert job_of(database, job_id)["state"] == "succeeded"
+
+
 def test_a_controlled_experiment_computes_in_fp32(
     database: Database, settings: Settings, drawn: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
