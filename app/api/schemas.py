@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.api.values import Count, Id, Line, Number, Sentence, Word, fit_body
+from app.api.values import LARGEST_COUNT, Count, Id, Line, Number, Sentence, Whole, Word, fit_body
 
 DISCLAIMER = "Research use only. Not for use in diagnostic procedures."
 
@@ -347,6 +347,9 @@ class Method(Answer):
     starter: str | None = None
     starter_place: int | None = None
     is_baseline: bool
+    is_simple: bool = Field(
+        default=False, description="Learns without steps; what is called better has to beat it too."
+    )
 
 
 class MethodOption(Answer):
@@ -846,6 +849,205 @@ class Estimate(Answer):
     n_val: int
     n_test: int
     notes: list[str]
+
+
+MOST_VALUES = 200
+"""Values of one key of an experiment: image sets, methods, seeds, ..."""
+Words = Annotated[list[Word], Field(max_length=MOST_VALUES)]
+Amount = Annotated[int, Whole, Field(ge=1, le=LARGEST_COUNT)] | Literal["all"]
+
+
+class NewExperiment(Body):
+    """The values of an experiment file. What is left out takes the default of the file.
+
+    A list as the value of an option stands for one line of the comparison a value.
+    """
+
+    name: Line
+    images: Words | Word = Field(description="Image sets, by id or name.")
+    methods: Words | Word | None = None
+    recipes: Words | Word | None = Field(default=None, description="Published settings, each a line of its own.")
+    variant: Literal["default", "paper", "reference"] | None = None
+    backbone: Word | None = None
+    protocol: Literal["few-shot", "base-to-novel", "cross-set", "full", "realistic"] | None = None
+    shots: Annotated[list[Amount], Field(max_length=MOST_VALUES)] | Amount | None = Field(
+        default=None, description='Training images per class, or "all".'
+    )
+    shares: Annotated[list[float], Field(max_length=MOST_VALUES)] | float | None = Field(
+        default=None, description="Of the labels, for the protocol full: fractions, or percent above 1."
+    )
+    seeds: Annotated[list[Number], Field(max_length=MOST_VALUES)] | Number | None = None
+    base_classes: Annotated[list[Line], Field(max_length=MOST_CLASSES)] | None = None
+    target_images: Words | Word | None = Field(default=None, description="For the protocol cross-set.")
+    descriptions: Words | Word | None = Field(
+        default=None, description='Wordings to compare, by name; "templates" for sentences made from names.'
+    )
+    modality: Line | None = None
+    template: Sentence | None = None
+    epochs: Count | None = None
+    views: Count | None = None
+    metric: Word | None = Field(default=None, description="The one that is ranked by.")
+    compare_to: Line | None = Field(
+        default=None, description="The line others are held against; without it all pairs are."
+    )
+    controlled: bool | None = Field(default=None, description="Equal updates, batches and crops for all.")
+    updates: Count | None = None
+    allow_leakage: bool | None = None
+    options: dict[Word, dict[Word, Any]] | None = Field(default=None, max_length=MOST_OPTIONS)
+    start: bool = Field(default=True, description="Queue it at once.")
+
+
+class ExperimentFile(Body):
+    """An experiment as the text of its TOML file."""
+
+    toml: str = Field(max_length=200_000)
+    start: bool = Field(default=True, description="Queue it at once.")
+
+
+class CellCounts(Answer):
+    """How many cells of an experiment are in each state."""
+
+    waiting: int
+    running: int
+    done: int
+    failed: int
+
+
+class ExperimentJob(Answer):
+    """The job that works on an experiment, or did last; note names the cell at work."""
+
+    id: str | int
+    state: str
+    note: str | None = None
+    seconds_left: float | None = None
+
+
+class ExperimentInShort(Answer):
+    """A comparison: which lines are trained on which images, how often, and how far it is.
+
+    state: queued, running, waiting (nobody works on what is left), done, or failed (done, but cells failed).
+    """
+
+    id: str | int
+    name: str
+    protocol: str
+    backbone: str
+    hash: str
+    created_at: str
+    state: Literal["queued", "running", "waiting", "done", "failed"]
+    cells: CellCounts
+    n_cells: int
+    job: ExperimentJob | None = None
+    disclaimer: str = DISCLAIMER
+
+
+class ExperimentList(Page):
+    """Experiments in short, newest first."""
+
+    items: list[ExperimentInShort]
+    disclaimer: str = DISCLAIMER
+
+
+class ExperimentRow(Answer):
+    """One line at one number of training images on one image set, or on the mean over sets (image_set null).
+
+    low, high: what `interval` says it is over. values: the ranked number of each seed. difference: {against, mean, low,
+    high, p, p_holm, ...} to the line it is held against. beats: whether the paired intervals to zero-shot and to the
+    best simple baseline lie above zero; null where that was not compared. rank: the first and last it can have.
+    """
+
+    image_set: str | None = None
+    method: str
+    line: str
+    shots: int | None = None
+    share: float | None = None
+    metric: str
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    interval: str
+    claim: str | None = None
+    n_seeds: int
+    seeds: list[int]
+    values: list[float] = []
+    role: Literal["baseline", "best simple"] | None = None
+    rank: list[int] | None = None
+    difference: dict[str, Any] | None = None
+    beats: bool | None = None
+    metrics: dict[str, float | None] = {}
+    parts: dict[str, Any] = {}
+    leakage: Leakage | None = None
+    known_classes: list[str] = []
+    notes: list[str] = []
+
+
+class Experiment(ExperimentInShort):
+    """An experiment with what is finished of it. titles: what people call each line.
+
+    Without its rows (`rows=false`) it has `states` instead, a letter for each cell in order: w(aiting), r(unning),
+    d(one), f(ailed).
+    """
+
+    spec: dict[str, Any]
+    sources: dict[str, Any] = {}
+    titles: dict[str, str] = {}
+    rows: list[ExperimentRow] | None = None
+    states: str | None = None
+    notes: list[str] = []
+
+
+class ExperimentCell(Answer):
+    """One training of an experiment. run: its result; reused: it was there already."""
+
+    id: str | int
+    position: int
+    state: Literal["waiting", "running", "done", "failed"]
+    image_set: str
+    line: str
+    method: str
+    shots: int | None = None
+    share: float | None = None
+    seed: int
+    descriptions: str | None = None
+    run: str | int | None = None
+    reused: bool = False
+    attempts: int = 0
+    metrics: dict[str, float | None] | None = None
+    parts: dict[str, Any] = {}
+    seconds: float | None = None
+    error: ErrorDetail | None = None
+    notes: list[str] = []
+
+
+class ExperimentCellList(Page):
+    """Cells of an experiment in order."""
+
+    items: list[ExperimentCell]
+    disclaimer: str = DISCLAIMER
+
+
+class PairMatrix(Answer):
+    """Each line against each other; null where lines of the protocol are not compared in pairs."""
+
+    matrix: dict[str, Any] | None = None
+    disclaimer: str = DISCLAIMER
+
+
+class ExperimentEstimate(Answer):
+    """How many cells an experiment has, and what they take, judged by earlier runs here. unknown: methods left out."""
+
+    n_cells: int
+    seconds: float | None = None
+    peak_mb: float | None = None
+    unknown: list[str] = []
+    sentence: str
+
+
+class ExperimentText(Answer):
+    """An experiment as the text of the TOML file that gives it again."""
+
+    name: str
+    toml: str
 
 
 class Deleted(Answer):

@@ -40,6 +40,7 @@ from training_jobs import job_queue
 if TYPE_CHECKING:
     from core.experiments.cells import Cell
     from core.experiments.estimate import Cost, Estimate
+    from core.experiments.rows import Finished
     from core.tuning.progress import Progress
     from training_jobs.cells import Opened, Work
 
@@ -477,7 +478,14 @@ def _rows(
 
 
 def _put_together(session: Session, spec: ExperimentSpec, done: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    from core.experiments.rows import Answers, Finished, answers_of, experiment_rows
+    from core.experiments.rows import experiment_rows
+
+    return experiment_rows(spec, finished_cells(session, done), baseline_method(), simple_methods())
+
+
+def finished_cells(session: Session, done: Sequence[Mapping[str, Any]]) -> list[Finished]:
+    """Cells that are done, as `list_cells` gives them, with what their runs answered; without answers they fall out."""
+    from core.experiments.rows import Answers, Finished, answers_of
 
     run_ids = list(dict.fromkeys(cell["run"] for cell in done))
     sealed = run_records.list_runs(session, run_ids=run_ids, in_full=True, limit=len(run_ids))
@@ -486,7 +494,7 @@ def _put_together(session: Session, spec: ExperimentSpec, done: Sequence[Mapping
     for run_id, parts in records.read_answers(session, run_ids):
         order = [part for part in known[run_id]["parts"] or parts if part in parts]
         answers[run_id] = {part: answers_of(parts[part]) for part in order}
-    finished = [
+    return [
         Finished(
             cell["image_set"],
             cell["line"],
@@ -501,4 +509,3 @@ def _put_together(session: Session, spec: ExperimentSpec, done: Sequence[Mapping
         for cell in done
         if answers.get(cell["run"])
     ]
-    return experiment_rows(spec, finished, baseline_method(), simple_methods())

@@ -204,13 +204,21 @@ def _matrix(spec: ExperimentSpec, measured: Mapping[str, Measured]) -> Matrix | 
 
 
 def comparison_matrix(spec: ExperimentSpec, cells: Sequence[Finished], baseline: str) -> Matrix | None:
-    """The pairwise matrix of the cells of one place; None where there is nothing to compare."""
-    by_row: dict[tuple[Any, ...], list[Finished]] = defaultdict(list)
+    """The pairwise matrix of cells at one number of shots: of one image set, or of the mean over several.
+
+    None where there is nothing to compare.
+    """
+    by_set: dict[str, dict[tuple[Any, ...], list[Finished]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
-        by_row[cell.row].append(cell)
-    names = _names(by_row)
-    lines = {names[key]: _line(spec, own, baseline) for key, own in by_row.items()}
-    return _matrix(spec, {name: line.main for name, line in lines.items() if line.main is not None})
+        by_set[cell.image_set][cell.row].append(cell)
+    sets = {}
+    for name, lines in by_set.items():
+        named = _names(lines)
+        sets[name] = {named[key]: _line(spec, own, baseline) for key, own in lines.items()}
+    if len(sets) > 1:
+        return _mean_matrix(spec, sets, _complete(sets))
+    lone = next(iter(sets.values()), {})
+    return _matrix(spec, {name: line.main for name, line in lone.items() if line.main is not None})
 
 
 def _values(line: _Line) -> list[float]:
@@ -385,23 +393,35 @@ def _over_sets(
     return rows
 
 
-def _mean_rows(
-    spec: ExperimentSpec, sets: Mapping[str, Mapping[str, _Line]], shots: int | None, share: float | None, baseline: str
-) -> list[dict[str, Any]]:
+def _complete(sets: Mapping[str, Mapping[str, _Line]]) -> list[str]:
+    """Image sets on which every line has as many seeds as it has anywhere."""
     names = list(dict.fromkeys(name for lines in sets.values() for name in lines))
     seeds = {name: max(len(lines[name].cells) for lines in sets.values() if name in lines) for name in names}
-    whole = [
+    return [
         at
         for at, lines in sets.items()
         if all(name in lines and lines[name].main and len(lines[name].cells) == seeds[name] for name in names)
     ]
-    if len(whole) < 2:
-        return []
+
+
+def _mean_matrix(spec: ExperimentSpec, sets: Mapping[str, Mapping[str, _Line]], whole: Sequence[str]) -> Matrix | None:
+    """All pairs of lines over complete image sets; None where there is nothing to compare."""
+    names = list(dict.fromkeys(name for at in whole for name in sets[at]))
+    if spec.protocol == "base-to-novel" or len(names) < 2 or len(whole) < 2:
+        return None
     by_line = {name: {at: sets[at][name].main for at in whole} for name in names}
     known = {name: {at: each for at, each in own.items() if each is not None} for name, own in by_line.items()}
-    matrix = None
-    if spec.protocol != "base-to-novel" and len(names) > 1:
-        matrix = pairwise_matrix(known, spec.compare_to if spec.compare_to in known else None, test_models=False)
+    return pairwise_matrix(known, spec.compare_to if spec.compare_to in known else None, test_models=False)
+
+
+def _mean_rows(
+    spec: ExperimentSpec, sets: Mapping[str, Mapping[str, _Line]], shots: int | None, share: float | None, baseline: str
+) -> list[dict[str, Any]]:
+    whole = _complete(sets)
+    if len(whole) < 2:
+        return []
+    names = list(dict.fromkeys(name for lines in sets.values() for name in lines))
+    matrix = _mean_matrix(spec, sets, whole)
     reference = _reference(spec, sets[whole[0]], baseline)
     left = [at for at in sets if at not in whole]
     scores = {name: [_score(sets[at][name]) for at in whole] for name in names}

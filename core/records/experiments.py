@@ -182,6 +182,12 @@ def list_cells(
     return [_cell_dict(row) for row in session.execute(query.limit(limit).offset(offset))]
 
 
+def cell_states(session: Session, experiment_id: str) -> list[str]:
+    """The state of each cell, in order."""
+    cell = ExperimentCellRow
+    return list(session.scalars(select(cell.state).where(cell.experiment_id == experiment_id).order_by(cell.position)))
+
+
 def count_cells(session: Session, experiment_id: str) -> dict[str, int]:
     """How many cells are in each state."""
     return _counts(session, [experiment_id])[experiment_id]

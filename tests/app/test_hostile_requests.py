@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.main import create_app
 from app.services.context import Context
-from core.records import classifications, descriptions, image_sets, jobs, runs
+from core.experiments.spec import parse_spec
+from core.records import classifications, descriptions, experiments, image_sets, jobs, runs
 from core.settings import Settings
 from tests.app.hostile import Answer, Attacker, Call, ask
 from tests.core.records.databases import ENGINES, database_url
@@ -34,6 +36,7 @@ def known_values(context: Context) -> dict[str, list[str]]:
         image_id = image_sets.list_images(session, set_id)[0]["id"]
         answers = [{"image_id": image_id, "label": "calm", "probabilities": {"calm": 1.0}}]
         asked_id = classifications.add_classification(session, model_id, answers)
+        planned = add_planned_experiment(session, set_id, run_id)
     return {
         "image_set_id": [set_id, "phantoms"],
         "image_set": [set_id],
@@ -47,6 +50,10 @@ def known_values(context: Context) -> dict[str, list[str]]:
         "description_set": [text_id, "texts"],
         "id": [text_id],
         "classification_id": [asked_id],
+        "experiment_id": [planned, "planned"],
+        "predicted": ["calm"],
+        "label": ["calm", "lesion"],
+        "shots": ["4", "all"],
         "name": ["coop", "texts", "zero_shot"],
         "method": ["coop", "zero_shot", "linear_probe"],
         "backbone": ["embedded"],
@@ -60,6 +67,27 @@ def known_values(context: Context) -> dict[str, list[str]]:
         "state": ["queued"],
         "kind": ["arrays"],
     }
+
+
+def add_planned_experiment(session: Session, set_id: str, run_id: str) -> str:
+    """An experiment of one cell, which is done."""
+    spec = parse_spec({"name": "planned", "images": ["phantoms"], "methods": ["coop"], "shots": [4], "seeds": [1]})
+    cell = {"image_set_id": set_id, "image_set_name": "phantoms", "image_set_fingerprint": "f" * 64, "line": "coop"}
+    cell |= {"method": "coop", "shots": 4, "share": None, "seed": 1, "descriptions": None}
+    made = experiments.add_experiment(
+        session,
+        name="planned",
+        protocol="few-shot",
+        backbone="embedded",
+        hash="e" * 64,
+        spec=spec.as_dict(),
+        sources={"images": {"phantoms": set_id}, "targets": {}},
+        texts={},
+        cells=[cell],
+    )
+    (claimed,) = experiments.claim_cells(session, made, experiments.Holder("here", 1))
+    experiments.finish_cell(session, claimed.claim, run_id, 1.0)
+    return made
 
 
 def answers_to(

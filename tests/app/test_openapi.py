@@ -6,7 +6,7 @@ import pytest
 
 NOUNS = (
     "image-sets", "images", "description-sets", "methods", "backbones", "jobs", "runs", "models", "classifications",
-    "explanations",
+    "explanations", "experiments",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.evaluation.two_part import two_part
-from core.experiments.rows import Answers, Finished, answers_of, experiment_rows
+from core.experiments.rows import Answers, Finished, answers_of, comparison_matrix, experiment_rows
 from core.experiments.spec import ExperimentSpec, parse_spec
 
 CLASSES = ("a", "b")
@@ -197,6 +197,20 @@ def test_ranks_over_sets_are_tested_from_five_sets_on(n_sets: int, words: str) -
 
 def replace_set(each: Finished, name: str) -> Finished:
     return replace(each, image_set=name)
+
+
+def test_the_matrix_is_of_one_set_or_of_the_mean_over_complete_ones() -> None:
+    one = comparison_matrix(spec(), three_lines(), "zero_shot")
+    assert one is not None
+    assert one.methods == ("coop", "linear_probe", "zero_shot")
+    assert one.cell("coop", "zero_shot").counted == "images"
+    both = [*three_lines(), *three_lines(image_set="two"), *three_lines(image_set="three")[1:]]
+    several = comparison_matrix(spec(images=["one", "two", "three"]), both, "zero_shot")
+    assert several is not None
+    assert several.sets == ("one", "two")
+    assert several.cell("coop", "zero_shot").counted == "data sets"
+    assert comparison_matrix(spec(), three_lines()[:3], "zero_shot") is None
+    assert comparison_matrix(spec(), [], "zero_shot") is None
 
 
 def test_answers_are_read_from_prediction_rows() -> None:

@@ -1,0 +1,88 @@
+"""What pages and programs see of an experiment: its rows under titles, its pairs, the states of its cells, its file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.services import experiments
+from app.services.context import Context
+from app.services.methods import method_title
+from core.errors import NotFound
+from core.experiments.spec import ExperimentSpec, spec_from_record
+from core.records import experiments as records
+from core.records import runs as run_records
+from core.text import shown
+from core.tuning.method_cards import baseline_method
+
+STATE_LETTERS = {"waiting": "w", "running": "r", "done": "d", "failed": "f"}
+
+
+def show(ctx: Context, id_or_name: str) -> dict[str, Any]:
+    """The experiment with its rows, notes on what is missing, and titles of its lines for people. Raises NotFound.
+
+    The rows of finished cells are kept from one asking to the next; only new results are put together again.
+    """
+    found = experiments.show(ctx, id_or_name)
+    return found["experiment"] | {
+        "rows": found["rows"],
+        "notes": found["notes"],
+        "titles": _titles(found["experiment"]),
+    }
+
+
+def progress(ctx: Context, id_or_name: str) -> dict[str, Any]:
+    """The experiment with `states`, a letter for each cell in order: w(aiting), r(unning), d(one), f(ailed).
+
+    Raises NotFound.
+    """
+    found = experiments.get(ctx, id_or_name)
+    with ctx.db.reading() as session:
+        states = records.cell_states(session, found["id"])
+    return found | {"states": "".join(STATE_LETTERS[state] for state in states), "titles": _titles(found)}
+
+
+def matrix(
+    ctx: Context, id_or_name: str, image_set: str | None, shots: int | None, share: float | None
+) -> dict[str, Any]:
+    """{matrix}: each line against each other on one image set, or over all sets without one; None where nothing is.
+
+    shots, share: of the cells that are compared; both None for all images. Raises NotFound for a place without cells.
+    """
+    from core.experiments.rows import comparison_matrix
+
+    found = experiments.get(ctx, id_or_name)
+    with ctx.db.reading() as session:
+        cells = records.list_cells(session, found["id"], state="done")
+        here = [
+            cell
+            for cell in cells
+            if (cell["shots"], cell["share"]) == (shots, share) and image_set in (None, cell["image_set"])
+        ]
+        if not here:
+            where = "these training images" if image_set is None else f"'{shown(image_set)}' with these training images"
+            raise NotFound("Finished cells of the experiment", f"found none on {where}", "Ask for a place it has.")
+        if (
+            run_records.count_predictions(session, [cell["run"] for cell in here if cell["run"]])
+            > experiments.MOST_ANSWERS
+        ):
+            return {"matrix": None}
+        finished = experiments.finished_cells(session, [cell for cell in here if cell["run"]])
+    compared = comparison_matrix(spec_from_record(found["spec"]), finished, baseline_method())
+    return {"matrix": None if compared is None else compared.as_dict()}
+
+
+def file_text(ctx: Context, id_or_name: str) -> str:
+    """The experiment as the TOML file that gives it again. Raises NotFound."""
+    from core.experiments.toml_text import toml_text
+
+    return toml_text(spec_from_record(experiments.get(ctx, id_or_name)["spec"]))
+
+
+def _titles(experiment: dict[str, Any]) -> dict[str, str]:
+    """What people call each line: the method's title in place of its name."""
+    spec: ExperimentSpec = spec_from_record(experiment["spec"])
+    found = {
+        line.label: f"{method_title(line.method)}{line.label.removeprefix(line.method)}" for line in spec.candidates
+    }
+    baseline = baseline_method()
+    return {baseline: method_title(baseline)} | found
