@@ -564,7 +564,7 @@ class LeakCount(Answer):
 class Leakage(Answer):
     """What stands on both sides of the split, counted whether it was allowed or not.
 
-    found: something makes the metrics too good; near duplicates are a warning only.
+    found: something makes the metrics too good. doubts: near duplicates and like names, a warning only.
     """
 
     allowed: bool
@@ -573,6 +573,8 @@ class Leakage(Answer):
     exact_copies: LeakCount | None = None
     near_duplicates: LeakCount | None = None
     shared_groups: LeakCount | None = None
+    shared_names: LeakCount | None = None
+    doubts: int | None = None
     groups: int | None = None
     two_classes: int | None = None
 

@@ -151,7 +151,7 @@ def _honesty(first: Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     known = sorted({name for row in rows for name in row["known_classes"] or ()})
     leaks = [row["leakage"] for row in rows if row["leakage"]]
     worst = max(leaks, key=_severity, default=None)
-    warnings = [worst["sentence"]] if worst and (worst["found"] or _near(worst) or worst["allowed"]) else []
+    warnings = [worst["sentence"]] if worst and (worst["found"] or _doubts(worst) or worst["allowed"]) else []
     if known:
         warnings.append(
             f"The text side of the backbone '{first.get('backbone')}' has learned {', '.join(known)} from labelled "
@@ -173,8 +173,8 @@ def _severity(leakage: Mapping[str, Any]) -> tuple[bool, bool, int]:
     return bool(leakage["found"]), bool(leakage["allowed"]), used
 
 
-def _near(leakage: Mapping[str, Any]) -> int:
-    return (leakage.get("near_duplicates") or {}).get("test_images", 0)
+def _doubts(leakage: Mapping[str, Any]) -> int:
+    return leakage.get("doubts") or (leakage.get("near_duplicates") or {}).get("test_images", 0)
 
 
 def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:

@@ -354,13 +354,15 @@ def _floor(cell: Finished) -> dict[str, float]:
 def _honesty(cells: Sequence[Finished]) -> dict[str, Any]:
     """What makes a row too good: the leakage of its worst cell, and classes that the backbone had learned before."""
     leaks = [dict(found) for cell in cells if (found := cell.record.get("leakage"))]
-    worst = max(leaks, key=lambda leak: (bool(leak.get("found")), bool(leak.get("allowed")), _near(leak)), default=None)
+    worst = max(
+        leaks, key=lambda leak: (bool(leak.get("found")), bool(leak.get("allowed")), _doubts(leak)), default=None
+    )
     known = sorted({name for cell in cells for name in cell.record.get("known_classes") or ()})
     return {"leakage": worst, "known_classes": known, "backbone": cells[0].record.get("backbone")}
 
 
-def _near(leak: Mapping[str, Any]) -> int:
-    return (leak.get("near_duplicates") or {}).get("test_images", 0)
+def _doubts(leak: Mapping[str, Any]) -> int:
+    return leak.get("doubts") or (leak.get("near_duplicates") or {}).get("test_images", 0)
 
 
 def _notes(line: _Line, matrix: Matrix | None, name: str, reference: str | None) -> list[str]:

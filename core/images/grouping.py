@@ -2,55 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from core.images.archive import printable
 from core.images.columns import find_column, plain
 from core.images.manifest import group_value
 from core.images.plan import Plan
 from core.images.table_search import Examined, TableSearch
-
-_NAMED_PATIENT = re.compile(r"(?<![a-z])(?:patient|pat|pt|subject|subj|sub|case|person)[-_ ]?[0-9]+", re.IGNORECASE)
-_MOST_UNMATCHED = 0.2
-
-
-def patient_hint(names: list[str]) -> str | None:
-    """A sentence where file names look as if several images were of one patient, or None. Nothing is grouped by it."""
-    for key in (_named_patient, _before_number):
-        found: dict[str, list[str]] = defaultdict(list)
-        for name in names:
-            if who := key(str(PurePosixPath(name).with_suffix(""))):
-                found[who.casefold()].append(name)
-        n_matched = sum(map(len, found.values()))
-        several = max(found.values(), key=len, default=[])
-        is_likely = n_matched >= (1 - _MOST_UNMATCHED) * len(names) and 3 * len(found) <= 2 * n_matched
-        if is_likely and len(found) > 2 and len(several) > 1:
-            first, second = (PurePosixPath(name).name for name in several[:2])
-            return (
-                f"File names such as '{printable(first)}' and '{printable(second)}' look as if several images were of "
-                f"one patient ({len(found)} in {n_matched} images). Give a table with the columns path and group, so "
-                "that each stays on one side."
-            )
-    return None
-
-
-def _named_patient(stem: str) -> str:
-    """What a name says of a patient: "patient12" of "a/patient12_3"; "" for nothing."""
-    match = _NAMED_PATIENT.search(stem)
-    return match[0] if match else ""
-
-
-def _before_number(stem: str) -> str:
-    """What stands before a last short number, if that has digits of its own: "A-22549" of "A-22549-001"; else ""."""
-    text = stem.removesuffix(")")
-    number = text[len(text.rstrip("0123456789")) :]
-    before = text[: len(text) - len(number)]
-    who = before.rstrip("-_ (")
-    has_number = 0 < len(number) < 5 and who != before
-    return who if has_number and any(c.isdigit() for c in PurePosixPath(who).name) else ""
 
 
 def add_groups(plan: Plan, search: TableSearch) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from core.images.image_set import ImageSet
 from core.images.labelled_image import LabelledImage
 from core.images.leakage import contents_in_two_classes, near_neighbours, signatures_of
+from core.images.name_families import name_families
 from core.images.signature import Signature
 
 
@@ -30,25 +32,32 @@ class Leakage:
     """What stands on both sides of a split.
 
     exact_copies: the same bytes or pixels. near_duplicates: others that look almost the same. shared_groups: of a group
-    (patient) that is on both sides, `groups` of them. two_classes: contents that stand under two classes, anywhere in
-    the set. allowed: whether the run was told to train all the same.
+    (patient) that is on both sides, `groups` of them. shared_names: without known group, whose file names look as if
+    they were of one patient or photograph with an image of the same class outside the test part. two_classes: contents
+    that stand under two classes, anywhere in the set. allowed: whether the run was told to train all the same.
     """
 
     exact_copies: LeakCount
     near_duplicates: LeakCount
     shared_groups: LeakCount
+    shared_names: LeakCount
     groups: int
     two_classes: int
     allowed: bool
 
     @property
     def found(self) -> bool:
-        """Whether something makes the metrics worthless. Near duplicates are a warning, not a proof."""
+        """Whether something makes the metrics worthless. What only looks alike is a warning, not a proof."""
         return bool(self.exact_copies.test_images or self.shared_groups.test_images or self.two_classes)
 
+    @property
+    def doubts(self) -> int:
+        """Test images that look like others, or are named like them, without proof."""
+        return self.near_duplicates.test_images + self.shared_names.test_images
+
     def as_dict(self) -> dict[str, Any]:
-        """JSON form, with `found` and the sentence."""
-        return asdict(self) | {"found": self.found, "sentence": self.sentence}
+        """JSON form, with `found`, `doubts` and the sentence."""
+        return asdict(self) | {"found": self.found, "doubts": self.doubts, "sentence": self.sentence}
 
     @property
     def sentence(self) -> str:
@@ -59,12 +68,13 @@ class Leakage:
             start = "Leakage was allowed, and none was found" if self.allowed else "No leakage was found"
             return f"{start}: no test image is a copy or near duplicate of another part's image.{known}"
         start = "Leakage was allowed: " if self.allowed else ""
-        end = " The metrics are too good to be true." if self.found else " Look whether they are copies."
+        end = " The metrics are too good to be true." if self.found else " Look whether they show the same."
         text = f"{start}{'; '.join(said)}."
         return f"{text[0].upper()}{text[1:]}{end}{known}"
 
     def _said(self) -> Iterator[str]:
         copies, near, shared = self.exact_copies, self.near_duplicates, self.shared_groups
+        named = self.shared_names
         if copies.test_images:
             what = "an exact copy of an image" if copies.test_images == 1 else "exact copies of images"
             yield f"{_share(copies)} {what} outside the test part{_drawn(copies)}"
@@ -75,6 +85,9 @@ class Leakage:
             yield f"{self.two_classes} image{' stands' if self.two_classes == 1 else 's stand'} under two classes"
         if near.test_images:
             yield f"{_share(near)} almost the same as an image outside the test part{_drawn(near)}"
+        if named.test_images:
+            like = "like one patient's or photograph's images outside the test part"
+            yield f"{_share(named)} named {like}{_drawn(named)}"
 
 
 def count_leakage(image_set: ImageSet, drawn: Collection[LabelledImage], allowed: bool) -> Leakage:
@@ -88,10 +101,13 @@ def count_leakage(image_set: ImageSet, drawn: Collection[LabelledImage], allowed
     rest = [image for image in test if image not in copies]
     near, drawn_near = ({image for image, *_ in near_neighbours(side, rest, signatures)} for side in sides)
     shared, drawn_shared = (_of_shared_groups(side, test) for side in sides)
+    families = _families([*seen, *test])
+    named, drawn_named = (_of_shared_names(side, test, families) for side in sides)
     return Leakage(
         LeakCount(len(copies), len(test), len(drawn_copies)),
         LeakCount(len(near), len(test), len(drawn_near)),
         LeakCount(len(shared), sum(image.group is not None for image in test), len(drawn_shared)),
+        LeakCount(len(named), len(test), len(drawn_named)),
         len({image.group for image in shared}),
         contents_in_two_classes(image_set),
         allowed,
@@ -108,6 +124,20 @@ def _copied(
 def _of_shared_groups(seen: Sequence[LabelledImage], test: Sequence[LabelledImage]) -> set[LabelledImage]:
     groups = {image.group for image in seen if image.group is not None}
     return {image for image in test if image.group in groups}
+
+
+def _families(images: Sequence[LabelledImage]) -> dict[LabelledImage, tuple[int, str]]:
+    """Class and family of images whose group is unknown and whose names tell families; see `name_families`."""
+    loose = [image for image in images if image.group is None]
+    families = name_families([PurePosixPath(image.name).name for image in loose])
+    return {image: (image.label, family) for image, family in zip(loose, families, strict=True) if family is not None}
+
+
+def _of_shared_names(
+    seen: Sequence[LabelledImage], test: Sequence[LabelledImage], families: dict[LabelledImage, tuple[int, str]]
+) -> set[LabelledImage]:
+    known = {families[image] for image in seen if image in families}
+    return {image for image in test if families.get(image) in known}
 
 
 def _share(count: LeakCount) -> str:

@@ -16,9 +16,10 @@ from core.images.class_folders import folder_part
 from core.images.columns import ColumnChoice, plain
 from core.images.decode import SUFFIXES
 from core.images.file_index import Match
-from core.images.grouping import add_groups, patient_hint
+from core.images.grouping import add_groups
 from core.images.labelled_image import Part, Problem
 from core.images.manifest import Listing, Row, list_rows
+from core.images.name_families import patient_hint
 from core.images.plan import Entry, Plan
 from core.images.source import FolderSource, Source
 from core.images.split_file import parse_split

@@ -152,7 +152,9 @@ def _metric_line(card: Mapping[str, Any], name: str, value: float | None) -> str
 def _honesty(card: Mapping[str, Any]) -> str:
     leakage, known = card.get("leakage"), card.get("known_classes")
     lines = [leakage["sentence"] if leakage else "Leakage was not counted."]
-    lines += [f"- {title}: {_count(leakage[kind])}" for kind, title in _LEAKS.items()] if leakage else []
+    lines += (
+        [f"- {title}: {_count(leakage[kind])}" for kind, title in _LEAKS.items() if kind in leakage] if leakage else []
+    )
     named = ", ".join(known) if known else "none of these classes"
     return "\n".join([*lines, "", f"Learned from labelled images by the backbone's text side: {named}."])
 
@@ -161,6 +163,7 @@ _LEAKS = {
     "exact_copies": "exact copies",
     "near_duplicates": "near duplicates",
     "shared_groups": "of a group (patient) on both sides",
+    "shared_names": "named like one patient's or photograph's images on the other side",
 }
 
 

@@ -20,7 +20,7 @@ def run_notes(method: Method, draw: ShotDraw, image_set: ImageSet, leakage: Leak
     split = [part.split for part in method.modules() if isinstance(part, TextContext) and part.split]
     choices = method.choices(method.config)
     validation = _on_validation(choices, draw, image_set) if draw.validation else [_without_validation(choices, draw)]
-    leaks = [leakage.sentence] if leakage.allowed or leakage.found or leakage.near_duplicates.test_images else []
+    leaks = [leakage.sentence] if leakage.allowed or leakage.found or leakage.doubts else []
     return [*leaks, *split, *_views(method), *validation, *_known(method, image_set)]
 
 

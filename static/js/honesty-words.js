@@ -9,12 +9,13 @@ const KINDS = [
   ["exact_copies", "Exact copies"],
   ["near_duplicates", "Near duplicates"],
   ["shared_groups", "Of a group (patient) on both sides"],
+  ["shared_names", "Named like images of one patient or photograph on the other side"],
 ];
 
 /** "3 of 60 test images, 1 by images this run used" for each kind, as facts; none for runs that were not counted. */
 export function leakageFacts(leakage) {
   if (!leakage?.exact_copies) return [];
-  return KINDS.map(([kind, title]) => [title, countText(leakage[kind])]);
+  return KINDS.filter(([kind]) => leakage[kind]).map(([kind, title]) => [title, countText(leakage[kind])]);
 }
 
 function countText(count) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from core.images.image_set import ImageSet
+from core.images.labelled_image import LabelledImage, Part
 from core.images.leak_counts import LeakCount, count_leakage
 from core.images.read import read_image_set
 from core.images.signature import Signature
@@ -77,7 +79,7 @@ def test_near_duplicates_are_counted_apart_and_are_a_warning(tmp_path: Path) -> 
     assert not found.found
     assert found.sentence == (
         "1 of 9 test images is almost the same as an image outside the test part (none of ones that this run used). "
-        "Look whether they are copies. Groups (patients) are unknown."
+        "Look whether they show the same. Groups (patients) are unknown."
     )
 
 
@@ -120,6 +122,43 @@ def test_the_json_form_has_each_count_with_its_whole(tmp_path: Path) -> None:
     found = count_leakage(leaky_set(tmp_path, {}), (), allowed=False).as_dict()
     assert found["exact_copies"] == {"test_images": 0, "of": 8, "by_drawn": 0}
     assert set(found) == {
-        *("exact_copies", "near_duplicates", "shared_groups", "groups", "two_classes"),
-        *("allowed", "found", "sentence"),
+        *("exact_copies", "near_duplicates", "shared_groups", "shared_names", "groups", "two_classes"),
+        *("allowed", "found", "doubts", "sentence"),
     }
+
+
+def named_set(folder: Path, train: list[str], test: list[str], groups: bool = False) -> ImageSet:
+    """Pictures of noise with these names, all of one class but the last of each part."""
+    images = []
+    random = np.random.default_rng(0)
+    parts: list[tuple[Part, list[str]]] = [("train", train), ("test", test)]
+    for part, names in parts:
+        for place, name in enumerate(names):
+            path = folder / part / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(path)
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            group = f"{part} {name}" if groups else None
+            label = int(place == len(names) - 1)
+            images.append(LabelledImage(path, f"{part}/{name}", label, part, sha256, group))
+    return ImageSet("named", ("a", "b"), tuple(images))
+
+
+COPIES = ["_1_23.png", "_1_87.png", "_2_11.png", "_2_45.png", "_3_99.png", "_4_10.png"]
+
+
+def test_images_named_like_one_photographs_copies_are_counted_and_told(tmp_path: Path) -> None:
+    found = named_set(tmp_path, COPIES, ["_1_55.png", "_2_66.png", "_9_77.png", "_3_12.png"])
+    counted = count_leakage(found, found.part("train")[:1], allowed=False)
+    # the last of each part is of another class, and a photograph of one class is not that of another
+    assert counted.shared_names == LeakCount(2, 4, 1)
+    assert (counted.found, counted.doubts) == (False, 2)
+    assert "2 of 4 test images are named like one patient's or photograph's images" in counted.sentence
+    assert counted.as_dict()["doubts"] == 2
+
+
+@pytest.mark.parametrize("groups", [False, True])
+def test_names_that_say_nothing_or_known_groups_raise_no_doubt(groups: bool, tmp_path: Path) -> None:
+    names = COPIES if groups else ["flower.png", "bird.png", "tree.png"]
+    found = named_set(tmp_path, names, names, groups)
+    assert count_leakage(found, found.part("train"), allowed=False).shared_names.test_images == 0
