@@ -397,7 +397,10 @@ def _over_sets(
 
 def _complete(sets: Mapping[str, Mapping[str, _Line]]) -> list[str]:
     """Image sets on which every line has as many seeds as it has anywhere."""
-    names = list(dict.fromkeys(name for lines in sets.values() for name in lines))
+    # a line that can be measured nowhere, such as a head among novel classes, takes no set from the others
+    names = list(dict.fromkeys(name for lines in sets.values() for name, line in lines.items() if line.main))
+    if not names:
+        return []
     seeds = {name: max(len(lines[name].cells) for lines in sets.values() if name in lines) for name in names}
     return [
         at
@@ -422,7 +425,10 @@ def _mean_rows(
     whole = _complete(sets)
     if len(whole) < 2:
         return []
-    names = list(dict.fromkeys(name for lines in sets.values() for name in lines))
+    # a line that can be measured nowhere, such as a head among novel classes, takes no set from the others
+    names = list(dict.fromkeys(name for lines in sets.values() for name, line in lines.items() if line.main))
+    if not names:
+        return []
     matrix = _mean_matrix(spec, sets, whole)
     reference = _reference(spec, sets[whole[0]], baseline)
     left = [at for at in sets if at not in whole]

@@ -174,6 +174,22 @@ def test_base_and_novel_stand_together_and_a_trivial_half_enters_no_mean() -> No
     assert any("enters no mean" in note for note in trivial["notes"])
 
 
+def test_a_line_without_novel_half_leaves_the_others_their_means() -> None:
+    def halves(method: str, image_set: str, seed: int) -> Finished:
+        parts = {"base": answers(drawn(0.9, 80, seed))}
+        if method != "linear_probe":
+            parts["novel"] = answers(drawn(0.6, 60, 50 + seed), classes=("c", "d"))
+        return cell(method, seed, drawn(0.9, 80, seed), parts=parts, image_set=image_set)
+
+    cells = [halves(m, at, s) for m in ("coop", "linear_probe") for at in ("one", "two") for s in (1, 2, 3)]
+    found = experiment_rows(spec(images=["one", "two"], protocol="base-to-novel"), cells, "zero_shot", SIMPLE)
+    (mean,) = [row for row in found if row["image_set"] is None]
+    assert mean["line"] == "coop"
+    assert set(mean["parts"]) == {"base", "novel", "H1, mean of harmonic means", "H2, harmonic mean of the means"}
+    low, high = (mean["parts"][name]["mean"] for name in list(mean["parts"]) if name.startswith("H"))
+    assert low <= high
+
+
 def test_the_mean_over_sets_takes_complete_sets_only_and_names_the_others() -> None:
     cells = [replace_set(each, name) for name in ("one", "two", "three") for each in three_lines(n=60)]
     cells = [each for each in cells if not (each.image_set == "three" and each.method == "coop" and each.seed == 3)]
