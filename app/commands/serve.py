@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import runpy
 import socket
 from contextlib import suppress
 from typing import Annotated, Any
@@ -57,8 +56,10 @@ def serve(
 @command
 def worker() -> None:
     """Work on queued trainings until stopped; `serve` starts one of these by itself."""
+    from training_jobs.__main__ import main
+
     with suppress(KeyboardInterrupt):
-        runpy.run_module("training_jobs", run_name="__main__", alter_sys=True)
+        raise typer.Exit(main([]))  # its own arguments, not the words of this command
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,15 @@ def test_every_command_explains_itself_and_takes_json():
         assert command.help, name
         options = {option for parameter in command.params for option in parameter.opts}
         assert "--json" in options or name == "worker", name
+
+
+def test_worker_begins_without_arguments_of_its_own(home):
+    # a database that cannot be opened ends it at once, after its words were read
+    words = [sys.executable, "-m", "app.cli", "worker"]
+    environment = os.environ | {"PROMPTOSCOPE_DATABASE_URL": "mysql://nowhere"}
+    found = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert found.returncode == 1
+    assert "names an SQLite or a PostgreSQL database" in found.stderr
 
 
 def test_methods_are_listed_one_object_a_line(run):
