@@ -23,6 +23,8 @@ ONE_SEED = "One seed: the spread over draws is unknown."
 
 STEADY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
 """Those that calibration does not change."""
+MOST_TOLD = 3
+"""Options that a row's name shows to differ; of more it says how many."""
 NOT_COUNTED = "Leakage was allowed; how much there was has not been counted for this run."
 
 Run = Mapping[str, Any]
@@ -37,11 +39,12 @@ def compare_runs(runs: Sequence[Run], look_up: LookUp | None = None) -> dict[str
     fingerprint, shots, seed, options, epochs, descriptions, n_train, n_val, n_test, metrics, and where known confusion,
     intervals, leakage, known_classes. look_up: gives the answers that claims are tested on; without it none is made.
     Runs stand in one group when image-set fingerprint, backbone weights, protocol and shots agree, and in one row when
-    method, variant, options, epochs and descriptions agree too; a row's seeds are averaged. Equal seeds are one
-    measurement: its interval, like that of one seed, is over test images, and `over` says so. Returns {groups:
-    [{image_set, fingerprint, backbone, protocol, share, shots, n_test, rows, notes, warnings, leakage, known_classes,
-    verdict}], notes}. Rows are sorted by mean balanced accuracy, best first; a group without zero-shot run holds a row
-    that says so, with mean None. verdict: see `core.evaluation.claims`. Fractions throughout.
+    method, variant, options, epochs, precision and descriptions agree too; a row's seeds are averaged, and `differs`
+    says what sets it apart from the method's other rows. Equal seeds are one measurement: its interval, like that of
+    one seed, is over test images, and `over` says so. Returns {groups: [{image_set, fingerprint, backbone, protocol,
+    share, shots, n_test, rows, notes, warnings, leakage, known_classes, verdict}], notes}. Rows are sorted by mean
+    balanced accuracy, best first; a group without zero-shot run holds a row that says so, with mean None. verdict: see
+    `core.evaluation.claims`. Fractions throughout.
     """
     usable, notes = _usable(sorted(runs, key=_sealed_at))
     zero_shot = [run for run in usable if _is_zero_shot(run)]
@@ -103,6 +106,8 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | N
     seeds = {tuple(row["seeds"]) for row in rows if row["seeds"] and not row["is_baseline"]}
     if len(seeds) > 1:
         notes.append("Methods were not all run with the same seeds; means over different draws compare less sharply.")
+    for method in dict.fromkeys(row["method"] for row in rows):
+        _tell_apart([row for row in rows if row["method"] == method])
     answers = _answers(rows, look_up)
     for row in rows:
         _put_two_part(row, answers)
@@ -126,6 +131,24 @@ def _answers(rows: Sequence[Mapping[str, Any]], look_up: LookUp | None) -> Answe
     ids = [run_id for row in rows for run_id in row["run_ids"]]
     compared = sum(not row["missing"] for row in rows) > 1 or any(row["measurements"] > 1 for row in rows)
     return look_up(ids) if look_up and compared else None
+
+
+def _tell_apart(rows: Sequence[dict[str, Any]]) -> None:
+    """Write into each of a method's rows in what it differs from the others, so that their names do not look alike."""
+    facts = [
+        {name: row.get(name) for name in ("variant", "epochs", "descriptions", "precision")} | row["options"]
+        for row in rows
+    ]
+    names = [name for name in dict.fromkeys(name for each in facts for name in each) if name != "seed"]
+    apart = [name for name in names if len({repr(each.get(name)) for each in facts}) > 1]
+    for row, each in zip(rows, facts, strict=True):
+        told = [f"{name} {_plain(each.get(name))}" for name in apart[:MOST_TOLD]]
+        further = [f"{len(apart) - MOST_TOLD} more"] if len(apart) > MOST_TOLD else []
+        row["differs"] = ", ".join([*told, *further]) if len(rows) > 1 else ""
+
+
+def _plain(value: Any) -> str:
+    return "unknown" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _put_two_part(row: dict[str, Any], answers: Answers | None) -> None:
@@ -199,6 +222,8 @@ def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
         "options": dict(first.get("options") or {}),
         "options_hash": options_hash(first),
         "epochs": first.get("epochs"),
+        "precision": first.get("precision"),
+        "differs": "",
         "descriptions": first.get("descriptions"),
         "mean": main["mean"],
         "low": main["low"],
@@ -235,7 +260,9 @@ def _are_one_measurement(runs: Sequence[Run]) -> bool:
 
 def _missing_zero_shot() -> dict[str, Any]:
     nothing = {"mean": None, "low": None, "high": None, "n": 0, "interval": "none"} | NO_UNITS
-    empty = dict.fromkeys(("epochs", "descriptions", "mean", "low", "high", "n_train", "n_val", "n_test", "seconds"))
+    empty = dict.fromkeys(
+        ("epochs", "precision", "descriptions", "mean", "low", "high", "n_train", "n_val", "n_test", "seconds")
+    )
     return {
         "method": _zero_shot(),
         "method_title": "Zero-shot",
@@ -244,6 +271,7 @@ def _missing_zero_shot() -> dict[str, Any]:
         "variant": "default",
         "options": {},
         "options_hash": "",
+        "differs": "",
         **empty,
         "interval": "none",
         "over": None,
@@ -334,7 +362,7 @@ def _group_key(run: Run) -> Hashable:
 
 
 def _row_key(run: Run) -> Hashable:
-    return run["method"], options_hash(run)
+    return run["method"], options_hash(run), run.get("precision")
 
 
 def _sealed_at(run: Run) -> str:

@@ -152,7 +152,7 @@ def leakage(copies: int = 0, *, allowed: bool = False) -> dict[str, Any]:
     from core.images.leak_counts import Leakage, LeakCount
 
     count = LeakCount(copies, 24, copies // 2)
-    return Leakage(count, LeakCount(1, 24, 0), LeakCount(0, 0, 0), 0, 0, allowed).as_dict()
+    return Leakage(count, LeakCount(1, 24, 0), LeakCount(0, 0, 0), LeakCount(0, 24, 0), 0, 0, allowed).as_dict()
 
 
 CALIBRATION = {

@@ -239,3 +239,20 @@ def test_several_seeds_with_answers_have_an_interval_over_draws_and_images():
     assert with_answers["mean"] == without["mean"]
     # metrics of probabilities keep the interval over seeds: their answers are not looked up
     assert with_answers["metrics"]["auroc"] == without["metrics"]["auroc"]
+
+
+def test_other_precision_or_options_stand_in_rows_whose_names_tell_it():
+    runs = [
+        run(precision="fp32"),
+        run(precision="bf16", id="b"),
+        run(precision="fp32", id="c", options={"epochs": 20, "learning_rate": 0.01}, epochs=20),
+        run("kgcoop", precision="fp32"),
+    ]
+    rows = compare_runs(runs)["groups"][0]["rows"]
+    told = {row["run_ids"][0]: row["differs"] for row in rows if row["run_ids"]}
+    assert told["kgcoop-1"] == ""
+    assert "precision fp32" in told["coop-1"]
+    assert "precision bf16" in told["b"]
+    assert "epochs 20" in told["c"]
+    assert "learning_rate 0.01" in told["c"]
+    assert "learning_rate unknown" in told["coop-1"]
