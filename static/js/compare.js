@@ -333,6 +333,8 @@ class Compare extends PsElement {
 
 function rowName(row) {
   if (row.recipe) return `${row.method_title} (recipe ${recipeShort(row.recipe)})`;
+  // where a method has several rows, each name shows in what it differs
+  if (row.differs) return `${row.method_title} (${row.differs})`;
   return row.variant && row.variant !== "default" ? `${row.method_title} (${row.variant})` : row.method_title;
 }
 
