@@ -13,7 +13,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from app.ui import attention, classify, compare, descriptions, image_sets, jobs, start, train
+from app.ui import attention, classify, compare, descriptions, experiments, image_sets, jobs, start, train
 from app.ui.chart_library import chart_library_route
 from app.ui.shell import Frame
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STATIC_DIR = Path(__file__).resolve().parents[2] / "static"
 
 # The order is that of the work, and of the navigation.
-PAGE_MODULES = (start, image_sets, descriptions, train, compare, classify, attention, jobs)
+PAGE_MODULES = (start, image_sets, descriptions, train, experiments, compare, classify, attention, jobs)
 PAGES = tuple(module.PAGE for module in PAGE_MODULES)
 
 

@@ -1,5 +1,6 @@
 /**
- * <ps-compare>: finished runs side by side, like with like. `?images=ID` narrows to one set, `?run=ID` opens a run.
+ * <ps-compare>: an experiment's results (`?experiment=ID`), or finished runs side by side, like with like: `?images=ID`
+ * narrows those to one set, `?run=ID` opens one.
  */
 
 import {
@@ -13,6 +14,7 @@ import {
   duration,
   empty,
   errorNotice,
+  field,
   h,
   link,
   listOf,
@@ -21,26 +23,92 @@ import {
   PsElement,
   setParam,
 } from "./core.js";
-import { shorten } from "./charts.js";
 import { forest } from "./figures.js";
-import { cssColour, colourAt, inkOn } from "./colour-maps.js";
-import { confirmDialog, linkTo, uid } from "./follow.js";
+import "./experiment-results.js";
+import { progressText, stateOf } from "./experiment-words.js";
+import { confirmDialog, follow, linkTo, uid } from "./follow.js";
 import { isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
 import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
 import { METRICS, metricOf, metricText } from "./metric-words.js";
-import { dataTable, fileName, saveCsv } from "./plot.js";
+import { fileName, saveCsv } from "./plot.js";
 import { recipeLines, recipeShort } from "./recipe-words.js";
+
+const RESULTS_POLL_MS = 5000;
 
 class Compare extends PsElement {
   async start() {
     this.show(busy("Collecting results …"));
+    const all = await api.get("/experiments?limit=1000", { signal: this.signal });
+    this.experiments = listOf(all);
+    this.source = h("div", {});
+    this.page = h("div", { class: "ps-stack" });
+    this.show(h("div", { class: "ps-stack" }, this.source, this.page));
+    this.drawSource();
+    await this.open();
+  }
+
+  /** Experiments by name, and the runs that were started one by one. */
+  drawSource() {
+    this.source.hidden = !this.experiments.length;
+    if (this.source.hidden) return;
+    const options = this.experiments.map((each) => h("option", { value: each.id }, each.name));
+    const select = h("select", {}, options, h("option", { value: "" }, "Single runs"));
+    select.value = this.chosenExperiment()?.id ?? "";
+    select.addEventListener("change", () => {
+      for (const name of ["set", "amount", "line", "run", "images"]) setParam(name, null);
+      setParam("experiment", select.value || "none");
+      this.open().catch((error) => this.fail(error));
+    });
+    this.source.replaceChildren(field("Results of", select));
+  }
+
+  /** The one in the address, by id or name; without one, and with no run or set asked for, the newest. */
+  chosenExperiment() {
+    const asked = param("experiment");
+    if (asked) return this.experiments.find((each) => each.id === asked || each.name === asked);
+    return param("run") || param("images") ? undefined : this.experiments[0];
+  }
+
+  async open() {
+    this.unfollow?.();
+    const chosen = this.chosenExperiment();
+    if (chosen) return this.openExperiment(chosen);
+    const asked = param("experiment");
+    await this.openRuns();
+    if (asked && asked !== "none") {
+      const text = "The experiment this address asks for is not here; single runs are shown instead.";
+      this.page.prepend(h("p", { class: "ps-notice ps-notice-warn" }, text));
+    }
+  }
+
+  async openExperiment({ id, name }) {
+    this.page.replaceChildren(busy(`Putting the cells of “${name}” together …`));
+    const results = h("ps-experiment-results", {});
+    const head = h("div", { class: "ps-row" });
+    const answer = async () => {
+      const experiment = await api.get(`/experiments/${encodeURIComponent(id)}`, { signal: this.signal });
+      const way = link("See its cells", linkTo("/experiments", { id }), "small");
+      head.replaceChildren(stateOf(experiment.state), progressLine(experiment), way);
+      results.experiment = experiment;
+      if (!results.isConnected) this.page.replaceChildren(head, results);
+      return ["queued", "running"].includes(experiment.state);
+    };
+    try {
+      if (await answer()) this.unfollow = follow(this, RESULTS_POLL_MS, answer);
+    } catch (error) {
+      if (error.name !== "AbortError") this.page.replaceChildren(errorNotice(error, () => this.openExperiment({ id, name })));
+    }
+  }
+
+  async openRuns() {
+    this.page.replaceChildren(busy("Collecting results …"));
     this.metric = metricOf(param("metric")) || metricOf("accuracy");
     this.sets = listOf(await api.get("/image-sets?limit=1000", { signal: this.signal }));
     this.chooser = this.setChooser();
     this.results = h("div", { class: "ps-stack" });
     this.chosen = h("section", { class: "ps-stack", "aria-live": "off" });
-    this.show(h("div", { class: "ps-stack" }, this.chooser, this.results, this.chosen));
+    this.page.replaceChildren(this.chooser, this.results, this.chosen);
     await this.load();
     if (param("run")) await this.openRun(param("run"), false);
   }
@@ -331,6 +399,8 @@ class Compare extends PsElement {
   }
 }
 
+const progressLine = ({ cells, n_cells: all }) => h("span", { class: "ps-soft" }, progressText(cells, all));
+
 function rowName(row) {
   if (row.recipe) return `${row.method_title} (recipe ${recipeShort(row.recipe)})`;
   // where a method has several rows, each name shows in what it differs
@@ -481,12 +551,7 @@ function runDetails(run) {
         run.model_id && link("Look at attention", linkTo("/attention", { model: run.model_id }), "small"),
       ),
     ),
-    h(
-      "div",
-      { class: "ps-pair" },
-      run.confusion?.length > 0 && h("div", { class: "ps-card" }, confusionTable(run)),
-      run.per_class?.length > 0 && h("div", { class: "ps-card" }, perClass(run)),
-    ),
+    finished && run.confusion?.length > 0 && h("div", { class: "ps-card" }, answersOf(run)),
     loss && h("div", { class: "ps-card" }, loss),
   ].filter(Boolean);
 }
@@ -500,100 +565,10 @@ function textOf(value) {
   return value && typeof value === "object" ? value.source || value.name || "" : value || "";
 }
 
-function classesOf(run) {
-  return run.classes || (run.per_class || []).map((row) => row.class);
-}
-
-/** Counts by true class (rows) and answer (columns): the shade is the share of its row, the number says the count. */
-function confusionTable(run) {
-  const classes = classesOf(run);
-  const hint =
-    "Rows: true class. Columns: what the model said. Brighter: a larger share of the row. Outlined: correct.";
-  const columns = ["True class", ...classes];
-  const cell = (value, row, index) => {
-    const share = value / (row.reduce((sum, one) => sum + one, 0) || 1);
-    const place = 0.08 + 0.92 * share;
-    const style = { background: cssColour("cividis", place), color: inkOn(colourAt("cividis", place)) };
-    return h("td", { class: `ps-cell ${index ? "" : "ps-cell-right"}`, style }, String(value));
-  };
-  const line = (row, at) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, classes[at]),
-      row.map((value, index) => cell(value, row, index === at ? 0 : 1)),
-    );
-  const wrong = run.confusion.flatMap((row, at) =>
-    row.map((value, index) => ({ value, from: classes[at], to: classes[index], same: at === index })),
-  );
-  const worst = wrong.filter((one) => !one.same && one.value).sort((a, b) => b.value - a.value)[0];
-  const sentence = worst
-    ? `Most common mistake: '${worst.from}' taken for '${worst.to}', ${count(worst.value, "image")}.`
-    : "No test image was misclassified.";
-  return [
-    h("h3", {}, "Confusion matrix"),
-    h("small", { class: "ps-hint" }, hint),
-    h(
-      "div",
-      { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": "Confusion matrix" },
-      h(
-        "table",
-        { class: "ps-table ps-confusion" },
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            columns.map((name, index) =>
-              h("th", { scope: "col", class: index ? "ps-cell" : "" }, index ? shorten(name, 40) : name),
-            ),
-          ),
-        ),
-        h("tbody", {}, run.confusion.map(line)),
-      ),
-    ),
-    h("p", {}, sentence),
-    button(
-      "Download CSV",
-      () =>
-        saveCsv({
-          columns,
-          rows: run.confusion.map((row, at) => [classes[at], ...row]),
-          file: fileName(run.name, "confusion"),
-        }),
-      "quiet ps-button-small",
-    ),
-  ];
-}
-
-function perClass(run) {
-  const percentOrDash = (value) => (Number.isFinite(value) ? percent(value) : "–");
-  const columns = ["Class", "Test images", "Recall", "Precision", "F1", "AUROC"];
-  const rows = run.per_class.map((row) => [
-    row.class,
-    row.n,
-    percentOrDash(row.recall),
-    percentOrDash(row.precision),
-    percentOrDash(row.f1),
-    Number.isFinite(row.auroc) ? row.auroc.toFixed(3) : "–",
-  ]);
-  const csvRows = run.per_class.map((row) => [row.class, row.n, row.recall, row.precision, row.f1, row.auroc]);
-  const hint =
-    "Recall: share of the class that was found. Precision: share of answers with this class that were right.";
-  return [
-    h("h3", {}, "Per class"),
-    h(
-      "div",
-      { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": "Per class" },
-      dataTable(columns, rows, hint),
-    ),
-    button(
-      "Download CSV",
-      () => saveCsv({ columns, rows, csvRows, file: fileName(run.name, "per-class") }),
-      "quiet ps-button-small",
-    ),
-  ];
+function answersOf(run) {
+  const answers = h("ps-answers", {});
+  answers.ask = { runs: [run.id], parts: Object.keys(run.parts ?? {}), name: run.name || run.method_title };
+  return answers;
 }
 
 define("ps-compare", Compare);

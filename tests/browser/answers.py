@@ -7,6 +7,9 @@ as text.
 from __future__ import annotations
 
 import io
+import json
+from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -51,7 +54,10 @@ METHODS = [
     CARD
     | {"name": "biomed_dpt", "title": "Biomed-DPT", "image_path": "prompted", "needs": ["descriptions", "template"]}
     | {"starter": "With texts", "starter_place": 2},
-    CARD | {"name": "linear_probe", "title": "Linear probe", "needs": [], "trains": "a linear classifier"} | UNASKED,
+    CARD
+    | {"name": "linear_probe", "title": "Linear probe", "needs": [], "trains": "a linear classifier"}
+    | {"is_simple": True}
+    | UNASKED,
     CARD
     | {"name": "zero_shot", "title": "Zero-shot", "trains": "nothing", "variants": ["default"]}
     | UNASKED
@@ -256,6 +262,173 @@ def comparison(*, with_zero_shot: bool = True, **facts: Any) -> dict[str, Any]:
         runs.append(run(id="run-0", method="zero_shot", method_title="Zero-shot", metrics=low, options={}) | place)
     runs.append(run("cancelled", id="run-9", name="CoOp, cancelled") | place)
     return compare_runs(runs)
+
+
+EXPERIMENT_ID = "experiment-1"
+PROTOCOLS = {"few-shot": ("test",), "base-to-novel": ("base", "novel")}
+
+
+def finished_cells(protocol: str = "few-shot", sets: tuple[str, ...] = ("brain",), **record: Any) -> list[Any]:
+    """Finished cells of three lines, made up: CoOp is better than the linear probe, which is better than zero-shot."""
+    from core.experiments.rows import Answers, Finished
+
+    draw, found = np.random.default_rng(7), []
+    lines = {"zero_shot": (0.5, (1,)), "linear_probe": (0.62, (1, 2, 3)), "coop": (0.8, (1, 2, 3))}
+    for image_set, shots, (method, (share, seeds)) in product(sets, (4, 16), lines.items()):
+        for seed in seeds:
+            parts = {}
+            for part in PROTOCOLS[protocol]:
+                if part == "novel" and method == "linear_probe":
+                    continue
+                labels = np.arange(120) % 3
+                right = draw.random(120) < share + 0.005 * shots * (method != "zero_shot")
+                told = np.where(right, labels, (labels + 1) % 3)
+                probabilities = np.full((120, 3), 0.15)
+                probabilities[np.arange(120), told] = 0.7
+                names = tuple(f"{image_set}-{at}.png" for at in range(120))
+                parts[part] = Answers(names, labels, probabilities, (None,) * 120, tuple(CLASSES))
+            facts = {
+                "id": f"{image_set}-{method}-{shots}-{seed}",
+                "metrics": METRICS,
+                "precision": "fp32",
+                "backbone": "embedded",
+                "options": {"batch_size": 8},
+                "steps": None if method == "zero_shot" else 50 * shots,
+                "seconds": {"zero_shot": 0.4, "linear_probe": 1.5, "coop": 9.0}[method],
+                "peak_mb": 420.0,
+                "trainable_parameters": {"zero_shot": 0, "linear_probe": 195, "coop": 2048}[method],
+                "n_train": 3 * shots,
+                "n_val": 12,
+                "n_test": 120,
+                "notes": [],
+            }
+            found.append(Finished(image_set, method, method, shots, None, seed, None, facts | record, parts))
+    return found
+
+
+def spec(protocol: str = "few-shot", sets: tuple[str, ...] = ("brain",)) -> Any:
+    """The experiment these cells are of."""
+    from core.experiments.spec import parse_spec
+
+    return parse_spec(
+        {"name": "First <i>look</i>", "images": list(sets), "methods": ["coop", "linear_probe"]}
+        | {"shots": [4, 16], "seeds": [1, 2, 3], "protocol": protocol}
+    )
+
+
+TITLES = {"zero_shot": "Zero-shot", "linear_probe": "Linear probe", "coop": "CoOp"}
+CELL_COUNTS = {"waiting": 0, "running": 0, "done": 14, "failed": 0}
+
+
+def experiment(
+    state: str = "done", protocol: str = "few-shot", sets: tuple[str, ...] = ("brain",), **record: Any
+) -> dict[str, Any]:
+    """An experiment with the rows that the service makes of its cells."""
+    from core.experiments.rows import experiment_rows
+
+    rows = experiment_rows(
+        spec(protocol, sets), finished_cells(protocol, sets, **record), "zero_shot", ["linear_probe"]
+    )
+    whole = {"rows": rows, "spec": spec(protocol, sets).as_dict(), "titles": TITLES, "notes": []}
+    return experiment_in_short(state, protocol) | whole
+
+
+def in_progress(states: str, state: str = "running") -> dict[str, Any]:
+    """The same experiment on its way: a letter for the state of each cell."""
+    counts = {word: states.count(letter) for word, letter in zip(CELL_COUNTS, "wrdf", strict=True)}
+    found = experiment_in_short(state, **counts)
+    return found | {"states": states, "titles": TITLES, "spec": spec().as_dict(), "rows": None, "notes": []}
+
+
+def cells() -> list[dict[str, Any]]:
+    """The cells of the experiment, in order."""
+    plain = ("image_set", "line", "method", "shots", "share", "seed", "descriptions")
+    found = []
+    for at, cell in enumerate(finished_cells()):
+        own = {name: getattr(cell, name) for name in plain}
+        found.append(own | {"id": f"cell-{at}", "position": at, "state": "done", "run": cell.record["id"]})
+    return found
+
+
+FAILED_CELL = {
+    "id": "cell-13",
+    "position": 13,
+    "state": "failed",
+    "image_set": "brain",
+    "line": "coop",
+    "method": "coop",
+} | {
+    "shots": 16,
+    "share": None,
+    "seed": 3,
+    "error": FAILURE,
+}
+
+
+def experiment_in_short(state: str = "done", protocol: str = "few-shot", **cells: int) -> dict[str, Any]:
+    """An experiment as lists have it."""
+    counts = CELL_COUNTS | cells
+    at_work = state in {"queued", "running"}
+    return {
+        "id": EXPERIMENT_ID,
+        "name": "First <i>look</i>",
+        "protocol": protocol,
+        "backbone": "embedded",
+        "hash": "e" * 64,
+        "created_at": MADE,
+        "state": state,
+        "cells": counts,
+        "n_cells": sum(counts.values()),
+        "job": {"id": JOB_ID, "state": state if at_work else "succeeded", "note": None, "seconds_left": 21.0},
+    }
+
+
+ESTIMATE = {
+    "n_cells": 14,
+    "seconds": 372.0,
+    "peak_mb": 812.0,
+    "by_earlier_runs": ["coop"],
+    "by_timing": [],
+    "unknown": ["linear_probe"],
+    "sentence": "14 cells, about 6 minutes.",
+}
+
+
+@cache
+def matrix() -> dict[str, Any]:
+    """Each line against each other."""
+    from core.experiments.rows import comparison_matrix
+
+    cells = [cell for cell in finished_cells() if cell.shots == 16]
+    return {"matrix": json.loads(json.dumps(comparison_matrix(spec(), cells, "zero_shot").as_dict()))}
+
+
+SUMMARY = {
+    "part": "test",
+    "parts": ["test"],
+    "n_runs": 3,
+    "n_images": 24,
+    "classes": CLASSES,
+    "confusion": [[21, 3, 0], [6, 18, 0], [0, 0, 24]],
+    "per_class": [
+        {"class": name, "n": 8, "recall": 0.875, "precision": 0.8, "f1": 0.84, "auroc": 0.9} for name in CLASSES
+    ],
+    "ece": 0.061,
+    "reliability": [
+        {"low": 0.4, "high": 0.6, "n": 20, "confidence": 0.52, "accuracy": 0.55},
+        {"low": 0.6, "high": 0.8, "n": 0, "confidence": None, "accuracy": None},
+        {"low": 0.8, "high": 1.0, "n": 52, "confidence": 0.91, "accuracy": 0.96},
+    ],
+}
+MISTAKEN = {
+    "image_id": IMAGE_ID,
+    "file": "test/benign/<b>scan</b>.png",
+    "label": "benign",
+    "predicted": "malignant",
+    "group": None,
+    "n_runs": 2,
+    "probability": 0.62,
+}
 
 
 MODEL = {

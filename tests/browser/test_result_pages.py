@@ -23,9 +23,10 @@ from tests.browser.measures import NOTHING_WRONG, measured
 pytestmark = pytest.mark.browser
 
 FORM_READY = "form button[type=submit]:enabled"
-PAGES = ("/train", "/jobs", "/compare", "/classify", "/attention")
+PAGES = ("/train", "/experiments", "/jobs", "/compare", "/classify", "/attention")
 EMPTY_TITLES = {
     "/train": "No images yet",
+    "/experiments": "No images yet",
     "/jobs": "No jobs yet",
     "/compare": "Nothing to compare yet",
     "/classify": "No trained model yet",
@@ -34,10 +35,15 @@ EMPTY_TITLES = {
 FULL_PAGES = {
     "/train": "ps-job-monitor article",
     "/jobs?id=job-1": "ps-job-monitor article",
+    "/experiments?id=experiment-1": ".ps-cell-grid",
+    "/compare?experiment=experiment-1": "ps-answers .ps-confusion",
     "/compare?run=run-1": ".ps-confusion",
     "/classify?id=answers-1": ".ps-result",
     "/attention?id=explained-1": ".ps-pane canvas",
 }
+
+
+WITH_RESULTS = "/compare?experiment=experiment-1"
 
 
 def items(*rows: Any) -> dict[str, Any]:
@@ -56,6 +62,8 @@ class Api:
         self.model = answers.MODEL
         self.refusal: dict[str, Any] | None = None
         self.comparison = answers.comparison()
+        self.experiments: list[dict[str, Any]] = []
+        self.progress = [answers.in_progress("d" * 14, "done")]
         self.recipes = [answers.RECIPE]
         visit.page.route("**/api/v1/**", self.answer)
 
@@ -67,22 +75,34 @@ class Api:
             return self.take(route, path)
         if path == "/jobs" and (states := parse_qs(address.query).get("state")):
             return route.fulfill(json=items(*(job for job in self.jobs if job["state"] in states)))
+        if path == "/experiments/experiment-1":
+            # without rows the page asks again and again, and each time it is further on
+            asked = parse_qs(address.query).get("rows") == ["false"]
+            return route.fulfill(json=self.progress.pop(0) if asked and len(self.progress) > 1 else self.shown(asked))
+        if path == "/experiments/experiment-1/cells" and parse_qs(address.query).get("state") == ["failed"]:
+            return route.fulfill(json=items(answers.FAILED_CELL))
+        if path == "/experiments/experiment-1/file":
+            return route.fulfill(json={"name": "First look", "toml": 'name = "First look"\n'})
         if path.endswith(("/thumbnail", "/file")) or re.search(r"/maps/(?!arrays)", path):
             return route.fulfill(body=answers.png(), content_type="image/png")
         if path.endswith("/maps/arrays"):
             return route.fulfill(body=answers.npz(), content_type="application/zip")
         return route.fulfill(json=self.table()[path])
 
+    def shown(self, in_progress: bool) -> dict[str, Any]:
+        """The one experiment, as results or as progress."""
+        return self.progress[0] if in_progress and self.progress else self.experiments[0]
+
     def take(self, route: Any, path: str) -> None:
         """A request that changes something."""
         body = route.request.post_data_buffer or b""
         is_json = "json" in (route.request.headers.get("content-type") or "")
         self.sent.append((path, route.request.headers.get("content-type", ""), json.loads(body) if is_json else body))
-        if self.refusal and path == "/jobs":
+        if self.refusal and path in {"/jobs", "/experiments"}:
             return route.fulfill(status=422, json={"error": self.refusal})
-        if path.endswith("/cancel"):
+        if path.startswith("/jobs") and path.endswith("/cancel"):
             self.jobs = [answers.job("cancelled")]
-        if path.endswith("/retry"):
+        if path.startswith("/jobs") and path.endswith("/retry"):
             self.jobs = [answers.job("queued")]
         return route.fulfill(json=self.posted()[path])
 
@@ -90,6 +110,11 @@ class Api:
         """Answers to POST."""
         return {
             "/jobs": items(answers.job("queued")),
+            "/experiments": answers.in_progress("w" * 14, "queued"),
+            "/experiments/estimate": answers.ESTIMATE,
+            "/experiments/experiment-1/cancel": {},
+            "/experiments/experiment-1/start": {},
+            "/experiments/experiment-1/retry": {},
             "/jobs/estimate": {"seconds": 42.0, "n_train": 24, "n_val": 3, "n_test": 24, "notes": []},
             "/jobs/job-1/cancel": answers.job("cancelled"),
             "/jobs/job-1/retry": answers.job("queued"),
@@ -114,6 +139,11 @@ class Api:
             "/runs": items(*([self.run] if self.runs is None else self.runs)),
             "/runs/run-1": self.run,
             "/runs/comparison": self.comparison,
+            "/runs/summary": answers.SUMMARY,
+            "/runs/predictions": items(answers.MISTAKEN),
+            "/experiments": items(*self.experiments),
+            "/experiments/experiment-1/cells": items(*answers.cells()),
+            "/experiments/experiment-1/matrix": answers.matrix(),
             "/models": items(self.model),
             "/classifications": items(answers.CLASSIFICATION_IN_SHORT),
             "/classifications/answers-1": answers.CLASSIFICATION,
@@ -157,7 +187,7 @@ def test_full_pages_can_be_read_and_used_by_everybody(
     open_window: Callable[..., Visit], path: str, width: int, dark: bool
 ) -> None:
     visit = open_window(width=width, dark=dark)
-    Api(visit)
+    Api(visit).experiments = [answers.experiment()] if "experiment-1" in path else []
     page = visit.open(path, FULL_PAGES[path])
     page.wait_for_timeout(300)
     assert measured(page) == NOTHING_WRONG
@@ -166,6 +196,7 @@ def test_full_pages_can_be_read_and_used_by_everybody(
 
 @pytest.mark.parametrize("path", FULL_PAGES)
 def test_every_plot_has_a_sentence_a_table_and_a_download(window: Visit, api: Api, path: str) -> None:
+    api.experiments = [answers.experiment()] if "experiment-1" in path else []
     page = window.open(path, FULL_PAGES[path])
     page.wait_for_timeout(300)
     for plot in page.locator("ps-plot:visible").all():
@@ -497,9 +528,298 @@ def test_the_plotted_metric_can_be_chosen_and_stays_in_the_address(window: Visit
 
 def test_the_chosen_run_shows_its_confusion_its_classes_and_its_note(window: Visit, api: Api) -> None:
     page = window.open("/compare?run=run-1", ".ps-confusion")
-    assert page.locator(".ps-confusion tbody td").all_inner_texts() == ["7", "1", "0", "2", "6", "0", "0", "0", "8"]
-    assert "'malignant' taken for 'benign', 2 images" in page.locator(".ps-pair").inner_text()
+    counts = page.locator(".ps-confusion tbody td").all_inner_texts()
+    assert counts == ["21", "3", "0", "6", "18", "0", "0", "0", "24"]
+    assert "'malignant' taken for 'benign', 6 answers" in page.locator(".ps-pair").inner_text()
     assert "its zero-shot is no zero-shot" in page.locator("main#main").inner_text()
+
+
+# an experiment's results ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def results(window: Visit, api: Api) -> Callable[..., Any]:
+    """Opens the results of an experiment."""
+
+    def open_(*, wait_for: str = "ps-answers .ps-confusion", **experiment: Any) -> Any:
+        api.experiments = [answers.experiment(**experiment)]
+        return window.open(WITH_RESULTS, wait_for)
+
+    return open_
+
+
+def test_results_call_better_only_what_the_server_says(results: Any, api: Api) -> None:
+    page = results()
+    board = page.locator(".ps-leaderboard")
+    assert board.locator("tbody tr").count() == 3
+    assert board.locator("tr", has_text="CoOp").locator(".ps-chip").all_inner_texts() == ["Better than both baselines"]
+    assert "Better than zero-shot and the best simple baseline (Linear probe)" in page.locator("main#main").inner_text()
+    for row in api.experiments[0]["rows"]:
+        row["beats"] = False
+    page.reload()
+    page.wait_for_selector(".ps-leaderboard")
+    text = page.locator("main#main").inner_text()
+    assert "Not shown to be better" in text
+    assert "No line is shown to be better" in text
+    assert "Better than" not in text
+
+
+def test_results_show_both_baselines_as_lines_and_each_seed_as_a_ring(results: Any) -> None:
+    page = results()
+    page.wait_for_selector("ps-plot .annotation-text")
+    plot = page.locator("ps-plot").first
+    texts = plot.locator(".annotation-text").all_text_contents()
+    assert "Zero-shot" in texts
+    assert "best simple: Linear probe" in texts
+    assert plot.locator(".shapelayer path").count() == 2
+    assert plot.locator(".scatterlayer .trace").first.locator(".point").count() == 6
+
+
+def test_the_rows_can_be_taken_along_with_what_has_to_be_known_of_them(results: Any) -> None:
+    note = "A note on this run."
+    page = results(notes=[note])
+    click = page.get_by_role("button", name="Download these rows (CSV)").click
+    head, *rows = saved_csv(page, click)
+    first = dict(zip(head, rows[0], strict=True))
+    assert (first["line"], first["method"], first["image_set"], first["shots"]) == ("CoOp", "coop", "brain", "16")
+    assert first["better_than_both_baselines"] == "true"
+    assert first["seeds"] == "1 2 3"
+    assert len(first["each_seed"].split()) == 3
+    assert note in first["notes"]
+    assert first["use"] == "research use only, not for diagnosis"
+    for column in (
+        "steps",
+        "image_passes",
+        "labelled_to_choose",
+        "trainable_parameters",
+        "seconds",
+        "peak_mb",
+        "precision",
+    ):
+        assert first[column], column
+    assert note in page.locator(".ps-leaderboard").inner_text()
+    assert len(saved_csv(page, page.get_by_role("button", name="Download all rows (CSV)").click)) == 7
+
+
+def test_the_place_that_is_looked_at_stays_in_the_address(results: Any) -> None:
+    page = results(sets=("brain", "chest"))
+    page.get_by_label("Image set").select_option("chest")
+    page.get_by_label("Training images per class").select_option("4 shots")
+    assert page.locator("section h2", has_text="chest, 4 shots").count() == 1
+    assert page.get_by_label("Training images per class").evaluate("e => e === document.activeElement")
+    page.reload()
+    page.wait_for_selector(".ps-leaderboard")
+    assert page.locator("section h2", has_text="chest, 4 shots").count() == 1
+    page.get_by_label("Image set").select_option("mean over sets")
+    assert "Whether it is better is said for each image set by itself." in page.locator("main#main").inner_text()
+
+
+def test_each_line_is_held_against_each_other_with_what_could_be_seen(results: Any) -> None:
+    page = results()
+    pairs = page.locator(".ps-pairs")
+    assert pairs.locator("tbody tr").count() == 3
+    best = pairs.locator("tbody tr").first.locator("td").nth(2).inner_text().split("\n")
+    assert best[0].startswith("+")
+    assert len(best[1].split(" / ")) == 3
+    assert best[2].startswith("p ")
+    assert pairs.locator("td.ps-differs").count() == 6
+    assert "only differences above" in page.locator("main#main").inner_text()
+
+
+def test_a_number_of_the_confusion_matrix_opens_its_images_by_keyboard(results: Any) -> None:
+    page = results()
+    cell = page.get_by_role("button", name="benign called malignant: 3. Show the images")
+    cell.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.locator(".ps-answer").wait_for()
+    text = dialog.inner_text()
+    assert "'benign' taken for 'malignant'" in text
+    assert "test/benign/<b>scan</b>.png" in text
+    assert "2 of 3 runs, stated 62 %" in text
+    assert names_stay_text(page)
+    assert measured(page) == NOTHING_WRONG
+    page.keyboard.press("Escape")
+    assert page.get_by_role("dialog").count() == 0
+    assert cell.evaluate("e => e === document.activeElement")
+
+
+def test_base_and_novel_classes_stand_side_by_side(results: Any) -> None:
+    page = results(protocol="base-to-novel")
+    plot = page.locator("section", has=page.get_by_role("heading", name="Classes that were not trained on"))
+    plot.locator("summary").click()
+    rows = plot.locator("tbody tr").all_inner_texts()
+    assert len(rows) == 3
+    assert "cannot name new classes" in next(row for row in rows if row.startswith("Linear probe"))
+    text = page.locator("main#main").inner_text()
+    assert "highest harmonic mean of balanced accuracy" in text
+    assert "Whether it is better was not tested" in text
+    page.get_by_label("Measured on").select_option("novel")
+    page.wait_for_selector("ps-answers .ps-confusion")
+
+
+def test_what_makes_results_too_good_stands_above_them_and_at_each_row(results: Any) -> None:
+    page = results(leakage=answers.leakage(6, allowed=True), known_classes=["benign"])
+    notices = page.locator(".ps-card .ps-notice").all_inner_texts()
+    assert notices[0] == COPIES
+    assert "has learned benign from labelled images" in notices[1]
+    assert page.locator(".ps-leaderboard .ps-chip", has_text="Leakage allowed: too good").count() == 3
+
+
+def test_results_grow_while_the_experiment_runs(window: Visit, api: Api) -> None:
+    whole = answers.experiment("running")
+    api.experiments = [whole | {"rows": []}]
+    page = window.open(WITH_RESULTS, "text=No cell is finished yet")
+    api.experiments = [whole]
+    page.wait_for_selector(".ps-leaderboard")
+    assert "Running" in page.locator(".ps-chip").first.inner_text()
+
+
+def test_an_experiment_that_is_gone_is_said_to_be_and_single_runs_are_a_choice(window: Visit, api: Api) -> None:
+    api.experiments = [answers.experiment()]
+    page = window.open("/compare?experiment=nosuch", "ps-compare .ps-notice")
+    assert "The experiment this address asks for is not here" in page.locator(".ps-notice-warn").first.inner_text()
+    page = window.open("/compare", ".ps-leaderboard")
+    page.get_by_label("Results of").select_option("Single runs")
+    page.wait_for_selector("text=What is not compared")
+    assert "experiment=none" in page.url
+    assert page.locator(".ps-leaderboard").count() == 0
+
+
+# experiments ---------------------------------------------------------------------------------------------------------
+
+EXPERIMENT_READY = "ps-experiment-form button[type=submit]:enabled"
+
+
+def sent_to(api: Api, path: str) -> list[Any]:
+    """Bodies of the requests to an address, in order."""
+    return [body for asked, _, body in api.sent if asked == path]
+
+
+def test_an_experiment_is_chosen_estimated_and_started(window: Visit, api: Api) -> None:
+    page = window.open("/experiments", EXPERIMENT_READY)
+    form = page.locator("ps-experiment-form")
+    assert "Zero-shot is always run" in form.inner_text().replace("\n", " ")
+    form.get_by_label("Biomed-DPT").check()
+    form.get_by_label("2", exact=True).check()
+    form.get_by_label("3 seeds").check()
+    form.get_by_label("Controlled comparison").check()
+    form.get_by_label("Name of the experiment").fill("Words or vectors")
+    page.wait_for_selector("text=14 cells, about 6 min and 0.8 GB of memory")
+    assert "have not run here yet: Linear probe." in form.inner_text()
+    api.experiments, api.progress = [answers.experiment_in_short("queued")], [answers.in_progress("w" * 14, "queued")]
+    form.get_by_role("button", name="Start experiment").click()
+    page.wait_for_selector(".ps-cell-grid")
+    expected = {
+        "name": "Words or vectors",
+        "images": [answers.IMAGE_SET["name"]],
+        "methods": ["linear_probe", "coop", "biomed_dpt"],
+        "protocol": "few-shot",
+        "seeds": [1, 2, 3],
+        "shots": [1, 2, 4],
+        "backbone": "embedded",
+        "metric": "balanced_accuracy",
+        "controlled": True,
+    }
+    assert sent_to(api, "/experiments") == [expected]
+    assert sent_to(api, "/experiments/estimate")[-1] == expected
+    assert page.evaluate("document.activeElement.localName") == "h2"
+    assert "id=experiment-1" in page.url
+
+
+def test_shots_stop_at_the_smallest_class_of_the_chosen_sets(window: Visit, api: Api) -> None:
+    page = window.open("/experiments", EXPERIMENT_READY)
+    form = page.locator("ps-experiment-form")
+    assert form.get_by_label("16", exact=True).is_disabled()
+    assert form.get_by_label("8", exact=True).is_enabled()
+    assert "At most 9: the class 'benign' of Ultrasound <i>spring</i> has no more." in form.inner_text()
+    form.get_by_label("Realistic").check()
+    assert form.get_by_label("all", exact=True).is_disabled()
+    assert form.get_by_label("16", exact=True).is_checked()
+
+
+def test_each_protocol_asks_for_what_it_needs(window: Visit, api: Api) -> None:
+    page = window.open("/experiments", EXPERIMENT_READY)
+    form = page.locator("ps-experiment-form")
+    form.get_by_label("Share of the labels").check()
+    assert form.get_by_label("4", exact=True).count() == 0 or not form.get_by_label("4", exact=True).is_visible()
+    assert form.get_by_label("30 %").is_checked()
+    form.get_by_label("Cross-set").check()
+    page.wait_for_selector("text=Choose the image sets to test on.")
+    form.get_by_role("button", name="Start experiment").click()
+    assert page.locator("ps-experiment-form [role=alert]").inner_text() == "Choose the image sets to test on."
+    form.get_by_label("Own").check()
+    form.get_by_label("Seeds, such as").fill("1, two")
+    form.get_by_label("Few-shot").check()
+    page.wait_for_selector("text=Seeds are whole numbers from 0")
+    assert sent_to(api, "/experiments") == []
+
+
+def test_what_the_server_refuses_is_said_at_the_button(window: Visit, api: Api) -> None:
+    window.expected.append("422")
+    api.refusal = answers.FAILURE
+    page = window.open("/experiments", EXPERIMENT_READY)
+    page.get_by_role("button", name="Start experiment").click()
+    page.wait_for_selector(".ps-start-bar [role=alert]")
+    assert answers.FAILURE["message"] in page.locator(".ps-start-bar").inner_text()
+    assert page.get_by_role("button", name="Start experiment").is_enabled()
+
+
+def test_an_experiment_starts_from_a_file(window: Visit, api: Api) -> None:
+    page = window.open("/experiments", EXPERIMENT_READY)
+    text = 'name = "from a file"\nimages = "brain"\nmethods = "coop"\n'
+    api.experiments, api.progress = [answers.experiment_in_short("queued")], [answers.in_progress("w" * 14, "queued")]
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Start from a TOML file…").click()
+    chooser.value.set_files({"name": "e.toml", "mimeType": "text/plain", "buffer": text.encode()})
+    page.wait_for_selector(".ps-cell-grid")
+    assert sent_to(api, "/experiments") == [{"toml": text}]
+
+
+def test_cells_are_followed_and_failed_ones_named_and_tried_again(window: Visit, api: Api) -> None:
+    api.experiments = [answers.experiment_in_short("running")]
+    steps = [answers.in_progress(states) for states in ("dd" + "r" + "w" * 11, "d" * 12 + "rw")]
+    api.progress = [*steps, answers.in_progress("d" * 13 + "f", "failed")]
+    page = window.open("/experiments?id=experiment-1", ".ps-cell-grid")
+    assert page.locator("ps-experiment-monitor .ps-notice-bad").count() == 0
+    page.wait_for_selector("ps-experiment-monitor .ps-notice-bad")
+    notice = page.locator("ps-experiment-monitor .ps-notice-bad").inner_text()
+    assert "1 cell failed; the others go on without it." in notice
+    assert f"CoOp on brain, 16 shots, seed 3: {answers.FAILURE['message']}" in notice
+    assert "13 of 14 cells done, 1 failed" in page.locator("ps-experiment-monitor").inner_text()
+    row = page.locator(".ps-cell-grid tbody tr", has_text="CoOp")
+    assert row.locator(".ps-visually-hidden").all_text_contents() == ["3 done", "2 done, 1 failed"]
+    page.get_by_role("button", name="Try 1 failed cell again").click()
+    page.wait_for_timeout(200)
+    assert api.sent[-1][0] == "/experiments/experiment-1/retry"
+
+
+def test_stopping_asks_first_and_going_on_is_one_press(window: Visit, api: Api) -> None:
+    api.experiments = [answers.experiment_in_short("running")]
+    api.progress = [answers.in_progress("dddr" + "w" * 10)]
+    page = window.open("/experiments?id=experiment-1", ".ps-cell-grid")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Let it run").click()
+    assert sent_to(api, "/experiments/experiment-1/cancel") == []
+    page.get_by_role("button", name="Stop", exact=True).click()
+    api.progress = [answers.in_progress("dddw" + "w" * 10, "waiting")]
+    page.get_by_role("button", name="Stop it").click()
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_timeout(200)
+    assert [path for path, *_ in api.sent if path.endswith(("/cancel", "/start"))] == [
+        "/experiments/experiment-1/cancel",
+        "/experiments/experiment-1/start",
+    ]
+
+
+def test_an_experiment_is_taken_along_as_toml(window: Visit, api: Api) -> None:
+    api.experiments, api.progress = [answers.experiment_in_short()], [answers.in_progress("d" * 14, "done")]
+    page = window.open("/experiments?id=experiment-1", ".ps-cell-grid")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as TOML, for papers").click()
+    assert download.value.suggested_filename == "first-look.toml"
+    assert Path(download.value.path()).read_text("utf-8") == 'name = "First look"\n'
+    assert page.get_by_role("link", name="See the results").get_attribute("href") == WITH_RESULTS
 
 
 # classify ----------------------------------------------------------------------------------------------------------

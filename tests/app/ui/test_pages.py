@@ -42,9 +42,19 @@ def client() -> Iterator[TestClient]:
         yield client
 
 
-def test_the_navigation_has_the_eight_pages_in_the_order_of_the_work() -> None:
+def test_the_navigation_has_the_nine_pages_in_the_order_of_the_work() -> None:
     names = [page.name for page in PAGES]
-    assert names == ["Start", "Image sets", "Descriptions", "Train", "Compare", "Classify", "Attention", "Jobs"]
+    assert names == [
+        "Start",
+        "Image sets",
+        "Descriptions",
+        "Train",
+        "Experiments",
+        "Compare",
+        "Classify",
+        "Attention",
+        "Jobs",
+    ]
     assert PATHS[:3] == ["/", "/image-sets", "/descriptions"]
 
 

@@ -1,0 +1,464 @@
+/**
+ * <ps-experiment-form>: what to compare, on what, how often; or a TOML file.
+ *
+ * Set `known` = {sets, methods, backbones, texts} and `taken` = names in use. Every change asks the server how long it would
+ * take. Fires "experiment-made" (detail: the experiment).
+ */
+
+import {
+  announce,
+  api,
+  busy,
+  button,
+  chip,
+  count,
+  define,
+  duration,
+  errorNotice,
+  field,
+  h,
+  PsElement,
+} from "./core.js";
+import { classSummary } from "./class-bars.js";
+import { PROTOCOLS } from "./experiment-words.js";
+import { uid } from "./follow.js";
+import { METRICS } from "./metric-words.js";
+
+const SHOTS = [1, 2, 4, 8, 16, "all"];
+const FIRST_SHOTS = [1, 4, 16];
+const SHARES = [10, 30, 100];
+const SEEDS = { 3: [1, 2, 3], 5: [1, 2, 3, 4, 5] };
+const ESTIMATE_MS = 600;
+const LARGEST_FILE = 200_000;
+const GROUPS = [
+  ["Simple baselines: solved without training steps", (method) => method.is_simple],
+  ["Image side stays as it is", (method) => method.image_path === "frozen"],
+  ["Fixed extra tokens beside the image", (method) => method.image_path === "prompted"],
+  ["Learns inside the image side; slower", (method) => method.image_path === "trained"],
+];
+
+class ExperimentForm extends PsElement {
+  set known(known) {
+    this.given = known;
+  }
+
+  set taken(names) {
+    this.names = names;
+    if (this.name && !this.name.value) this.name.value = this.freeName();
+  }
+
+  freeName() {
+    for (let n = 1; ; n += 1) if (!(this.names ?? []).includes(`Experiment ${n}`)) return `Experiment ${n}`;
+  }
+
+  start() {
+    if (this.form) return;
+    this.build();
+    this.show(this.form);
+    this.changed();
+  }
+
+  // the parts of the form ---------------------------------------------------------------------------------------
+
+  build() {
+    const { sets, methods } = this.given;
+    this.name = h("input", {
+      type: "text",
+      value: this.freeName(),
+      autocomplete: "off",
+      maxlength: "200",
+      required: true,
+    });
+    this.sets = checks(
+      sets.map((set, at) => ({ value: set.name, words: set.name, note: classSummary(set), on: at === 0 })),
+    );
+    this.targets = checks(sets.map((set) => ({ value: set.name, words: set.name, note: classSummary(set) })));
+    this.targetBox = part("Test on these sets", this.targets.node);
+    this.methods = methodGroups(methods);
+    this.shots = checks(SHOTS.map((value) => ({ value, words: String(value), on: FIRST_SHOTS.includes(value) })));
+    this.shotsHelp = h("small", { class: "ps-hint" });
+    this.shotsBox = part("Training images per class", this.shots.node, this.shotsHelp);
+    this.shares = checks(SHARES.map((value) => ({ value, words: `${value} %`, on: true })));
+    this.sharesBox = part("Share of the labels", this.shares.node);
+    this.protocol = radios(
+      PROTOCOLS.map(([value, words, note]) => ({ value, words, note })),
+      "few-shot",
+    );
+    this.seeds = radios(
+      [
+        { value: "3", words: "3 seeds", note: "as in the papers; differences must be large to be seen" },
+        { value: "5", words: "5 seeds", note: "narrower intervals" },
+        { value: "own", words: "Own", note: "" },
+      ],
+      "5",
+    );
+    this.ownSeeds = h("input", { type: "text", value: "1, 2, 3", inputmode: "numeric", autocomplete: "off" });
+    this.ownBox = field("Seeds, such as 1, 2, 3", this.ownSeeds);
+    this.controlled = h("input", { type: "checkbox", id: uid("controlled") });
+    this.texts = this.wordings();
+    this.problem = h("div", { class: "ps-form-problem" });
+    this.estimate = h("p", { class: "ps-soft", role: "status" });
+    this.go = h("button", { type: "submit", class: "ps-button ps-button-main" }, "Start experiment");
+    this.form = h(
+      "form",
+      { class: "ps-stack", novalidate: true, "aria-label": "New experiment" },
+      h("div", { class: "ps-actions" }, this.fromFile()),
+      part("1 Images", this.sets.node, field("Name of the experiment", this.name)),
+      part("2 Methods", this.methods.node),
+      part("3 Protocol", this.protocol.node, this.targetBox),
+      part(
+        "4 How many images and repeats",
+        h(
+          "div",
+          { class: "ps-option-grid" },
+          this.shotsBox,
+          this.sharesBox,
+          part("Repeats with other draws", this.seeds.node, this.ownBox),
+        ),
+        this.fairness(),
+      ),
+      this.texts.node,
+      this.more(),
+      h("div", { class: "ps-start-bar" }, this.problem, h("div", { class: "ps-actions" }, this.go, this.estimate)),
+    );
+    this.form.addEventListener("submit", (event) => this.begin(event));
+    this.form.addEventListener("change", () => this.changed());
+    this.form.addEventListener("input", (event) => event.target === this.ownSeeds && this.changed());
+  }
+
+  fairness() {
+    const note = h(
+      "small",
+      { class: "ps-hint", id: `${this.controlled.id}-hint` },
+      "Equal updates, same crops, dropout off, one setting for all sets, no images to choose on. Learning rates stay the methods' own.",
+    );
+    this.controlled.setAttribute("aria-describedby", note.id);
+    return h(
+      "div",
+      { class: "ps-field" },
+      h(
+        "div",
+        { class: "ps-check" },
+        this.controlled,
+        h("label", { for: this.controlled.id }, "Controlled comparison"),
+      ),
+      note,
+    );
+  }
+
+  wordings() {
+    const names = [...new Set(this.given.texts.map((text) => text.name))];
+    const found = checks([
+      { value: "templates", words: "Sentences made from the class names", on: true },
+      ...names.map((name) => ({ value: name, words: name })),
+    ]);
+    const node = part(
+      "5 Wording",
+      h("p", { class: "ps-hint" }, "Several wordings are compared: each method is run with each of them."),
+      found.node,
+    );
+    node.hidden = !names.length;
+    return { ...found, node };
+  }
+
+  more() {
+    const { backbones } = this.given;
+    const choice = (rows) =>
+      h(
+        "select",
+        {},
+        rows.map(([value, words, disabled]) => h("option", { value, disabled }, words)),
+      );
+    this.backbone = choice(
+      backbones.map((each) => [each.name, `${each.title}${each.available ? "" : " (not here yet)"}`, !each.available]),
+    );
+    this.metric = choice(
+      METRICS.filter((metric) => metric.name !== "ece").map((metric) => [metric.name, metric.title]),
+    );
+    this.metric.value = "balanced_accuracy";
+    this.epochs = h("input", { type: "number", min: "1", max: "5000", placeholder: "each method's own" });
+    this.modality = h("input", { type: "text", autocomplete: "off", placeholder: "as the images say" });
+    this.leakage = h("input", { type: "checkbox", id: uid("leakage") });
+    return h(
+      "details",
+      { class: "ps-card ps-unfold" },
+      h("summary", {}, "Further settings"),
+      h(
+        "div",
+        { class: "ps-option-grid" },
+        field("Encoder", this.backbone),
+        field("Ranked by", this.metric),
+        field("Epochs", this.epochs, "Leave it empty for each method's own number. Not in a controlled comparison."),
+        field("Modality", this.modality, "A word for the sentences, such as ultrasound."),
+        h(
+          "div",
+          { class: "ps-field" },
+          h(
+            "div",
+            { class: "ps-check" },
+            this.leakage,
+            h("label", { for: this.leakage.id }, "Train although training and test share images"),
+          ),
+          h("small", { class: "ps-hint" }, "Every result will carry the mark that its numbers are too good."),
+        ),
+      ),
+    );
+  }
+
+  fromFile() {
+    this.file = h("input", {
+      type: "file",
+      accept: ".toml,text/plain",
+      class: "ps-visually-hidden",
+      tabindex: "-1",
+      "aria-hidden": "true",
+    });
+    this.file.addEventListener("change", (event) => {
+      event.stopPropagation();
+      this.sendFile(this.file.files[0]);
+    });
+    return [button("Start from a TOML file…", () => this.file.click(), "small"), this.file];
+  }
+
+  // what follows from the choices -------------------------------------------------------------------------------
+
+  changed() {
+    const protocol = this.protocol.value;
+    this.targetBox.hidden = protocol !== "cross-set";
+    this.sharesBox.hidden = protocol !== "full";
+    this.shotsBox.hidden = protocol === "full";
+    this.ownBox.hidden = this.seeds.value !== "own";
+    this.epochs.disabled = this.controlled.checked;
+    this.limitShots(protocol);
+    this.problem.replaceChildren();
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.askEstimate(), ESTIMATE_MS);
+  }
+
+  /** No more shots than the smallest class of the chosen sets has, and a number where the protocol draws one. */
+  limitShots(protocol) {
+    const chosen = this.given.sets.filter((set) => this.sets.values.includes(set.name));
+    const rows = chosen.flatMap((set) => set.classes.map((row) => ({ ...row, set: set.name })));
+    const smallest = rows.sort((a, b) => a.train - b.train)[0];
+    this.shots.limit((value) =>
+      value === "all" ? protocol !== "realistic" : protocol === "realistic" || !smallest || value <= smallest.train,
+    );
+    this.shotsHelp.textContent =
+      smallest && smallest.train < 16 && protocol !== "realistic"
+        ? `At most ${smallest.train}: the class '${smallest.name}' of ${smallest.set} has no more.`
+        : "";
+  }
+
+  /** What the server is sent. */
+  get values() {
+    const protocol = this.protocol.value;
+    const given = {
+      name: this.name.value.trim(),
+      images: this.sets.values,
+      methods: this.methods.values,
+      protocol,
+      seeds:
+        this.seeds.value === "own"
+          ? this.ownSeeds.value
+              .split(/[\s,;]+/)
+              .filter(Boolean)
+              .map(Number)
+          : SEEDS[this.seeds.value],
+      backbone: this.backbone.value,
+      metric: this.metric.value,
+    };
+    if (protocol === "full") given.shares = this.shares.values;
+    else given.shots = this.shots.values;
+    if (protocol === "cross-set") given.target_images = this.targets.values;
+    const worded = this.texts.values;
+    if (worded.join() !== "templates") given.descriptions = worded;
+    if (this.controlled.checked) given.controlled = true;
+    else if (this.epochs.value) given.epochs = Number(this.epochs.value);
+    if (this.modality.value.trim()) given.modality = this.modality.value.trim();
+    if (this.leakage.checked) given.allow_leakage = true;
+    return given;
+  }
+
+  /** What is missing, in a sentence; empty where nothing is. */
+  get missing() {
+    const { name, images, methods, shots, shares, seeds, target_images: targets, descriptions } = this.values;
+    if (!images.length) return "Choose one image set or more.";
+    if (!methods.length) return "Choose one method or more; zero-shot is added by itself.";
+    if (targets && !targets.length) return "Choose the image sets to test on.";
+    if (shots && !shots.length) return "Choose one number of training images or more.";
+    if (shares && !shares.length) return "Choose one share of the labels or more.";
+    if (!seeds.length || seeds.some((seed) => !Number.isInteger(seed) || seed < 0))
+      return "Seeds are whole numbers from 0, such as 1, 2, 3.";
+    if (descriptions && !descriptions.length) return "Choose one wording or more.";
+    return name ? "" : "Give the experiment a name.";
+  }
+
+  async askEstimate() {
+    const asked = (this.asked = (this.asked ?? 0) + 1);
+    if (this.missing) {
+      this.estimate.textContent = this.missing;
+      return;
+    }
+    this.estimate.textContent = "Estimating …";
+    try {
+      const found = await api.post("/experiments/estimate", this.values, { signal: this.signal });
+      if (asked === this.asked) this.estimate.textContent = estimateText(found, this.given.methods);
+    } catch (error) {
+      if (error.name !== "AbortError" && asked === this.asked) this.estimate.textContent = error.message;
+    }
+  }
+
+  async begin(event) {
+    event.preventDefault();
+    const missing = this.missing;
+    if (missing) return this.say(h("p", { class: "ps-notice ps-notice-bad", role: "alert" }, missing));
+    await this.send(this.values);
+  }
+
+  async sendFile(file) {
+    if (!file) return;
+    if (file.size > LARGEST_FILE) {
+      return this.say(
+        h(
+          "p",
+          { class: "ps-notice ps-notice-bad", role: "alert" },
+          `An experiment file has at most ${LARGEST_FILE / 1000} kB; '${file.name}' has more.`,
+        ),
+      );
+    }
+    await this.send({ toml: await file.text() });
+    this.file.value = "";
+  }
+
+  async send(body) {
+    this.say(busy("Checking images, methods and options …"));
+    this.go.disabled = true;
+    try {
+      const made = await api.post("/experiments", body, { signal: this.signal });
+      this.say();
+      announce(`${made.name} waits in the queue: ${count(made.n_cells, "cell")}`);
+      this.name.value = "";
+      this.dispatchEvent(new CustomEvent("experiment-made", { detail: made, bubbles: true }));
+    } catch (error) {
+      if (error.name !== "AbortError") this.say(errorNotice(error));
+    } finally {
+      this.go.disabled = false;
+    }
+  }
+
+  say(...nodes) {
+    this.problem.replaceChildren(...nodes);
+  }
+}
+
+/** "45 cells, about 6 min and 0.7 GB of memory …" */
+function estimateText({ n_cells: cells, seconds, peak_mb: memory, unknown }, methods) {
+  const titles = (unknown ?? []).map((name) => methods.find((method) => method.name === name)?.title ?? name);
+  if (seconds === null || seconds === undefined) {
+    return `${count(cells, "cell")}. None of these methods has run here yet, so their time is not known.`;
+  }
+  const size = memory ? ` and ${(memory / 1000).toFixed(1)} GB of memory` : "";
+  const left = titles.length ? ` Not counted, since they have not run here yet: ${titles.join(", ")}.` : "";
+  return `${count(cells, "cell")}, about ${duration(seconds)}${size}, judged by earlier runs here.${left}`;
+}
+
+const part = (title, ...children) =>
+  h("fieldset", { class: /^\d/.test(title) ? "ps-card" : "" }, legend(title), ...children);
+
+function legend(title) {
+  const [, number, words] = /^(\d) (.*)$/.exec(title) ?? [null, null, title];
+  return number
+    ? h(
+        "legend",
+        { class: "ps-part-title" },
+        h("span", { class: "ps-part-number", "aria-hidden": "true" }, number),
+        words,
+      )
+    : h("legend", {}, words);
+}
+
+/** Check boxes: {node, values, limit(allowed)}. rows: [{value, words, note, on}]. */
+function checks(rows) {
+  const inputs = rows.map((row) =>
+    h("input", { type: "checkbox", value: String(row.value), checked: Boolean(row.on), id: uid("check") }),
+  );
+  const line = (row, at) =>
+    h(
+      "label",
+      { class: "ps-radio", for: inputs[at].id },
+      inputs[at],
+      h("span", {}, row.words, row.note && h("small", { class: "ps-hint ps-block" }, row.note)),
+    );
+  const wanted = rows.map((row) => Boolean(row.on)); // what was chosen comes back when it is possible again
+  inputs.forEach((input, at) => input.addEventListener("change", () => (wanted[at] = input.checked)));
+  return {
+    node: h("div", { class: "ps-radios" }, rows.map(line)),
+    get values() {
+      return rows.filter((_, at) => inputs[at].checked && !inputs[at].disabled).map((row) => row.value);
+    },
+    limit(allowed) {
+      rows.forEach((row, at) => {
+        inputs[at].disabled = !allowed(row.value);
+        inputs[at].checked = wanted[at] && !inputs[at].disabled;
+      });
+    },
+  };
+}
+
+/** Radio buttons one below the other: {node, value}. */
+function radios(rows, first) {
+  const group = uid("radio");
+  const inputs = rows.map((row) =>
+    h("input", { type: "radio", name: group, value: row.value, checked: row.value === first }),
+  );
+  const line = (row, at) =>
+    h(
+      "label",
+      { class: "ps-radio" },
+      inputs[at],
+      h("span", {}, row.words, row.note && h("small", { class: "ps-hint ps-block" }, row.note)),
+    );
+  return {
+    node: h("div", { class: "ps-stack-s" }, rows.map(line)),
+    get value() {
+      return inputs.find((input) => input.checked).value;
+    },
+  };
+}
+
+/** All methods in groups; the first that is offered first and one simple baseline are chosen. */
+function methodGroups(methods) {
+  const learned = methods.filter((method) => !method.is_baseline);
+  const starter = [...learned].filter((method) => method.starter).sort((a, b) => a.starter_place - b.starter_place)[0];
+  const simple = learned.find((method) => method.is_simple);
+  const left = new Set(learned);
+  const boxes = [];
+  const parts = GROUPS.map(([words, belongs]) => {
+    const own = [...left].filter(belongs);
+    own.forEach((method) => left.delete(method));
+    if (!own.length) return null;
+    const box = checks(
+      own.map((method) => ({
+        value: method.name,
+        words: method.title,
+        note: method.summary,
+        on: method === starter || method === simple,
+      })),
+    );
+    boxes.push(box);
+    box.node.classList.add("ps-method-checks");
+    return h("fieldset", { class: "ps-stack-s" }, h("legend", {}, words), box.node);
+  });
+  const baseline = methods.find((method) => method.is_baseline);
+  const always =
+    baseline &&
+    h("p", { class: "ps-soft" }, chip(baseline.title, "info"), " is always run, once: it is the line to beat.");
+  return {
+    node: h("div", { class: "ps-stack" }, always, parts),
+    get values() {
+      return boxes.flatMap((box) => box.values);
+    },
+  };
+}
+
+define("ps-experiment-form", ExperimentForm);

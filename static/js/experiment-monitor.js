@@ -1,0 +1,302 @@
+/**
+ * <ps-experiment-monitor experiment-id="...">: the cells of one experiment as a grid, followed while they run.
+ *
+ * Each cell is waiting, running, done or failed; failed ones are named with their reason and can be tried again alone.
+ * What is done stays done, whatever stops the work. Fires "experiment-change" when the state changes and "experiment-gone".
+ */
+
+import {
+  announce,
+  api,
+  button,
+  busy,
+  count,
+  define,
+  duration,
+  errorNotice,
+  h,
+  link,
+  percent,
+  PsElement,
+} from "./core.js";
+import {
+  amountText,
+  CELL_STATES,
+  progressText,
+  protocolSentence,
+  protocolTitle,
+  stateOf,
+  titleOf,
+} from "./experiment-words.js";
+import { confirmDialog, follow, linkTo } from "./follow.js";
+import { fileName, saveFile } from "./plot.js";
+
+const POLL_MS = 1200;
+const PER_PAGE = 1000;
+const LETTERS = { w: "waiting", r: "running", d: "done", f: "failed" };
+const MOST_FAILURES = 50;
+
+class ExperimentMonitor extends PsElement {
+  async start() {
+    this.show(busy("Loading the experiment …"));
+    this.heading = null;
+    this.ready = this.refresh();
+    await this.ready;
+    this.watch();
+  }
+
+  get experimentId() {
+    return this.getAttribute("experiment-id");
+  }
+
+  path(rest = "") {
+    return `/experiments/${encodeURIComponent(this.experimentId)}${rest}`;
+  }
+
+  watch() {
+    this.stop?.();
+    this.stop = follow(
+      this,
+      POLL_MS,
+      () => this.refresh(),
+      (error) => (this.trouble.textContent = `${error.message} Asking again …`),
+    );
+  }
+
+  /** Answers whether to ask again. */
+  async refresh() {
+    const found = await api.get(this.path("?rows=false"), { signal: this.signal });
+    if (!this.heading) await this.build(found);
+    this.trouble.textContent = "";
+    const before = this.experiment;
+    this.experiment = found;
+    if (before && before.state !== found.state) {
+      announce(`${found.name}: ${progressText(found.cells, found.n_cells)}`, { urgent: found.state === "failed" });
+      this.dispatchEvent(new CustomEvent("experiment-change", { detail: found, bubbles: true }));
+    }
+    this.drawHead(found);
+    if (before?.states !== found.states) {
+      this.drawGrid(found);
+      await this.drawFailures(found);
+    }
+    return ["queued", "running"].includes(found.state);
+  }
+
+  async build(found) {
+    this.heading = h("h2", { class: "ps-break", tabindex: "-1" }, found.name);
+    this.chip = h("span");
+    this.facts = h("p", { class: "ps-soft" });
+    this.now = h("p", { class: "ps-soft ps-break" });
+    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Cells that are done" });
+    this.actions = h("div", { class: "ps-actions" });
+    this.trouble = h("p", { class: "ps-hint", role: "status" });
+    this.failures = h("div");
+    this.grid = h("div", { class: "ps-stack-s" }, busy("Loading its cells …"));
+    this.show(
+      h(
+        "article",
+        { class: "ps-card" },
+        h("header", { class: "ps-job-head" }, this.heading, this.chip),
+        h("p", { class: "ps-soft" }, `${protocolTitle(found.protocol)}: ${protocolSentence(found.protocol)}`),
+        this.bar,
+        this.facts,
+        this.now,
+        this.actions,
+        this.trouble,
+        this.failures,
+        this.grid,
+      ),
+    );
+    this.cells = [];
+    for (let offset = 0; offset < found.n_cells; offset += PER_PAGE) {
+      const page = await api.get(this.path(`/cells?limit=${PER_PAGE}&offset=${offset}`), { signal: this.signal });
+      this.cells.push(...page.items);
+    }
+  }
+
+  drawHead(found) {
+    const { cells, n_cells: all, state, job } = found;
+    this.chip.replaceChildren(stateOf(state));
+    this.bar.value = all ? cells.done / all : 0;
+    this.bar.textContent = percent(all ? cells.done / all : 0, 0);
+    const active = ["queued", "running"].includes(state);
+    const left = active && Number.isFinite(job?.seconds_left) ? ` About ${duration(job.seconds_left)} left.` : "";
+    this.facts.textContent = `${progressText(cells, all)}.${left}`;
+    this.now.textContent = active && job?.note ? `Now: ${job.note}` : "";
+    this.now.hidden = !this.now.textContent;
+    const key = JSON.stringify([state, cells.failed, cells.waiting, cells.done > 0]);
+    if (key === this.actionsFor) return;
+    this.actionsFor = key;
+    const held = this.actions.contains(document.activeElement);
+    this.actions.replaceChildren(...this.buttons(found, active));
+    if (held) this.heading.focus({ preventScroll: true });
+  }
+
+  buttons({ id, name, cells }, active) {
+    return [
+      cells.done > 0 && link("See the results", linkTo("/compare", { experiment: id }), "main"),
+      active && button("Stop", () => this.cancel()),
+      !active &&
+        cells.waiting > 0 &&
+        button(cells.done ? "Go on" : "Start", () => this.act("/start"), cells.done ? "" : "main"),
+      !active &&
+        cells.failed > 0 &&
+        button(`Try ${count(cells.failed, "failed cell")} again`, () => this.act("/retry")),
+      button("Download as TOML, for papers", () => this.saveToml(), "quiet"),
+      !active && button(`Delete…`, () => this.remove(name), "quiet"),
+    ].filter(Boolean);
+  }
+
+  // the grid ----------------------------------------------------------------------------------------------------
+
+  drawGrid({ states, titles }) {
+    const state = (cell) => LETTERS[states[cell.position]];
+    const sets = [...new Set(this.cells.map((cell) => cell.image_set))];
+    const key = Object.values(CELL_STATES).map(([mark, words]) =>
+      h("li", {}, h("span", { class: `ps-cellmark ps-cell-${words}`, "aria-hidden": "true" }, mark), words),
+    );
+    this.grid.replaceChildren(
+      h("h3", {}, "Cells"),
+      h("p", { class: "ps-hint" }, "One mark for each seed."),
+      h("ul", { class: "ps-key" }, key),
+      ...sets.map((set) =>
+        gridTable(
+          set,
+          this.cells.filter((cell) => cell.image_set === set),
+          state,
+          titles ?? {},
+        ),
+      ),
+    );
+  }
+
+  async drawFailures(found) {
+    if (!found.cells.failed) return this.failures.replaceChildren();
+    const page = await api.get(this.path(`/cells?state=failed&limit=${MOST_FAILURES}`), { signal: this.signal });
+    const item = (cell) => {
+      const name = `${titleOf(cell.line, found.titles)} on ${cell.image_set}, ${amountText(cell)}, seed ${cell.seed}`;
+      return h("li", {}, h("strong", {}, `${name}: `), cell.error?.message ?? "It ended without a message.");
+    };
+    const more = page.total > page.items.length ? ` The first ${page.items.length} are named.` : "";
+    this.failures.replaceChildren(
+      h(
+        "div",
+        { class: "ps-notice ps-notice-bad" },
+        h(
+          "p",
+          {},
+          `${count(page.total, "cell")} failed; the others go on without ${page.total === 1 ? "it" : "them"}.${more}`,
+        ),
+        h("ul", {}, page.items.map(item)),
+      ),
+    );
+  }
+
+  // what can be done --------------------------------------------------------------------------------------------
+
+  async act(rest) {
+    try {
+      await api.post(this.path(rest));
+      this.trouble.textContent = "";
+      this.heading.focus({ preventScroll: true });
+      this.watch();
+    } catch (error) {
+      this.failures.replaceChildren(errorNotice(error));
+    }
+  }
+
+  async cancel() {
+    const sure = await confirmDialog({
+      title: "Stop this experiment?",
+      text: "Finished cells stay, and the one at work is given up. You can go on with the others at any time.",
+      yes: "Stop it",
+      no: "Let it run",
+    });
+    if (sure) await this.act("/cancel");
+  }
+
+  async saveToml() {
+    try {
+      const { name, toml } = await api.get(this.path("/file"), { signal: this.signal });
+      saveFile(new Blob([toml], { type: "application/toml;charset=utf-8" }), `${fileName(name) || "experiment"}.toml`);
+    } catch (error) {
+      this.failures.replaceChildren(errorNotice(error));
+    }
+  }
+
+  async remove(name) {
+    const sure = await confirmDialog({
+      title: "Delete this experiment?",
+      text: `“${name}” goes with its plan. Its runs, their numbers and models stay, under Compare as single runs.`,
+      yes: "Delete the experiment",
+      no: "Keep it",
+    });
+    if (!sure) return;
+    try {
+      await api.delete(this.path());
+      this.dispatchEvent(new CustomEvent("experiment-gone", { detail: { name }, bubbles: true }));
+    } catch (error) {
+      this.failures.replaceChildren(errorNotice(error));
+    }
+  }
+}
+
+/** Lines by rows, training images by columns, a mark for each seed. */
+function gridTable(set, cells, state, titles) {
+  const amounts = [...new Map(cells.map((cell) => [amountText(cell), cell])).keys()];
+  const lineOf = (cell) => `${titleOf(cell.line, titles)}${cell.descriptions ? `, ${cell.descriptions}` : ""}`;
+  const lines = [...new Set(cells.map(lineOf))];
+  const box = (line, amount) => {
+    const own = cells.filter((cell) => lineOf(cell) === line && amountText(cell) === amount);
+    if (!own.length) return h("td", {}, h("span", { class: "ps-soft" }, "–"));
+    const counts = Object.keys(CELL_STATES)
+      .map((name) => [name, own.filter((cell) => state(cell) === name).length])
+      .filter(([, n]) => n);
+    return h(
+      "td",
+      {},
+      h(
+        "span",
+        { class: "ps-cellmarks", "aria-hidden": "true" },
+        own.map((cell) => {
+          const [mark, words] = CELL_STATES[state(cell)];
+          return h("span", { class: `ps-cellmark ps-cell-${words}`, title: `seed ${cell.seed}: ${words}` }, mark);
+        }),
+      ),
+      h("span", { class: "ps-visually-hidden" }, counts.map(([name, n]) => `${n} ${name}`).join(", ")),
+    );
+  };
+  return h(
+    "div",
+    { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": `Cells on ${set}` },
+    h(
+      "table",
+      { class: "ps-table ps-cell-grid" },
+      h("caption", {}, set),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "Line"),
+          amounts.map((amount) => h("th", { scope: "col" }, amount)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        lines.map((line) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, line),
+            amounts.map((amount) => box(line, amount)),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+define("ps-experiment-monitor", ExperimentMonitor);

@@ -1,0 +1,524 @@
+/**
+ * <ps-experiment-results>: what an experiment found, one image set and one number of training images at a time.
+ *
+ * Set `experiment` = an answer of `/experiments/{id}`; setting it again redraws in place. The choice stands in the address
+ * (`?set=`, `?amount=`, `?line=`). Nothing is averaged or tested here: the server's rows say what may be said.
+ */
+
+import {
+  api,
+  busy,
+  button,
+  chip,
+  count,
+  define,
+  duration,
+  errorNotice,
+  field,
+  h,
+  param,
+  PsElement,
+  setParam,
+} from "./core.js";
+import { baseAndNovel, costs, growth, leaderboard, ranked, ranks, rowsAsCsv } from "./experiment-charts.js";
+import {
+  amountText,
+  betterWords,
+  differenceText,
+  protocolSentence,
+  protocolTitle,
+  pText,
+  rankedTitle,
+  RESEARCH_USE,
+  titleOf,
+} from "./experiment-words.js";
+import { colourAt, cssColour, inkOn } from "./colour-maps.js";
+import { isBad, knownLine, leakageChip } from "./honesty-words.js";
+import { METRICS, metricOf, metricText } from "./metric-words.js";
+import { saveCsv } from "./plot.js";
+import "./answers.js";
+
+const MEAN = "mean over sets";
+const FEW_NOTES = 3;
+
+const setName = (row) => row.image_set ?? MEAN;
+
+class ExperimentResults extends PsElement {
+  set experiment(experiment) {
+    const told = JSON.stringify(experiment.rows);
+    const same = told === this.told;
+    this.told = told;
+    const rows = experiment.rows.map((row) => ({ ...row, line: titleOf(row.line, experiment.titles) }));
+    this.current = { ...experiment, rows };
+    // one kind of line and mark a name, in every chart; baselines come last, so that the methods are the first kinds
+    const order = [...rows.filter((row) => !row.role), ...rows.filter((row) => row.role)].map((row) => row.line);
+    this.kinds = new Map([...new Set(order)].map((line, at) => [line, at + 1]));
+    if (this.isConnected && !same) this.start();
+  }
+
+  start() {
+    if (!this.current) return;
+    const { rows } = this.current;
+    if (!rows.length)
+      return this.show(h("p", { class: "ps-soft" }, "No cell is finished yet: results appear here one by one."));
+    this.metric = metricOf(rows[0].metric) ?? METRICS[1];
+    this.sets = [...new Set(rows.map(setName))];
+    this.set = this.sets.includes(param("set")) ? param("set") : this.sets[0];
+    this.chooseAmount(param("amount"));
+    this.body = h("div", { class: "ps-stack" });
+    this.choosers = h("div", { class: "ps-option-grid" });
+    this.show(h("div", { class: "ps-stack" }, this.choosers, this.body));
+    this.draw();
+  }
+
+  /** Keeps what was asked for, or else the largest number of training images there is. */
+  chooseAmount(asked) {
+    const known = this.amounts();
+    this.amount = known.includes(asked) ? asked : known.at(-1);
+  }
+
+  amounts() {
+    const own = this.current.rows.filter((row) => setName(row) === this.set);
+    const size = (row) => row.share ?? row.shots ?? Infinity;
+    return [...new Set([...own].sort((a, b) => size(a) - size(b)).map(amountText))];
+  }
+
+  ofSet() {
+    return this.current.rows.filter((row) => setName(row) === this.set);
+  }
+
+  get place() {
+    return ranked(
+      this.ofSet().filter((row) => amountText(row) === this.amount),
+      this.metric,
+    );
+  }
+
+  drawChoosers() {
+    const choice = (words, values, value, act) => {
+      const select = h(
+        "select",
+        {},
+        values.map((each) => h("option", { value: each }, each)),
+      );
+      select.value = value;
+      select.addEventListener("change", () => act(select.value));
+      return field(words, select);
+    };
+    const set = choice("Image set", this.sets, this.set, (value) => {
+      this.set = value;
+      setParam("set", value);
+      this.chooseAmount(this.amount);
+      this.draw("set");
+    });
+    const amount = choice("Training images per class", this.amounts(), this.amount, (value) => {
+      this.amount = value;
+      setParam("amount", value);
+      this.draw("amount");
+    });
+    set.dataset.choice = "set";
+    amount.dataset.choice = "amount";
+    this.choosers.replaceChildren(
+      ...[this.sets.length > 1 && set, this.amounts().length > 1 && amount].filter(Boolean),
+    );
+    this.choosers.hidden = !this.choosers.children.length;
+  }
+
+  draw(focus) {
+    this.drawChoosers();
+    const rows = this.place;
+    const title = `${this.current.name}, ${this.set}, ${this.amount}`;
+    this.body.replaceChildren(
+      this.leaderboardCard(rows, title),
+      ...[
+        this.plotCard(
+          "More training images",
+          growth(this.ofSet(), this.metric, `${this.current.name} ${this.set}`, this.kinds),
+        ),
+        this.plotCard("Classes that were not trained on", baseAndNovel(rows, this.metric, title)),
+        this.matrixCard(rows, title),
+        this.detailsCard(rows),
+        this.plotCard("What it costs", costs(rows, this.metric, title, this.kinds)),
+      ].filter(Boolean),
+      h("p", { class: "ps-hint" }, RESEARCH_USE),
+    );
+    if (focus) this.choosers.querySelector(`[data-choice="${focus}"] select`)?.focus();
+  }
+
+  plotCard(words, content) {
+    if (!content) return null;
+    return h("section", { class: "ps-card" }, h("h2", {}, words), plotOf(content));
+  }
+
+  // the leaderboard ---------------------------------------------------------------------------------------------
+
+  leaderboardCard(rows, title) {
+    const { protocol } = this.current;
+    const asCsv = () => saveCsv(rowsAsCsv(this.current, rows));
+    const allAsCsv = () => saveCsv(rowsAsCsv(this.current, this.current.rows));
+    return h(
+      "section",
+      { class: "ps-card" },
+      h("h2", {}, `${this.set}, ${this.amount}`),
+      h("p", { class: "ps-soft" }, `${protocolTitle(protocol)}: ${protocolSentence(protocol)}`),
+      warningsOf(rows),
+      h("p", {}, verdict(rows, this.metric, protocol)),
+      plotOf(leaderboard(rows, this.metric, title, protocol)),
+      this.table(rows, title),
+      h(
+        "div",
+        { class: "ps-actions" },
+        button("Download these rows (CSV)", asCsv, "small"),
+        button("Download all rows (CSV)", allAsCsv, "small"),
+      ),
+    );
+  }
+
+  table(rows, title) {
+    const others = METRICS.filter((metric) => metric !== this.metric);
+    const columns = [
+      ["Line", null],
+      [rankedTitle(this.metric, this.current.protocol), (row) => withInterval(this.metric, row)],
+      [
+        rows.some((row) => row.difference)
+          ? `Against ${titleOf(rows.find((row) => row.difference).difference.against, this.current.titles)}`
+          : "Difference",
+        (row) => againstText(row),
+      ],
+      [
+        "Ranks",
+        (row) => (row.rank ? (row.rank[0] === row.rank[1] ? row.rank[0] : `${row.rank[0]}–${row.rank[1]}`) : "–"),
+      ],
+      ...others.map((metric) => [metric.title, (row) => metricText(metric, row.metrics?.[metric.name])]),
+      ["Update steps", (row) => whole(row.steps)],
+      ["Image passes", (row) => whole(row.image_passes)],
+      ["Images used to choose", (row) => whole(row.labelled_to_choose)],
+      ["Learned numbers", (row) => whole(row.trainable_parameters)],
+      ["Time", (row) => duration(row.seconds) || "–"],
+      ["Peak memory", (row) => (Number.isFinite(row.peak_mb) ? `${Math.round(row.peak_mb)} MB` : "–")],
+      ["Precision", (row) => row.precision ?? "–"],
+    ];
+    return h(
+      "div",
+      { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": `Table of ${title}` },
+      h(
+        "table",
+        { class: "ps-table ps-compare ps-leaderboard" },
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            columns.map(([name], at) => h("th", { scope: "col", class: at ? "ps-number" : "" }, name)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          rows.map((row) =>
+            h(
+              "tr",
+              { class: row.role === "baseline" ? "ps-baseline" : "" },
+              h("th", { scope: "row" }, rowHead(row)),
+              columns.slice(1).map(([, cell]) => h("td", { class: "ps-number" }, cell(row))),
+            ),
+          ),
+        ),
+      ),
+    );
+  }
+
+  // pairs -------------------------------------------------------------------------------------------------------
+
+  matrixCard(rows, title) {
+    const compared = rows.filter((row) => row.rank);
+    if (compared.length < 2) return null;
+    const place = h("div", { class: "ps-stack-s" }, busy("Comparing each line with each other …"));
+    this.fillMatrix(place, rows[0]);
+    return h(
+      "section",
+      { class: "ps-card" },
+      h("h2", {}, "Each line against each other"),
+      place,
+      plotOf(ranks(rows, this.metric, title)),
+    );
+  }
+
+  async fillMatrix(place, row) {
+    const asked = new URLSearchParams();
+    if (row.image_set) asked.set("image_set", row.image_set);
+    if (row.share !== null && row.share !== undefined) asked.set("share", row.share);
+    else asked.set("shots", row.shots ?? "all");
+    const { id, name } = this.current;
+    try {
+      const answer = await api.get(`/experiments/${encodeURIComponent(id)}/matrix?${asked}`, { signal: this.signal });
+      place.replaceChildren(...matrixTable(answer, `${name}, ${this.set}, ${this.amount}`, this.current.titles));
+    } catch (error) {
+      if (error.name !== "AbortError") place.replaceChildren(errorNotice(error, () => this.fillMatrix(place, row)));
+    }
+  }
+
+  // one line in detail ------------------------------------------------------------------------------------------
+
+  detailsCard(rows) {
+    const known = rows.filter((row) => row.runs?.some(Boolean));
+    if (!known.length) return null;
+    const answers = h("ps-answers");
+    const select = h(
+      "select",
+      {},
+      known.map((row) => h("option", { value: row.line }, row.line)),
+    );
+    select.value = known.some((row) => row.line === param("line")) ? param("line") : known[0].line;
+    const open = () => {
+      const row = known.find((each) => each.line === select.value);
+      answers.ask = {
+        runs: row.runs.filter(Boolean),
+        parts: Object.keys(row.parts ?? {}),
+        name: `${this.current.name}, ${row.line}, ${this.set}, ${this.amount}`,
+      };
+    };
+    select.addEventListener("change", () => {
+      setParam("line", select.value);
+      open();
+    });
+    open();
+    return h("section", { class: "ps-card" }, h("h2", {}, "One line in detail"), field("Line", select), answers);
+  }
+}
+
+const plotOf = (content) => {
+  if (!content) return null;
+  const plot = h("ps-plot", {});
+  plot.content = content;
+  return plot;
+};
+
+const lowerFirst = (text) =>
+  /^[A-Z][a-z]/.test(text) && !text.startsWith("Cohen") ? text.charAt(0).toLowerCase() + text.slice(1) : text;
+
+const whole = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "–");
+
+function withInterval(metric, row) {
+  const scale = (value) => (metric.percent ? (100 * value).toFixed(1) : value.toFixed(3));
+  const interval = Number.isFinite(row.low)
+    ? h("span", { class: "ps-interval", title: row.interval }, `${scale(row.low)} to ${scale(row.high)}`)
+    : h("span", { class: "ps-interval" }, row.interval ?? "");
+  return [h("span", {}, metricText(metric, row.mean)), interval];
+}
+
+function againstText(row) {
+  if (!row.difference) return "–";
+  const [points, ...rest] = differenceText(row.difference).split(/ (?=\(|no interval)/);
+  return [h("span", {}, points), h("span", { class: "ps-interval" }, rest.join(" "))];
+}
+
+function rowHead(row) {
+  const words = betterWords(row);
+  const notes = row.notes ?? [];
+  const list = (texts) =>
+    h(
+      "ul",
+      { class: "ps-notes ps-hint" },
+      texts.map((text) => h("li", {}, text)),
+    );
+  return [
+    h(
+      "span",
+      { class: "ps-row-name" },
+      row.line,
+      row.role === "baseline" && chip("Baseline, untrained", "info"),
+      row.role === "best simple" && chip("Best simple baseline", "info"),
+      words && chip(words, row.beats ? "good" : ""),
+      leakageChip(row.leakage),
+    ),
+    h("small", { class: "ps-hint" }, `${count(row.n_seeds, "seed")}${row.claim ? `. Interval: ${row.claim}.` : ""}`),
+    notes.length > FEW_NOTES
+      ? h("details", { class: "ps-unfold" }, h("summary", {}, count(notes.length, "note")), list(notes))
+      : notes.length > 0 && list(notes),
+  ];
+}
+
+/** What makes all numbers of a place too good stands above it, each sentence once. */
+function warningsOf(rows) {
+  const leaks = rows
+    .map((row) => row.leakage)
+    .filter((leak) => leak && (isBad(leak) || leak.allowed || leak.near_duplicates?.test_images));
+  const known = [...new Set(rows.flatMap((row) => row.known_classes ?? []))];
+  return [...new Set(leaks.map((leak) => leak.sentence))]
+    .map((sentence) =>
+      h("p", { class: `ps-notice ${leaks.some(isBad) ? "ps-notice-bad" : "ps-notice-warn"}` }, sentence),
+    )
+    .concat(knownLine(known, rows[0]?.backbone) || []);
+}
+
+/** What may be said of all rows at once. "Better" stands only where the server says so. */
+function verdict(rows, metric, protocol) {
+  const best = rows.find((row) => Number.isFinite(row.mean));
+  if (!best) return "Nothing could be measured here.";
+  const better = rows.filter((row) => row.beats === true && !row.role).map((row) => row.line);
+  const start = `${best.line} has the highest ${lowerFirst(rankedTitle(metric, protocol))} (${metricText(metric, best.mean)}).`;
+  const base = rows.find((row) => row.role === "baseline");
+  const simple = rows.find((row) => row.role === "best simple");
+  if (rows[0].image_set === null) return `${start} Whether it is better is said for each image set by itself.`;
+  if (rows.every((row) => row.beats === null || row.beats === undefined)) {
+    return `${start} Whether it is better was not tested${protocol === "base-to-novel" ? ": of this protocol both halves are shown" : ""}.`;
+  }
+  if (!base) return `${start} Zero-shot is missing here, so nothing is said of being better.`;
+  const both = simple
+    ? `zero-shot and the best simple baseline (${simple.line})`
+    : "zero-shot; no simple baseline was run";
+  if (!better.length)
+    return `${start} No line is shown to be better than ${both}: no paired 95 % interval lies above zero.`;
+  return `${start} Better than ${both}, each paired 95 % interval above zero: ${better.join(", ")}.`;
+}
+
+function titledMatrix(found, titles) {
+  const pairs = found.pairs.map((pair) => ({
+    ...pair,
+    first: titleOf(pair.first, titles),
+    second: titleOf(pair.second, titles),
+  }));
+  return { ...found, pairs, methods: found.methods.map((line) => titleOf(line, titles)) };
+}
+
+/** The matrix as a table, rows minus columns, in points; the colour repeats the sign and size. */
+function matrixTable({ matrix: found }, title, titles) {
+  const matrix = found && titledMatrix(found, titles);
+  if (!matrix) return [h("p", { class: "ps-soft" }, "Lines of this protocol are not compared in pairs.")];
+  const cells = new Map(
+    matrix.pairs.flatMap((pair) => [
+      [`${pair.first}\n${pair.second}`, pair],
+      [`${pair.second}\n${pair.first}`, turned(pair)],
+    ]),
+  );
+  const widest = Math.max(0.01, ...matrix.pairs.map((pair) => Math.abs(pair.mean)));
+  const cell = (first, second) => {
+    if (first === second) return h("td", { class: "ps-cell ps-same" }, "");
+    const pair = cells.get(`${first}\n${second}`);
+    const place = 0.5 + 0.5 * (pair.mean / widest) * (matrix.lower_is_better ? -1 : 1) * 0.85;
+    const style = pair.differs ? { background: cssColour("vik", place), color: inkOn(colourAt("vik", place)) } : {};
+    const counts = pair.wins === null ? "" : `${pair.wins} / ${pair.ties} / ${pair.losses}`;
+    return h(
+      "td",
+      { class: `ps-cell ${pair.differs ? "ps-differs" : ""}`, style, title: pairSentence(pair) },
+      h("strong", {}, points(pair.mean)),
+      h("span", {}, counts),
+      h("span", {}, pair.p_holm === null ? pair.why || "not tested" : `p ${pText(pair.p_holm)}`),
+    );
+  };
+  const names = matrix.methods;
+  const hint =
+    `Row minus column in points of ${metricOf(matrix.metric)?.title ?? matrix.metric}; below it wins / ties / losses over ${matrix.pairs[0].counted}, and p after Holm over ${count(matrix.n_tests, "pair")}. ` +
+    "Coloured: the difference stands with all pairs at once.";
+  const csv = {
+    columns: [
+      "first",
+      "second",
+      "difference",
+      "low",
+      "high",
+      "p",
+      "p_holm",
+      "differs",
+      "wins",
+      "ties",
+      "losses",
+      "counted",
+      "interval",
+      "claim",
+      "why",
+      "use",
+    ],
+    rows: matrix.pairs.map((pair) => [
+      ...[
+        "first",
+        "second",
+        "mean",
+        "low",
+        "high",
+        "p",
+        "p_holm",
+        "differs",
+        "wins",
+        "ties",
+        "losses",
+        "counted",
+        "interval",
+        "claim",
+        "why",
+      ].map((name) => pair[name]),
+      "research use only, not for diagnosis",
+    ]),
+    file: `${title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}-pairs`,
+  };
+  return [
+    h("p", { class: "ps-hint" }, hint),
+    h(
+      "div",
+      { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": "Each line against each other" },
+      h(
+        "table",
+        { class: "ps-table ps-pairs" },
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            h("th", { scope: "col" }, "Row minus column"),
+            names.map((name) => h("th", { scope: "col", class: "ps-cell" }, name)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          names.map((first) =>
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row" }, first),
+              names.map((second) => cell(first, second)),
+            ),
+          ),
+        ),
+      ),
+    ),
+    h(
+      "p",
+      {},
+      [
+        matrix.visible_sentence,
+        matrix.left_out.length
+          ? `Left out, since not every line is complete there: ${matrix.left_out.join(", ")}.`
+          : "",
+      ]
+        .filter(Boolean)
+        .join(" "),
+    ),
+    button("Download pairs (CSV)", () => saveCsv(csv), "quiet ps-button-small ps-self-start"),
+  ];
+}
+
+const points = (value) => `${value > 0 ? "+" : ""}${(100 * value).toFixed(1)}`;
+
+const turned = (pair) => ({
+  ...pair,
+  first: pair.second,
+  second: pair.first,
+  mean: -pair.mean,
+  low: minus(pair.high),
+  high: minus(pair.low),
+  wins: pair.losses,
+  losses: pair.wins,
+});
+const minus = (value) => (value === null ? null : -value);
+
+function pairSentence(pair) {
+  const interval =
+    pair.low === null ? `no interval: ${pair.why}` : `${points(pair.low)} to ${points(pair.high)}, ${pair.claim}`;
+  return `${pair.first} minus ${pair.second}: ${points(pair.mean)} points (${interval})`;
+}
+
+define("ps-experiment-results", ExperimentResults);
