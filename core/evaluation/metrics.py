@@ -211,7 +211,7 @@ def _kappa(labels: np.ndarray, predicted: np.ndarray) -> float | None:
     from sklearn.metrics import cohen_kappa_score
 
     occurring = np.union1d(labels, predicted)
-    return float(cohen_kappa_score(labels, predicted)) if occurring.size > 1 else None
+    return float(cohen_kappa_score(labels, predicted, labels=occurring)) if occurring.size > 1 else None
 
 
 def _ratio(part: float, whole: float) -> float | None:

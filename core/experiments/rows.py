@@ -313,8 +313,8 @@ def _means(cells: Sequence[Finished]) -> dict[str, float | None]:
 
 
 def _parts(line: _Line) -> dict[str, Any]:
-    """Mean, interval, chance and number of images of each part, where there are several."""
-    if len(line.parts) < 2 and not line.trivial:
+    """Mean, interval, chance and number of images of each part, where there are several or one of two is missing."""
+    if len(line.parts) < 2 and BASE not in line.parts:
         return {}
     first = line.cells[0]
     found = {

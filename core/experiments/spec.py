@@ -34,7 +34,9 @@ DEFAULT_SEEDS = (1, 2, 3, 4, 5)
 DEFAULT_SHARES = (0.1, 0.3, 1.0)
 BASE_TO_NOVEL_SHOTS = 16
 LARGEST_SEED = 2**31 - 1
+MOST_SHOTS = 2**31 - 1
 MOST_CELLS = 5000
+BYTE_ORDER_MARK = "\ufeff"
 METHOD, RECIPE = "method", "recipe"
 
 
@@ -105,13 +107,26 @@ def spec_from_record(values: Mapping[str, Any]) -> ExperimentSpec:
 
 
 def parse_toml(text: str | bytes) -> dict[str, Any]:
-    """The values of an experiment file. Raises InvalidInput, with the line, for text that is no TOML."""
+    """The values of an experiment file. Raises InvalidInput, with the line, for text that is no TOML.
+
+    A byte order mark, as Windows editors write it, is skipped.
+    """
     try:
-        return tomllib.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        return tomllib.loads(decoded.removeprefix(BYTE_ORDER_MARK))
     except UnicodeDecodeError:
         raise InvalidInput("An experiment file is text in UTF-8", "found other bytes", "Save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput("An experiment file in TOML", str(error), "Correct the file.") from None
+    except RecursionError:
+        raise InvalidInput(
+            "An experiment file in TOML", "found lists or tables in each other, too deep to read", "Correct the file."
+        ) from None
+    except ValueError:
+        # Python reads no integer of more than some thousand digits
+        raise InvalidInput(
+            "An experiment file in TOML", "found a number of more digits than can be read", "Correct the number."
+        ) from None
 
 
 def parse_spec(given: Mapping[str, Any]) -> ExperimentSpec:
@@ -220,10 +235,12 @@ def _shots(values: Mapping[str, Any], protocol: str) -> tuple[int | None, ...]:
     for value in listed:
         if isinstance(value, str) and value.strip().lower() == "all":
             found.append(None)
-        elif isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        elif isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SHOTS:
             found.append(value)
         else:
-            raise InvalidOption("'shots' are numbers from 1, or \"all\"", f"found {value!r}", "For example [1, 4, 16].")
+            raise InvalidOption(
+                f"'shots' are numbers from 1 to {MOST_SHOTS}, or \"all\"", f"found {value!r}", "For example [1, 4, 16]."
+            )
     return _each_once(found, "shots")
 
 
@@ -244,8 +261,9 @@ def _shares(values: Mapping[str, Any]) -> tuple[float, ...]:
     found = []
     for value in given if isinstance(given, list) else [given]:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        share = float(value) / (100 if number and value > 1 else 1) if number else 0.0
-        if not 0 < share <= 1:
+        # compared before it becomes a float, which an integer may be too large for
+        share = float(value) / (100 if value > 1 else 1) if number and 0 < value <= 100 else 0.0
+        if share == 0:
             raise InvalidOption("'shares' of the labels, above 0, at most 100 %", f"found {value!r}", "[10, 30, 100]")
         found.append(share)
     return _each_once(found, "shares")

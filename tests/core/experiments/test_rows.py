@@ -174,6 +174,15 @@ def test_base_and_novel_stand_together_and_a_trivial_half_enters_no_mean() -> No
     assert any("enters no mean" in note for note in trivial["notes"])
 
 
+def test_the_base_half_is_shown_where_there_is_no_novel_one() -> None:
+    base = {seed: drawn(0.9, 80, seed) for seed in (1, 2, 3)}
+    cells = [cell("linear_probe", seed, base[seed], parts={"base": answers(base[seed])}) for seed in base]
+    row = rows_of(cells, protocol="base-to-novel")["linear_probe"]
+    assert row["mean"] is None
+    assert set(row["parts"]) == {"base"}
+    assert row["parts"]["base"]["mean"] == pytest.approx(np.mean([right.mean() for right in base.values()]))
+
+
 def test_a_line_without_novel_half_leaves_the_others_their_means() -> None:
     def halves(method: str, image_set: str, seed: int) -> Finished:
         parts = {"base": answers(drawn(0.9, 80, seed))}

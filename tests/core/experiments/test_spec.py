@@ -80,6 +80,7 @@ def test_shares_are_fractions_or_percent() -> None:
         ({"methods": ["coop", "coop"]}, "once"),
         ({"shots": [0]}, "'shots'"),
         ({"shots": [True]}, "'shots'"),
+        ({"shots": [10**20]}, "'shots'"),
         ({"shots": ["some"]}, "'shots'"),
         ({"shots": []}, "empty"),
         ({"seeds": [-1]}, "'seeds'"),
@@ -99,6 +100,9 @@ def test_shares_are_fractions_or_percent() -> None:
         ({"controlled": "yes"}, "true or false"),
         ({"protocol": "full", "shots": [1]}, "shares"),
         ({"protocol": "full", "shares": [0]}, "'shares'"),
+        ({"protocol": "full", "shares": [101]}, "'shares'"),
+        ({"protocol": "full", "shares": [10**400]}, "'shares'"),
+        ({"protocol": "full", "shares": [float("nan")]}, "'shares'"),
         ({"shares": [10]}, "full"),
         ({"protocol": "realistic", "shots": ["all"]}, "realistic"),
         ({"compare_to": "maple"}, "compare_to"),
@@ -112,7 +116,21 @@ def test_what_cannot_be_meant_is_refused_by_name(changes: dict[str, Any], words:
     assert words in refused.value.sentence
 
 
-@pytest.mark.parametrize("text", ["name =", b"\xff\xfe", "name = 'a'\nname = 'b'"])
+def test_a_file_from_a_windows_editor_is_read() -> None:
+    assert parse_toml(b"\xef\xbb\xbf" + FULL.replace("\n", "\r\n").encode()) == parse_toml(FULL)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name =",
+        b"\xff\xfe",
+        "name = 'a'\nname = 'b'",
+        "seeds = 1" + "0" * 5000,
+        "images = " + "[" * 20_000 + "]" * 20_000,
+    ],
+    ids=["no value", "other bytes", "twice", "many digits", "deep"],
+)
 def test_a_file_that_is_no_toml_is_refused_with_its_place(text: str | bytes) -> None:
     with pytest.raises(PromptoscopeError, match=r"TOML|UTF-8"):
         parse_toml(text)
