@@ -485,7 +485,7 @@ def _put_together(session: Session, spec: ExperimentSpec, done: Sequence[Mapping
 
 def finished_cells(session: Session, done: Sequence[Mapping[str, Any]]) -> list[Finished]:
     """Cells that are done, as `list_cells` gives them, with what their runs answered; without answers they fall out."""
-    from core.experiments.rows import Answers, Finished, answers_of
+    from core.experiments.rows import Answers, Finished, answers_of_columns
 
     run_ids = list(dict.fromkeys(cell["run"] for cell in done))
     sealed = run_records.list_runs(session, run_ids=run_ids, in_full=True, limit=len(run_ids))
@@ -493,7 +493,11 @@ def finished_cells(session: Session, done: Sequence[Mapping[str, Any]]) -> list[
     answers: dict[str, dict[str, Answers]] = {}
     for run_id, parts in records.read_answers(session, run_ids):
         order = [part for part in known[run_id]["parts"] or parts if part in parts]
-        answers[run_id] = {part: answers_of(parts[part]) for part in order}
+        answers[run_id] = {
+            part: answers_of_columns(own.files, own.labels, own.probabilities, own.groups)
+            for part in order
+            for own in (parts[part],)
+        }
     return [
         Finished(
             cell["image_set"],

@@ -69,13 +69,24 @@ class Finished:
 
 def answers_of(rows: Sequence[Mapping[str, Any]]) -> Answers:
     """The answers in prediction rows, see `core.tuning.measure.Measurement.rows`. Labels are numbers of `classes`."""
-    classes = tuple(rows[0]["probabilities"])
+    files, labels, stated = ([row[name] for row in rows] for name in ("file", "label", "probabilities"))
+    return answers_of_columns(files, labels, stated, [row.get("group") for row in rows])
+
+
+def answers_of_columns(
+    files: Sequence[str],
+    labels: Sequence[str],
+    probabilities: Sequence[Mapping[str, float]],
+    groups: Sequence[str | None],
+) -> Answers:
+    """The same of columns, one value an image each."""
+    classes = tuple(probabilities[0])
     place = {name: index for index, name in enumerate(classes)}
     return Answers(
-        tuple(str(row["file"]) for row in rows),
-        np.array([place[row["label"]] for row in rows], dtype=np.int64),
-        np.array([list(row["probabilities"].values()) for row in rows], dtype=np.float64),
-        tuple(row.get("group") for row in rows),
+        tuple(map(str, files)),
+        np.array([place[label] for label in labels], dtype=np.int64),
+        np.array([list(each.values()) for each in probabilities], dtype=np.float64),
+        tuple(groups),
         classes,
     )
 

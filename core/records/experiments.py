@@ -7,13 +7,15 @@ before the run exists.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, Text, func, insert, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
@@ -28,7 +30,7 @@ from core.records.tables import (
     PredictionRow,
     RunRow,
 )
-from core.records.types import finite, iso, now, unreadable_columns
+from core.records.types import finite, iso, now, read_json, unreadable_columns
 from core.text import shown
 
 ROWS_PER_QUERY = 500
@@ -63,6 +65,16 @@ class ClaimedCell:
     share: float | None
     seed: int
     descriptions: str | None
+
+
+@dataclass(frozen=True)
+class AnswerColumns:
+    """What a run said of the images of one part, a value each: file, group (None if unknown), label, probabilities."""
+
+    files: Sequence[str]
+    groups: Sequence[str | None]
+    labels: Sequence[str]
+    probabilities: Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -360,19 +372,33 @@ def runs_of_experiment_alone(session: Session, experiment_id: str) -> list[str]:
     return [run for run in session.scalars(mine.where(cell.run_id.not_in(others)).order_by(cell.run_id)) if run]
 
 
-def read_answers(session: Session, run_ids: Sequence[str]) -> Iterator[tuple[str, dict[str, list[dict[str, Any]]]]]:
-    """(run, {part: rows}) of each run that has answers; rows hold file, group, label and probabilities, in order."""
+def read_answers(session: Session, run_ids: Sequence[str]) -> Iterator[tuple[str, dict[str, AnswerColumns]]]:
+    """(run, {part: columns}) of each run that has answers, in their order.
+
+    Hundreds of thousands of answers are read at once, so each column of a run is decoded in one go.
+    """
     row = PredictionRow
-    query = select(row.run_id, row.part, row.file, row.group_name, row.label, row.probabilities)
+    stated = type_coerce(row.probabilities, Text).label("stated")
+    query = select(row.run_id, row.part, row.file, row.group_name, row.label, stated)
     for some in _pieces(dict.fromkeys(run_ids), ROWS_PER_QUERY):
         ordered = query.where(row.run_id.in_(some)).order_by(row.run_id, row.part, row.position)
-        found = session.execute(ordered.execution_options(yield_per=10_000))
-        for run_id, own in groupby(found, key=lambda each: each.run_id):
-            parts: dict[str, list[dict[str, Any]]] = {}
-            for each in own:
-                answer = {"file": each.file, "group": each.group_name, "label": each.label}
-                parts.setdefault(each.part, []).append(answer | {"probabilities": each.probabilities})
+        found = session.connection().execute(ordered, execution_options={"yield_per": 10_000})
+        for run_id, own in groupby(found, key=itemgetter(0)):
+            parts = {}
+            for part, answers in groupby(own, key=itemgetter(1)):
+                _, _, files, groups, labels, texts = zip(*answers, strict=True)
+                parts[part] = AnswerColumns(files, groups, labels, _decoded(texts))
             yield run_id, parts
+
+
+def _decoded(texts: Sequence[Any]) -> list[dict[str, float]]:
+    """What columns of JSON hold; a driver may have decoded them already."""
+    if not all(isinstance(text, str) for text in texts):
+        return list(texts)
+    try:
+        return list(json.loads(f"[{','.join(texts)}]"))
+    except ValueError:
+        return [read_json(text) for text in texts]  # one of them was damaged outside this program
 
 
 def earlier_costs(session: Session, method: str, backbone: str, limit: int = 5) -> list[dict[str, Any]]:

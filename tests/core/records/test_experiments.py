@@ -117,8 +117,11 @@ def test_a_finished_cell_keeps_run_parts_cases_and_draw(database: Database, made
         # what is compared are the answers of the ranked part
         assert {row[1] for row in runs.list_answers(session, [run])} == {first["file"], second["file"]}
         ((_, parts),) = experiments.read_answers(session, [run])
-        assert [row["file"] for row in parts["test"]] == [first["file"], second["file"]]
-        assert list(parts["test"][0]["probabilities"]) == list(CLASSES)
+        assert list(parts["test"].files) == [first["file"], second["file"]]
+        assert list(parts["test"].groups) == [None, "patient 1"]
+        assert list(parts["test"].labels) == [first["label"], second["label"]]
+        assert list(parts["test"].probabilities) == [first["probabilities"], second["probabilities"]]
+        assert list(parts["test"].probabilities[0]) == list(CLASSES)
         drawn = runs.list_drawn(session, run)
         assert drawn["train"][0]["image_id"] is not None
         assert drawn["validation"] == []
