@@ -200,7 +200,12 @@ def _ranked(
             "beats": _beats(matrix, name, floor, best_simple, reference),
         }
         row |= {"values": _values(line), "role": _role(first, name, baseline, best_simple), "rank": _rank(matrix, name)}
-        row |= {"metrics": _means(line.cells), "parts": _parts(line), **_costs(line.cells), **_floor(line.cells[0])}
+        row |= {
+            "metrics": _means(line.cells),
+            "parts": _parts(line, len(spec.target_images)),
+            **_costs(line.cells),
+            **_floor(line.cells[0]),
+        }
         row |= _honesty(line.cells)
         rows.append(row | {"notes": _notes(line, matrix, name, reference)})
     return rows
@@ -323,8 +328,11 @@ def _means(cells: Sequence[Finished]) -> dict[str, float | None]:
     return found
 
 
-def _parts(line: _Line) -> dict[str, Any]:
-    """Mean, interval, chance and number of images of each part, where there are several or one of two is missing."""
+def _parts(line: _Line, n_targets: int) -> dict[str, Any]:
+    """Mean, interval, chance and number of images of each part, where there are several or one of two is missing.
+
+    The mean of targets stands only where all of them were measured: means over different sets compare nothing.
+    """
     if len(line.parts) < 2 and BASE not in line.parts:
         return {}
     first = line.cells[0]
@@ -339,7 +347,7 @@ def _parts(line: _Line) -> dict[str, Any]:
         for part, measured in line.parts.items()
     }
     targets = [of_measured(measured) for part, measured in line.parts.items() if part not in (TEST, BASE, NOVEL)]
-    return found | ({MEAN_OF_TARGETS: _spread(mean_over_sets(targets))} if len(targets) > 1 else {})
+    return found | ({MEAN_OF_TARGETS: _spread(mean_over_sets(targets))} if len(targets) == n_targets > 1 else {})
 
 
 def _costs(cells: Sequence[Finished]) -> dict[str, Any]:

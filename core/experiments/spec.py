@@ -171,6 +171,13 @@ KEYS = {each.name for each in fields(ExperimentSpec)} - {"candidates"} | {"metho
 def _check_together(spec: ExperimentSpec) -> None:
     if spec.protocol == "cross-set" and not spec.target_images:
         raise InvalidOption("The protocol cross-set needs 'target_images'", "found none", "Name one set or more.")
+    own = [name for name in spec.target_images if name in spec.images]
+    if own:
+        raise InvalidOption(
+            "'target_images' are other sets than 'images'",
+            f"'{own[0]}' is in both",
+            "Its own test part is measured anyway.",
+        )
     if spec.target_images and spec.protocol != "cross-set":
         raise InvalidOption("'target_images' belong to the protocol cross-set", f"found {spec.protocol}")
     if spec.base_classes and spec.protocol != "base-to-novel":

@@ -199,6 +199,17 @@ def test_a_line_without_novel_half_leaves_the_others_their_means() -> None:
     assert low <= high
 
 
+def test_the_mean_of_targets_stands_only_where_all_were_measured() -> None:
+    def crossed(method: str, names: tuple[str, ...]) -> Finished:
+        parts = {name: answers(drawn(0.8, 60, at)) for at, name in enumerate(("test", *names))}
+        return cell(method, 1, drawn(0.8, 60, 0), parts=parts)
+
+    cells = [crossed("coop", ("two", "three")), crossed("linear_probe", ("two",))]
+    found = rows_of(cells, protocol="cross-set", target_images=["two", "three"])
+    assert "mean of targets" in found["coop"]["parts"]
+    assert set(found["linear_probe"]["parts"]) == {"test", "two"}
+
+
 def test_the_mean_over_sets_takes_complete_sets_only_and_names_the_others() -> None:
     cells = [replace_set(each, name) for name in ("one", "two", "three") for each in three_lines(n=60)]
     cells = [each for each in cells if not (each.image_set == "three" and each.method == "coop" and each.seed == 3)]

@@ -94,6 +94,7 @@ def test_shares_are_fractions_or_percent() -> None:
         ({"options": {"coop": {"context_length": []}}}, "empty list"),
         ({"protocol": "cross-set"}, "target_images"),
         ({"target_images": ["chest"]}, "cross-set"),
+        ({"protocol": "cross-set", "target_images": ["chest", "brain"]}, "'brain' is in both"),
         ({"base_classes": ["a"]}, "base-to-novel"),
         ({"updates": 5}, "controlled"),
         ({"controlled": True, "epochs": 3}, "updates"),
