@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,13 +71,12 @@ def has_room() -> bool:
 
 def main() -> int:
     """Load, wait for a line "JOB_ID TOKEN" on standard input, and be that job's process."""
+    told: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(told,), name="worker-watch", daemon=True).start()
     give_way()
     for module in NEEDED_MODULES:
         importlib.import_module(module)
-    line = sys.stdin.readline().split()
-    if len(line) != 2:  # the worker has ended, or let this one go
-        return 0
-    job_id, token = line
+    job_id, token = told.get()
     from training_jobs import run_job
 
     log = log_path(Settings(), job_id)
@@ -83,6 +84,14 @@ def main() -> int:
     with log.open("ab") as errors:
         os.dup2(errors.fileno(), sys.stderr.fileno())
     return run_job.main([job_id, "--token", token])
+
+
+def _listen(told: queue.SimpleQueue[list[str]]) -> None:
+    """Hand on the one line; without one the worker has ended or let this process go, which then ends at once."""
+    line = sys.stdin.readline().split()
+    if len(line) != 2:
+        os._exit(0)
+    told.put(line)
 
 
 if __name__ == "__main__":

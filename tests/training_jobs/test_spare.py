@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -69,6 +70,15 @@ def test_a_spare_ends_when_its_worker_does(tmp_path: Path) -> None:
     waiting.process.stdin.close()
     assert waiting.process.wait(60) == 0
     assert waiting.take("01job", 1) is None
+
+
+def test_a_spare_that_is_still_loading_ends_with_its_worker_too(tmp_path: Path) -> None:
+    # what it would load never ends
+    slow = "import time, training_jobs.spare as s; s.importlib.import_module = lambda name: time.sleep(600); s.main()"
+    waiting = Spare(dict(os.environ) | {"PYTHONPATH": str(local.PROJECT)}, tmp_path, (sys.executable, "-c", slow))
+    assert waiting.process.stdin is not None
+    waiting.process.stdin.close()
+    assert waiting.process.wait(60) == 0
 
 
 def test_another_command_or_the_setting_keeps_none(tmp_path: Path) -> None:
