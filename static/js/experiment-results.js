@@ -39,7 +39,7 @@ import { saveCsv } from "./plot.js";
 import "./answers.js";
 
 const MEAN = "mean over sets";
-const FEW_NOTES = 3;
+const FEW_NOTES = 1;
 
 const setName = (row) => row.image_set ?? MEAN;
 
