@@ -18,6 +18,7 @@ from app.services.descriptions import get_description_set
 from app.services.image_sets import get_image_set, load_image_set
 from app.services.incoming_images import kept_from_path
 from app.services.jobs import cancel_job, get_job
+from app.services.kept_rows import keep_rows, read_rows, rows_key
 from app.services.recipes import recipe_method
 from app.services.training import check_test_part, checked_config
 from core.descriptions.description_set import DescriptionSet
@@ -470,11 +471,25 @@ def _rows(
         run_ids = [cell["run"] for cell in done]
         if run_records.count_predictions(session, run_ids) > MOST_ANSWERS:
             return [], [f"Rows are put together of at most {MOST_ANSWERS} answers; this experiment has more."]
-        _kept[key] = _put_together(session, spec_from_record(found["spec"]), done)
+        _kept[key] = _stored_rows(ctx, session, found, done)
         while len(_kept) > ROWS_KEPT:
             _kept.popitem(last=False)
     left = len(cells) - len(done)
     return _kept[key], [f"{left} of {len(cells)} cells are not finished: the rows are of the others."] if left else []
+
+
+def _stored_rows(
+    ctx: Context, session: Session, found: Mapping[str, Any], done: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows as an earlier process kept them, else put together now."""
+    folder = ctx.settings.experiments_dir / found["id"]
+    spec = spec_from_record(found["spec"])
+    key = rows_key(spec.hash, [(cell["position"], cell["run"]) for cell in done])
+    rows = read_rows(folder, key)
+    if rows is None:
+        rows = _put_together(session, spec, done)
+        keep_rows(folder, key, rows)
+    return rows
 
 
 def _put_together(session: Session, spec: ExperimentSpec, done: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.services import experiments
+from app.services import experiments, kept_rows
 from app.services.context import Context, open_context
 from core.errors import ClassMismatch, Conflict, InvalidInput, InvalidOption, NotFound, TooFewImages
 from core.records import image_sets, jobs, runs
@@ -431,3 +431,23 @@ def test_a_job_and_a_terminal_may_share_an_experiment(ctx, given):
     with ctx.db.reading() as session:
         assert runs.count_runs(session) == 5
     assert experiments.get(ctx, made["id"])["job"]["note"] == "All 5 cells are done."
+
+
+def test_rows_outlive_the_process_and_go_with_the_experiment(run, file, ctx, monkeypatch):
+    assert run("run", file).exit_code == 0
+    found = experiments.get(ctx, "first look")
+    rows = experiments.list_rows(ctx, "first look")
+    kept = ctx.settings.experiments_dir / found["id"] / kept_rows.FILE
+    assert kept.is_file()
+    # a new process knows the file only
+    monkeypatch.setattr(experiments, "_kept", type(experiments._kept)())
+    with monkeypatch.context() as patch:
+        patch.setattr(experiments, "_put_together", lambda *given: pytest.fail("the answers were read again"))
+        assert experiments.list_rows(ctx, "first look") == rows
+    # a damaged file, or one of other runs, is made again
+    for harm in ("{", json.dumps({"key": "other", "rows": []})):
+        kept.write_text(harm)
+        monkeypatch.setattr(experiments, "_kept", type(experiments._kept)())
+        assert experiments.list_rows(ctx, "first look") == rows
+    experiments.delete(ctx, "first look")
+    assert not kept.parent.exists()
