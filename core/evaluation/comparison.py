@@ -23,6 +23,7 @@ ONE_SEED = "One seed: the spread over draws is unknown."
 
 STEADY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
 """Those that calibration does not change."""
+COSTS = ("seconds", "steps", "trainable_parameters", "peak_mb")
 MOST_TOLD = 3
 """Options that a row's name shows to differ; of more it says how many."""
 NOT_COUNTED = "Leakage was allowed; how much there was has not been counted for this run."
@@ -133,6 +134,12 @@ def _answers(rows: Sequence[Mapping[str, Any]], look_up: LookUp | None) -> Answe
     return look_up(ids) if look_up and compared else None
 
 
+def _image_passes(run: Run) -> float | None:
+    """Images that went through a training, each as often as it did; None where that is not known."""
+    batch, steps = (run.get("options") or {}).get("batch_size"), run.get("steps")
+    return batch * steps if batch and steps else None
+
+
 def _tell_apart(rows: Sequence[dict[str, Any]]) -> None:
     """Write into each of a method's rows in what it differs from the others, so that their names do not look alike."""
     facts = [
@@ -236,11 +243,13 @@ def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
         "n_train": first.get("n_train"),
         "n_val": first.get("n_val"),
         "n_test": first.get("n_test"),
-        "seconds": _mean([run.get("seconds") for run in kept]),
+        **{name: _mean([run.get(name) for run in kept]) for name in COSTS},
+        "image_passes": _mean([_image_passes(run) for run in kept]),
         "metrics": each,
         "run_ids": [run.get("id") for run in kept],
         "leakage": max(leaks, key=_severity, default=None),
         "known_classes": first.get("known_classes"),
+        "calibration": first.get("calibration"),
         "missing": False,
         "note": _seed_note(first, len(kept), measurements),
     }

@@ -27,7 +27,7 @@ import { forest } from "./figures.js";
 import "./experiment-results.js";
 import { progressText, stateOf } from "./experiment-words.js";
 import { confirmDialog, follow, linkTo, uid } from "./follow.js";
-import { isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
+import { calibrationText, isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
 import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
 import { METRICS, metricOf, metricText } from "./metric-words.js";
@@ -474,8 +474,18 @@ function csvOf(group, title) {
       "n_test",
       ...numbers,
       "seconds",
+      "update_steps",
+      "image_passes",
+      "labelled_to_choose",
+      "trainable_parameters",
+      "peak_mb",
+      "precision",
+      "differs",
       "interval_over",
+      "claim",
       "leakage",
+      "classes_known_before",
+      "calibration",
     ],
     rows: group.rows
       .filter((row) => !row.missing)
@@ -491,8 +501,18 @@ function csvOf(group, title) {
         row.n_test,
         ...METRICS.flatMap((metric) => ["mean", "low", "high"].map((end) => row.metrics[metric.name]?.[end])),
         row.seconds,
+        row.steps,
+        row.image_passes,
+        row.n_val,
+        row.trainable_parameters,
+        row.peak_mb,
+        row.precision ?? "",
+        row.differs ?? "",
         row.over ?? "",
+        row.metrics.balanced_accuracy?.claim ?? "",
         row.leakage?.sentence ?? "",
+        (row.known_classes || []).join(" "),
+        calibrationText(row.calibration),
       ]),
     file: fileName("comparison", title),
   };
@@ -520,8 +540,10 @@ function runDetails(run) {
     ["Images", finished && `${run.n_train} to train, ${run.n_val} to tune, ${run.n_test} to test`],
     ["Descriptions", textOf(run.descriptions)],
     ["Learned numbers", run.trainable_parameters?.toLocaleString("en")],
+    ["Update steps", run.steps?.toLocaleString("en")],
     ["Training took", duration(run.seconds)],
-    ["Encoder", run.backbone],
+    ["Peak memory", run.peak_mb && `${Math.round(run.peak_mb).toLocaleString("en")} MB`],
+    ["Encoder", run.precision ? `${run.backbone}, ${run.precision}` : run.backbone],
     ...leakageFacts(run.leakage),
   ].filter(([, value]) => value);
   const loss = (run.epoch_metrics || []).length > 1 && h("ps-plot", {});

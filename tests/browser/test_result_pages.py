@@ -575,6 +575,19 @@ def test_results_show_both_baselines_as_lines_and_each_seed_as_a_ring(results: A
     assert plot.locator(".scatterlayer .trace").first.locator(".point").count() == 6
 
 
+def test_rows_of_single_runs_are_taken_along_with_what_has_to_be_known_of_them(window: Visit, api: Api) -> None:
+    page = window.open("/compare", ".ps-compare tbody tr")
+    head, *rows = saved_csv(page, page.get_by_role("button", name="Download CSV").last.click)
+    assert rows
+    for column in (
+        *("update_steps", "image_passes", "labelled_to_choose", "trainable_parameters", "peak_mb", "precision"),
+        *("differs", "claim", "leakage", "classes_known_before", "calibration"),
+    ):
+        assert column in head
+    first = dict(zip(head, rows[0], strict=True))
+    assert first["labelled_to_choose"].isdigit()
+
+
 def test_the_rows_can_be_taken_along_with_what_has_to_be_known_of_them(results: Any) -> None:
     note = "A note on this run."
     page = results(notes=[note])
