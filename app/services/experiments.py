@@ -400,11 +400,19 @@ def _check_once(spec: ExperimentSpec, images: Mapping[str, str], targets: Mappin
 
 
 def _check_images(spec: ExperimentSpec, images: Mapping[str, ImageSet], targets: Mapping[str, ImageSet]) -> None:
-    """Raises TooFewImages, ClassMismatch or InvalidInput for sets on which no cell could be run."""
+    """Raises TooFewImages, ClassMismatch, InvalidOption or InvalidInput for sets on which no cell could be run."""
     from core.images.protocol_draws import halves
 
     for found in (*images.values(), *targets.values()):
         check_test_part(found)
+    sources = {found.fingerprint: name for name, found in images.items()}
+    same = [(name, sources[found.fingerprint]) for name, found in targets.items() if found.fingerprint in sources]
+    if same:
+        raise InvalidOption(
+            "A target is another set than the one that is learned on",
+            f"'{same[0][0]}' holds the images of '{same[0][1]}'",
+            "Leave it out: the source's own test part is measured anyway.",
+        )
     if spec.protocol == "base-to-novel":
         for found in images.values():
             halves(found.classes, spec.base_classes)

@@ -359,6 +359,13 @@ def test_one_set_named_twice_is_refused(ctx, given, pictures, tmp_path):
         experiments.create(ctx, given | {"images": [str(pictures / "shades"), str(tmp_path / "copy")]}, paths=True)
 
 
+def test_the_source_under_another_name_is_no_target(ctx, given, pictures, tmp_path):
+    shutil.copytree(pictures / "shades", tmp_path / "alias")
+    values = given | {"protocol": "cross-set", "target_images": [str(tmp_path / "alias")]}
+    with pytest.raises(InvalidOption, match="another set than the one that is learned on"):
+        experiments.create(ctx, values, paths=True)
+
+
 def test_an_experiment_is_queued_once_and_cancelled(ctx, given):
     made = experiments.create(ctx, given, paths=True)
     job = experiments.submit(ctx, "first look")
