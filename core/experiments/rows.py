@@ -374,14 +374,12 @@ def _honesty(cells: Sequence[Finished]) -> dict[str, Any]:
     """What makes a row too good: the leakage of its worst cell, and classes that the backbone had learned before."""
     leaks = [dict(found) for cell in cells if (found := cell.record.get("leakage"))]
     worst = max(
-        leaks, key=lambda leak: (bool(leak.get("found")), bool(leak.get("allowed")), _doubts(leak)), default=None
+        leaks,
+        key=lambda leak: (bool(leak.get("found")), bool(leak.get("allowed")), leak.get("doubts") or 0),
+        default=None,
     )
     known = sorted({name for cell in cells for name in cell.record.get("known_classes") or ()})
     return {"leakage": worst, "known_classes": known, "backbone": cells[0].record.get("backbone")}
-
-
-def _doubts(leak: Mapping[str, Any]) -> int:
-    return leak.get("doubts") or (leak.get("near_duplicates") or {}).get("test_images", 0)
 
 
 def _notes(line: _Line, matrix: Matrix | None, name: str, reference: str | None) -> list[str]:

@@ -28,7 +28,6 @@ from core.text import fit_text
 from core.tuning.method_cards import baseline_method
 
 PROTOCOLS = ("few-shot", "base-to-novel", "cross-set", "full", "realistic")
-PAPER_SHOTS = (1, 2, 4, 8, 16)
 DEFAULT_SEEDS = (1, 2, 3, 4, 5)
 """Five, since at three the interval over new draws and new patients is twice as wide and power is low."""
 DEFAULT_SHARES = (0.1, 0.3, 1.0)
@@ -37,7 +36,6 @@ LARGEST_SEED = 2**31 - 1
 MOST_SHOTS = 2**31 - 1
 MOST_CELLS = 5000
 BYTE_ORDER_MARK = "\ufeff"
-METHOD, RECIPE = "method", "recipe"
 
 
 @dataclass(frozen=True)

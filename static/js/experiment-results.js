@@ -383,6 +383,12 @@ function titledMatrix(found, titles) {
   return { ...found, pairs, methods: found.methods.map((line) => titleOf(line, titles)) };
 }
 
+/** What a pair of the matrix is handed out with. */
+const PAIR_FIELDS = [
+  ...["first", "second", "mean", "low", "high", "p", "p_holm", "differs"],
+  ...["wins", "ties", "losses", "counted", "interval", "claim", "why"],
+];
+
 /** The matrix as a table, rows minus columns, in points; the colour repeats the sign and size. */
 function matrixTable({ matrix: found }, title, titles) {
   const matrix = found && titledMatrix(found, titles);
@@ -413,42 +419,9 @@ function matrixTable({ matrix: found }, title, titles) {
     `Row minus column in points of ${metricOf(matrix.metric)?.title ?? matrix.metric}; below it wins / ties / losses over ${matrix.pairs[0].counted}, and p after Holm over ${count(matrix.n_tests, "pair")}. ` +
     "Coloured: the difference stands with all pairs at once.";
   const csv = {
-    columns: [
-      "first",
-      "second",
-      "difference",
-      "low",
-      "high",
-      "p",
-      "p_holm",
-      "differs",
-      "wins",
-      "ties",
-      "losses",
-      "counted",
-      "interval",
-      "claim",
-      "why",
-      "use",
-    ],
+    columns: [...PAIR_FIELDS.map((name) => (name === "mean" ? "difference" : name)), "use"],
     rows: matrix.pairs.map((pair) => [
-      ...[
-        "first",
-        "second",
-        "mean",
-        "low",
-        "high",
-        "p",
-        "p_holm",
-        "differs",
-        "wins",
-        "ties",
-        "losses",
-        "counted",
-        "interval",
-        "claim",
-        "why",
-      ].map((name) => pair[name]),
+      ...PAIR_FIELDS.map((name) => pair[name]),
       "research use only, not for diagnosis",
     ]),
     file: `${title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}-pairs`,
