@@ -308,7 +308,7 @@ def tables_page() -> str:
     return page(
         "Tables",
         "What the database holds. Bytes (images, models, maps) lie in files under the home folder; rows hold their "
-        "SHA-256. The classes are in `core/records/tables.py`, the history in `migrations/versions`.",
+        "SHA-256. The classes are in `core/records`, the history in `migrations/versions`.",
         *(_table_section(found, kind) for found, kind in rows),
     )
 

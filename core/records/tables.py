@@ -1,7 +1,4 @@
-"""Every table, in the nouns of the product. Rows hold facts and SHA-256 sums; bytes lie in files.
-
-JSON columns are plain JSON, not JSONB: the order of classes in an object is kept.
-"""
+"""Every table, in the nouns of the product. Rows hold facts and SHA-256 sums; bytes lie in files."""
 
 from __future__ import annotations
 
@@ -15,51 +12,68 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from core.records.ids import LENGTH, new_id
-from core.records.types import JsonList, JsonObject, Moment, now
+from core.records.base import Base, Id, Name, Sha256, Word, key, one_of
+from core.records.description_tables import (
+    DescriptionActionRow,
+    DescriptionReviewRow,
+    DescriptionRevisionRow,
+    DescriptionRow,
+    DescriptionSentenceRow,
+    DescriptionSetRow,
+    DescriptionTaskPartRow,
+    DescriptionTaskRow,
+    DescriptionVersionRow,
+)
+from core.records.types import JsonList, JsonObject, now
+
+__all__ = [
+    "ATTEMPT_STATES",
+    "CELL_STATES",
+    "DRAWN_ROLES",
+    "JOB_STATES",
+    "AttemptRow",
+    "AuditEntryRow",
+    "Base",
+    "ClassificationImageRow",
+    "ClassificationRow",
+    "DescriptionActionRow",
+    "DescriptionReviewRow",
+    "DescriptionRevisionRow",
+    "DescriptionRow",
+    "DescriptionSentenceRow",
+    "DescriptionSetRow",
+    "DescriptionTaskPartRow",
+    "DescriptionTaskRow",
+    "DescriptionVersionRow",
+    "EpochMetricRow",
+    "ExperimentCellRow",
+    "ExperimentRow",
+    "ExplanationRow",
+    "IdempotencyKeyRow",
+    "ImageClassRow",
+    "ImageProblemRow",
+    "ImageRow",
+    "ImageSetRow",
+    "JobRow",
+    "ModelRow",
+    "PredictionRow",
+    "RunImageRow",
+    "RunRow",
+    "WorkerRow",
+]
 
 JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 CELL_STATES = ("waiting", "running", "done", "failed")
 DRAWN_ROLES = ("train", "validation")
+SUBJECTS = ("run_id", "experiment_id", "description_task_id")
+ONE_SUBJECT = " + ".join(f"CASE WHEN {column} IS NULL THEN 0 ELSE 1 END" for column in SUBJECTS) + " = 1"
 ATTEMPT_STATES = ("running", "succeeded", "failed", "cancelled", "interrupted", "lost")
-
-Id = String(LENGTH)
-Sha256 = String(64)
-Name = String(300)
-Word = String(40)
-
-
-class Base(DeclarativeBase):
-    """Base of all tables; every constraint and index has a name, so that migrations can speak of it."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {datetime: Moment, dict[str, Any]: JsonObject, list[Any]: JsonList}  # noqa: RUF012
-
-
-def key() -> Mapped[str]:
-    """The primary key of a noun."""
-    return mapped_column(Id, primary_key=True, default=new_id)
-
-
-def one_of(column: str, words: tuple[str, ...]) -> CheckConstraint:
-    """The column holds one of these words."""
-    return CheckConstraint(f"{column} IN ({', '.join(repr(word) for word in words)})", name=column)
-
 
 # image sets ------------------------------------------------------------------------------------------------------
 
@@ -139,54 +153,6 @@ class ImageProblemRow(Base):
     found: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (Index(None, "image_set_id", "id"),)
-
-
-# descriptions ----------------------------------------------------------------------------------------------------
-
-
-class DescriptionSetRow(Base):
-    """Class descriptions of an image set under one name; their text lives in versions."""
-
-    __tablename__ = "description_sets"
-
-    id: Mapped[str] = key()
-    image_set_id: Mapped[str | None] = mapped_column(ForeignKey("image_sets.id", ondelete="SET NULL"))
-    name: Mapped[str] = mapped_column(Name)
-    created_at: Mapped[datetime] = mapped_column(default=now)
-
-    __table_args__ = (UniqueConstraint("image_set_id", "name"), Index(None, "name", "id"))
-
-
-class DescriptionVersionRow(Base):
-    """One wording, never changed once saved. Editing makes the next version."""
-
-    __tablename__ = "description_versions"
-
-    id: Mapped[str] = key()
-    description_set_id: Mapped[str] = mapped_column(ForeignKey("description_sets.id", ondelete="CASCADE"))
-    version: Mapped[int]
-    based_on_id: Mapped[str | None] = mapped_column(
-        ForeignKey("description_versions.id", ondelete="SET NULL"), index=True
-    )
-    author: Mapped[str] = mapped_column(Name)
-    note: Mapped[str] = mapped_column(Text, default="")
-    source: Mapped[str] = mapped_column(Text)
-    fingerprint: Mapped[str] = mapped_column(Sha256)
-    created_at: Mapped[datetime] = mapped_column(default=now)
-
-    __table_args__ = (UniqueConstraint("description_set_id", "version"),)
-
-
-class DescriptionSentenceRow(Base):
-    """A sentence about a class, in one version. `class_position` and `position` keep the order."""
-
-    __tablename__ = "description_sentences"
-
-    version_id: Mapped[str] = mapped_column(ForeignKey("description_versions.id", ondelete="CASCADE"), primary_key=True)
-    class_position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    class_name: Mapped[str] = mapped_column(Name)
-    sentence: Mapped[str] = mapped_column(Text)
 
 
 # runs and what they leave ----------------------------------------------------------------------------------------
@@ -406,8 +372,9 @@ class ExperimentCellRow(Base):
 
 
 class JobRow(Base):
-    """Work in the queue, for one run or one experiment. `fence` grows with every claim: who holds an older number may
-    no longer write. note: what is to be said of it besides stage and numbers, such as the cell at work.
+    """Work in the queue, for one run, one experiment or one task about descriptions. `fence` grows with every claim:
+    who holds an older number may no longer write. note: what is to be said of it besides stage and numbers, such as the
+    cell at work.
     """
 
     __tablename__ = "jobs"
@@ -416,6 +383,9 @@ class JobRow(Base):
     kind: Mapped[str] = mapped_column(Word, default="train")
     run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), unique=True)
     experiment_id: Mapped[str | None] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
+    description_task_id: Mapped[str | None] = mapped_column(
+        ForeignKey("description_tasks.id", ondelete="CASCADE"), unique=True
+    )
     label: Mapped[str] = mapped_column(Name)
     state: Mapped[str] = mapped_column(Word, default="queued")
     fence: Mapped[int] = mapped_column(default=0)
@@ -437,7 +407,7 @@ class JobRow(Base):
 
     __table_args__ = (
         one_of("state", JOB_STATES),
-        CheckConstraint("(run_id IS NULL) <> (experiment_id IS NULL)", name="one_subject"),
+        CheckConstraint(ONE_SUBJECT, name="one_subject"),
         Index(None, "experiment_id", "created_at", "id"),
         Index(None, "state", "queued_at", "id"),
         Index(None, "created_at", "id"),

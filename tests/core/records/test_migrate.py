@@ -115,8 +115,78 @@ def test_older_answers_get_their_case_and_group_and_older_runs_their_precision(u
     assert [tuple(row) for row in runs] == [("few-shot", None, None, "bf16")] * 2
 
 
-@pytest.mark.parametrize("subjects", [{}, {"run_id": "r", "experiment_id": "e"}])
-def test_a_job_is_for_one_run_or_one_experiment(database: Database, subjects: dict[str, str]) -> None:
+def test_versions_saved_before_become_sentences_with_their_history(url: str) -> None:
+    migrate.upgrade(url, revision="0008")
+    wordings = [
+        {"cyst": ["round", "dark", "dark"], "tumour": ["bright"]},
+        {"cyst": ["round"], "tumour": ["bright", "irregular"]},
+        {"cyst": ["round", "dark"], "tumour": ["irregular"]},
+    ]
+    with migrate.migration_connection(url) as connection:
+        moment = now().isoformat(sep=" ")
+        connection.execute(
+            text("INSERT INTO description_sets (id, name, created_at) VALUES ('set', 'words', :at)"), {"at": moment}
+        )
+        for number, wording in enumerate(wordings, 1):
+            connection.execute(
+                text(
+                    "INSERT INTO description_versions"
+                    " (id, description_set_id, version, author, note, source, fingerprint, created_at)"
+                    " VALUES (:id, 'set', :version, 'Ada', '', 'edited', :sum, :at)"
+                ),
+                {"id": f"v{number}", "version": number, "sum": "0" * 64, "at": moment},
+            )
+            for place, (label, texts) in enumerate(wording.items()):
+                for position, sentence in enumerate(texts):
+                    connection.execute(
+                        text(
+                            "INSERT INTO description_sentences"
+                            " (version_id, class_position, position, class_name, sentence)"
+                            " VALUES (:version, :place, :position, :label, :sentence)"
+                        ),
+                        {"version": f"v{number}", "place": place, "position": position, "label": label}
+                        | {"sentence": sentence},
+                    )
+    migrate.upgrade(url, backup=False)
+    with migrate.migration_connection(url) as connection:
+        heads = connection.execute(
+            text("SELECT text, withdrawn, revision, state FROM descriptions ORDER BY position")
+        ).all()
+        steps = connection.execute(
+            text(
+                "SELECT d.text, r.number, a.note, r.withdrawn FROM description_revisions r"
+                " JOIN descriptions d ON d.id = r.description_id JOIN description_actions a ON a.id = r.action_id"
+                " WHERE d.position = 1 ORDER BY r.number"
+            )
+        ).all()
+        linked = connection.execute(
+            text(
+                "SELECT v.version, s.sentence, d.text, s.revision FROM description_sentences s"
+                " JOIN description_versions v ON v.id = s.version_id JOIN descriptions d ON d.id = s.description_id"
+                " ORDER BY v.version, s.class_position, s.position"
+            )
+        ).all()
+    assert [(row[0], bool(row[1]), *row[2:]) for row in heads] == [
+        ("round", False, 1, "draft"),
+        ("dark", False, 3, "draft"),
+        ("dark", True, 2, "draft"),
+        ("bright", True, 2, "draft"),
+        ("irregular", False, 1, "draft"),
+    ]
+    assert [(*row[:3], bool(row[3])) for row in steps] == [
+        ("dark", 1, "version 1", False),
+        ("dark", 2, "version 2", True),
+        ("dark", 3, "version 3", False),
+    ]
+    assert len(linked) == sum(len(texts) for wording in wordings for texts in wording.values())
+    assert all(row[1] == row[2] for row in linked)
+    assert [row[3] for row in linked if row[0] == 3] == [1, 3, 1]
+
+
+@pytest.mark.parametrize(
+    "subjects", [{}, {"run_id": "r", "experiment_id": "e"}, {"experiment_id": "e", "description_task_id": "t"}]
+)
+def test_a_job_is_for_one_run_one_experiment_or_one_task(database: Database, subjects: dict[str, str]) -> None:
     def add(session: Session) -> None:
         session.add(JobRow(label="both or neither", **subjects))
         session.flush()
@@ -253,10 +323,15 @@ def _fill_every_table(url: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 def _value(column: object, number: int, ids: dict[tuple[str, int], str]) -> object:
-    known = {"source": "demo", "part": "test", "role": "train"}
-    state = {"jobs": "queued", "attempts": "running", "experiment_cells": "waiting"}
-    if (column.table.name, column.name) == ("jobs", "experiment_id"):  # type: ignore[attr-defined]
-        return None  # a job is for a run or for an experiment, never for both
+    known = {"source": "demo", "part": "test", "role": "train", "author_kind": "model", "decision": "approve"}
+    if column.table.name == "description_tasks":  # type: ignore[attr-defined]
+        known |= {"kind": "write"}
+    state = {"jobs": "queued", "attempts": "running", "experiment_cells": "waiting"} | dict.fromkeys(
+        ("descriptions", "description_revisions"), "draft"
+    )
+    state["description_task_parts"] = "waiting"
+    if column.table.name == "jobs" and column.name in {"experiment_id", "description_task_id"}:  # type: ignore[attr-defined]
+        return None  # a job is for one run, one experiment or one task, never for two
     for key in column.foreign_keys:  # type: ignore[attr-defined]
         parent = key.column.table.name
         return ids.get((parent, number))
