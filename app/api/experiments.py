@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from app.api import schemas
 from app.api.common import InContext, InPages, errors, research_use
 from app.api.values import Count, Line, Word
-from app.services import experiment_results, experiments
+from app.services import experiment_estimate, experiment_results, experiments
 
 router = APIRouter(prefix="/experiments", tags=["experiments"], dependencies=[Depends(research_use)])
 State = Literal["waiting", "running", "done", "failed"]
@@ -56,7 +56,7 @@ def create(body: Given, ctx: InContext) -> Any:
 )
 def estimate(body: Given, ctx: InContext) -> Any:
     """How many cells it would have, and roughly what they would take. Records nothing."""
-    return experiments.estimate(ctx, values_of(body))
+    return experiment_estimate.estimate(ctx, values_of(body))
 
 
 @router.get(

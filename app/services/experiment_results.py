@@ -6,6 +6,7 @@ from typing import Any
 
 from app.services import experiments
 from app.services.context import Context
+from app.services.experiment_rows import MOST_ANSWERS, finished_cells
 from app.services.methods import method_title
 from core.errors import NotFound
 from core.experiments.spec import ExperimentSpec, spec_from_record
@@ -61,12 +62,9 @@ def matrix(
         if not here:
             where = "these training images" if image_set is None else f"'{shown(image_set)}' with these training images"
             raise NotFound("Finished cells of the experiment", f"found none on {where}", "Ask for a place it has.")
-        if (
-            run_records.count_predictions(session, [cell["run"] for cell in here if cell["run"]])
-            > experiments.MOST_ANSWERS
-        ):
+        if run_records.count_predictions(session, [cell["run"] for cell in here if cell["run"]]) > MOST_ANSWERS:
             return {"matrix": None}
-        finished = experiments.finished_cells(session, [cell for cell in here if cell["run"]])
+        finished = finished_cells(session, [cell for cell in here if cell["run"]])
     compared = comparison_matrix(spec_from_record(found["spec"]), finished, baseline_method())
     return {"matrix": None if compared is None else compared.as_dict()}
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.services import experiments, kept_rows
+from app.services import experiment_estimate, experiment_plan, experiment_rows, experiments, kept_rows
 from app.services.context import Context, open_context
 from core.errors import ClassMismatch, Conflict, InvalidInput, InvalidOption, NotFound, TooFewImages
 from core.records import image_sets, jobs, runs
@@ -380,11 +380,11 @@ def test_an_experiment_is_queued_once_and_cancelled(ctx, given):
 
 def test_the_estimate_rests_on_earlier_runs_and_names_the_unknown(ctx, given):
     experiments.create(ctx, given | {"methods": ["coop"], "shots": [1], "seeds": [1]}, paths=True)
-    before = experiments.plan(ctx, given, paths=True)
+    before = experiment_plan.plan(ctx, given, paths=True)
     run_all(ctx, "first look")
     settings = ctx.settings.model_copy(update={"allow_folders": True})
     allowed = Context(settings, ctx.db, ctx.store, ctx.classifiers)
-    found = experiments.estimate(allowed, given | {"name": "b", "images": list(before.spec.images)})
+    found = experiment_estimate.estimate(allowed, given | {"name": "b", "images": list(before.spec.images)})
     assert found["by_earlier_runs"] == ["zero_shot", "coop"]
     assert found["unknown"] == ["linear_probe"]
     assert found["n_cells"] == 5
@@ -447,14 +447,14 @@ def test_rows_outlive_the_process_and_go_with_the_experiment(run, file, ctx, mon
     kept = ctx.settings.experiments_dir / found["id"] / kept_rows.FILE
     assert kept.is_file()
     # a new process knows the file only
-    monkeypatch.setattr(experiments, "_kept", type(experiments._kept)())
+    monkeypatch.setattr(experiment_rows, "_kept", type(experiment_rows._kept)())
     with monkeypatch.context() as patch:
-        patch.setattr(experiments, "_put_together", lambda *given: pytest.fail("the answers were read again"))
+        patch.setattr(experiment_rows, "_put_together", lambda *given: pytest.fail("the answers were read again"))
         assert experiments.list_rows(ctx, "first look") == rows
     # a damaged file, or one of other runs, is made again
     for harm in ("{", json.dumps({"key": "other", "rows": []})):
         kept.write_text(harm)
-        monkeypatch.setattr(experiments, "_kept", type(experiments._kept)())
+        monkeypatch.setattr(experiment_rows, "_kept", type(experiment_rows._kept)())
         assert experiments.list_rows(ctx, "first look") == rows
     experiments.delete(ctx, "first look")
     assert not kept.parent.exists()

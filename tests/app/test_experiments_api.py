@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from app.services import experiments
+from app.services import experiment_rows
 from app.services.context import Context
 from core.evaluation.metrics import METRICS
 from core.experiments.spec import parse_spec
@@ -261,5 +261,5 @@ def test_rows_of_a_finished_experiment_are_put_together_once(
     made = client.post(URL, json=asked()).json()
     work_off(context, made)
     first = client.get(f"{URL}/{made['id']}").json()["rows"]
-    monkeypatch.setattr(experiments, "finished_cells", lambda *_: pytest.fail("put together again"))
+    monkeypatch.setattr(experiment_rows, "finished_cells", lambda *_: pytest.fail("put together again"))
     assert client.get(f"{URL}/{made['id']}").json()["rows"] == first

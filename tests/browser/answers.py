@@ -270,7 +270,7 @@ PROTOCOLS = {"few-shot": ("test",), "base-to-novel": ("base", "novel")}
 
 def finished_cells(protocol: str = "few-shot", sets: tuple[str, ...] = ("brain",), **record: Any) -> list[Any]:
     """Finished cells of three lines, made up: CoOp is better than the linear probe, which is better than zero-shot."""
-    from core.experiments.rows import Answers, Finished
+    from core.experiments.finished import Answers, Finished
 
     draw, found = np.random.default_rng(7), []
     lines = {"zero_shot": (0.5, (1,)), "linear_probe": (0.62, (1, 2, 3)), "coop": (0.8, (1, 2, 3))}

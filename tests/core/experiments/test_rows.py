@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from core.evaluation.two_part import two_part
-from core.experiments.rows import Answers, Finished, answers_of, comparison_matrix, experiment_rows
+from core.experiments.finished import Answers, Finished, answers_of
+from core.experiments.rows import comparison_matrix, experiment_rows
 from core.experiments.spec import ExperimentSpec, parse_spec
 
 CLASSES = ("a", "b")
