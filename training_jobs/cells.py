@@ -196,7 +196,7 @@ class Work:
                 if taken_over:
                     self.listener.ended(taken_over)
                 if cells:
-                    self._train_together(cells)
+                    self._train(cells)
                 elif not taken_over and not self._others_work():
                     return
 
@@ -248,27 +248,10 @@ class Work:
         except PromptoscopeError:
             return None
 
-    def _train_together(self, cells: Sequence[ClaimedCell]) -> None:
-        self._held[:] = [cell.claim for cell in cells]
-        try:
-            try:
-                self._train(cells)
-            except Exception as error:
-                if len(cells) == 1 or _is_no_fault_of_a_cell(error):
-                    raise
-                # whichever of them it was, the others are not to suffer
-                for cell in cells:
-                    self._train_alone(cell)
-        finally:
-            self._give_back()
-
-    def _train_alone(self, cell: ClaimedCell) -> None:
-        if cell.claim in self._held:
-            self._train([cell])
-
     def _train(self, cells: Sequence[ClaimedCell]) -> None:
-        from core.experiments.grid import Order
+        from core.experiments.grid import Order, run_each
 
+        self._held[:] = [cell.claim for cell in cells]
         begun = time.monotonic()
         epochs: dict[str, dict[int, EpochMetric]] = {cell.claim: {} for cell in cells}
         orders = [
@@ -281,13 +264,25 @@ class Work:
             for cell in cells
         ]
         try:
-            results = self.opened.grid.run_in_step(orders)
-            for cell, result in zip(cells, results, strict=True):
-                self._record(cell, result, list(epochs[cell.claim].values()))
-        except Exception as error:  # whatever a training can raise must end in its cell's row
-            if len(cells) > 1 or _is_no_fault_of_a_cell(error):
+            found = run_each(self.opened.grid, orders, lambda error: not _is_no_fault_of_a_cell(error))
+            for cell, result in zip(cells, found, strict=True):
+                self._end(cell, result, list(epochs[cell.claim].values()), time.monotonic() - begun)
+                begun = time.monotonic()
+        finally:
+            self._give_back()
+
+    def _end(
+        self, cell: ClaimedCell, result: CellResult | Exception, epochs: list[EpochMetric], seconds: float
+    ) -> None:
+        """Record what a cell gave. Whatever else goes wrong with it must end in its own row too."""
+        try:
+            if isinstance(result, Exception):
+                raise result
+            self._record(cell, result, epochs)
+        except Exception as error:
+            if _is_no_fault_of_a_cell(error):
                 raise
-            self._record_failure(cells[0], error, time.monotonic() - begun)
+            self._record_failure(cell, error, seconds)
 
     def _report(self, cell: Cell, epochs: dict[int, EpochMetric], found: Progress) -> None:
         if found.epoch is not None and found.loss is not None:

@@ -6,7 +6,7 @@ One backbone, one store of features and texts, one reading of each image set and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from core.experiments.controlled import controlled_notes, controlled_options
 from core.experiments.protocols import Drawn, check_targets, draw_cell, measure_cell, trained_classes
 from core.experiments.spec import ExperimentSpec
 from core.images.image_set import ImageSet
-from core.images.leak_counts import Leakage, count_leakage
+from core.images.leak_counts import Leakage, LeakSearch
 from core.images.protocol_draws import narrowed_draw
 from core.tuning.drawing import check_measurable
 from core.tuning.feature_store import FeatureStore
@@ -69,6 +69,7 @@ class Grid:
     targets: Mapping[str, ImageSet]
     texts: Mapping[str | tuple[str, str], DescriptionSet]
     home: Path
+    _searched: dict[str, LeakSearch] = field(default_factory=dict, init=False)
     _leakage: dict[Any, Leakage] = field(default_factory=dict, init=False)
     _measurable: set[str] = field(default_factory=set, init=False)
 
@@ -175,12 +176,15 @@ class Grid:
             self._measurable.add(image_set.fingerprint)
 
     def _count(self, image_set: ImageSet, drawn: Drawn, cell: Cell) -> Leakage:
-        """Leakage of the set for these drawn images, which methods share."""
-        key = image_set.fingerprint, cell.shots, cell.share, cell.seed
+        """Leakage of the set for these drawn images, which methods share; the set is searched once."""
+        own = image_set.fingerprint
+        key = own, cell.shots, cell.share, cell.seed
+        if own not in self._searched:
+            self._searched[own] = LeakSearch(image_set)
         if key not in self._leakage:
             contents = {image.sha256 for image in (*drawn.draw.train, *drawn.draw.validation)}
             used = [image for image in image_set.images if image.sha256 in contents and image.part != "test"]
-            self._leakage[key] = count_leakage(image_set, used, self.spec.allow_leakage)
+            self._leakage[key] = self._searched[own].count(used, self.spec.allow_leakage)
         return self._leakage[key]
 
     def texts_of(self, cell: Cell) -> DescriptionSet | None:
@@ -215,24 +219,35 @@ def run_cells(
     grid: Grid,
     cells: Sequence[Cell],
     folder: Callable[[Cell], Path],
-    done: Callable[[Cell, CellResult | PromptoscopeError], None],
+    done: Callable[[Cell, CellResult | Exception], None],
 ) -> None:
     """Run cells in order, those in step that can be. A cell that fails is handed to `done` with its error."""
     for together in in_step(cells):
         orders = [Order(cell, folder(cell)) for cell in together]
-        try:
-            results = grid.run_in_step(orders)
-        except PromptoscopeError:
-            # whichever of them it was, the others are not to suffer
-            for order in orders:
-                done(order.cell, _alone(grid, order))
-        else:
-            for cell, found in zip(together, results, strict=True):
-                done(cell, found)
+        for cell, found in zip(together, run_each(grid, orders), strict=True):
+            done(cell, found)
 
 
-def _alone(grid: Grid, order: Order) -> CellResult | PromptoscopeError:
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, PromptoscopeError)
+
+
+def run_each(
+    grid: Grid, orders: Sequence[Order], is_theirs: Callable[[Exception], bool] = _is_refusal
+) -> Iterator[CellResult | Exception]:
+    """What each order gives, in their order: run in step, and each by itself where that fails.
+
+    Whichever of them it was, the others are not to suffer. is_theirs: whether an error is a cell's own; one that is not
+    is raised.
+    """
     try:
-        return grid.run_in_step([order])[0]
-    except PromptoscopeError as error:
-        return error
+        found: Sequence[CellResult | Exception] = grid.run_in_step(orders)
+    except Exception as error:
+        if not is_theirs(error):
+            raise
+        found = [error] if len(orders) == 1 else []
+    if found:
+        yield from found
+        return
+    for order in orders:
+        yield from run_each(grid, [order], is_theirs)

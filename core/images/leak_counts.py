@@ -11,7 +11,6 @@ from core.images.image_set import ImageSet
 from core.images.labelled_image import LabelledImage
 from core.images.leakage import contents_in_two_classes, near_neighbours, signatures_of
 from core.images.name_families import name_families
-from core.images.signature import Signature
 
 
 @dataclass(frozen=True)
@@ -92,33 +91,53 @@ class Leakage:
 
 def count_leakage(image_set: ImageSet, drawn: Collection[LabelledImage], allowed: bool) -> Leakage:
     """The counts of a set for a run that uses the `drawn` images. Decodes images not decoded before in this process."""
-    seen = [image for image in image_set.images if image.part != "test"]
-    test = image_set.part("test")
-    signatures = signatures_of([*seen, *test])
-    used = set(drawn)
-    sides = (seen, [image for image in seen if image in used])
-    copies, drawn_copies = (_copied(side, test, signatures) for side in sides)
-    rest = [image for image in test if image not in copies]
-    near, drawn_near = ({image for image, *_ in near_neighbours(side, rest, signatures)} for side in sides)
-    shared, drawn_shared = (_of_shared_groups(side, test) for side in sides)
-    families = _families([*seen, *test])
-    named, drawn_named = (_of_shared_names(side, test, families) for side in sides)
-    return Leakage(
-        LeakCount(len(copies), len(test), len(drawn_copies)),
-        LeakCount(len(near), len(test), len(drawn_near)),
-        LeakCount(len(shared), sum(image.group is not None for image in test), len(drawn_shared)),
-        LeakCount(len(named), len(test), len(drawn_named)),
-        len({image.group for image in shared}),
-        contents_in_two_classes(image_set),
-        allowed,
-    )
+    return LeakSearch(image_set).count(drawn, allowed)
 
 
-def _copied(
-    seen: Sequence[LabelledImage], test: Sequence[LabelledImage], signatures: dict[str, Signature]
-) -> set[LabelledImage]:
-    pixels = {signatures[image.sha256].pixels for image in seen}
-    return {image for image in test if signatures[image.sha256].pixels in pixels}
+class LeakSearch:
+    """What stands on both sides of a set, searched once, to be counted for any number of draws.
+
+    Decodes images not decoded before in this process.
+    """
+
+    def __init__(self, image_set: ImageSet) -> None:
+        self._set = image_set
+        self._seen = [image for image in image_set.images if image.part != "test"]
+        self._test = image_set.part("test")
+        self._signatures = signatures_of([*self._seen, *self._test])
+        self._copies = self._copied(self._seen)
+        self._near = self._near_ones(self._seen)
+        # an image that is near none of all images is near none of those that were drawn
+        self._suspects = [image for image in self._test if image in self._near]
+        self._shared = _of_shared_groups(self._seen, self._test)
+        self._families = _families([*self._seen, *self._test])
+        self._named = _of_shared_names(self._seen, self._test, self._families)
+        self._two_classes = contents_in_two_classes(image_set)
+
+    def count(self, drawn: Collection[LabelledImage], allowed: bool) -> Leakage:
+        """The counts for a run that uses the `drawn` images."""
+        used = set(drawn)
+        side = [image for image in self._seen if image in used]
+        n, known = len(self._test), sum(image.group is not None for image in self._test)
+        near = {image for image, *_ in near_neighbours(side, self._suspects, self._signatures)}
+        named = _of_shared_names(side, self._test, self._families)
+        return Leakage(
+            LeakCount(len(self._copies), n, len(self._copied(side))),
+            LeakCount(len(self._near), n, len(near)),
+            LeakCount(len(self._shared), known, len(_of_shared_groups(side, self._test))),
+            LeakCount(len(self._named), n, len(named)),
+            len({image.group for image in self._shared}),
+            self._two_classes,
+            allowed,
+        )
+
+    def _copied(self, seen: Sequence[LabelledImage]) -> set[LabelledImage]:
+        pixels = {self._signatures[image.sha256].pixels for image in seen}
+        return {image for image in self._test if self._signatures[image.sha256].pixels in pixels}
+
+    def _near_ones(self, seen: Sequence[LabelledImage]) -> set[LabelledImage]:
+        rest = [image for image in self._test if image not in self._copies]
+        return {image for image, *_ in near_neighbours(seen, rest, self._signatures)}
 
 
 def _of_shared_groups(seen: Sequence[LabelledImage], test: Sequence[LabelledImage]) -> set[LabelledImage]:
