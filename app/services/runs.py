@@ -88,12 +88,12 @@ def _answers(ctx: Context, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, 
     with ctx.db.reading() as session:
         if records.count_predictions(session, run_ids) > MOST_ANSWERS:
             return None
-        rows = records.list_answers(session, run_ids)
+        rows = records.list_answers(session, run_ids, stated=True)
     found: dict[str, dict[str, Answer]] = {}
-    for run_id, file, label, predicted, group in rows:
+    for row in rows:
         # units of two kinds never share a name
-        unit = f"image {file}" if group is None else f"group {group}"
-        found.setdefault(run_id, {})[file] = Answer(label, predicted, unit)
+        unit = f"image {row.file}" if row.group is None else f"group {row.group}"
+        found.setdefault(row.run_id, {})[row.file] = Answer(row.label, row.predicted, unit, row.stated or {})
     return found
 
 

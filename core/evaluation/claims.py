@@ -7,13 +7,13 @@ methods widen both.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from core.evaluation.intervals import LEAST_GROUPS, NO_SPREAD, Interval
-from core.evaluation.pseudo_values import Measured, measure
+from core.evaluation.pseudo_values import NEED_PROBABILITIES, Measured, measure
 from core.evaluation.two_part import difference
 
 Run = Mapping[str, Any]
@@ -22,11 +22,15 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a run said of one test image. unit: its group (patient), or the image itself where none is known."""
+    """What a run said of one test image. unit: its group (patient), or the image itself where none is known.
+
+    stated: probability by class; empty where it was not looked up.
+    """
 
     label: str
     predicted: str
     unit: str
+    stated: Mapping[str, float] = field(default_factory=dict)
 
 
 Answers = Mapping[str, Mapping[str, Answer]]
@@ -123,12 +127,34 @@ def _pairs(best: Row, other: Row) -> list[tuple[str, str]]:
 
 
 def measured_answers(runs: Sequence[Mapping[str, Answer]], metric: str = "balanced_accuracy") -> Measured:
-    """A metric of the most probable class, of several runs on the same images, taken apart by unit."""
+    """A metric of several runs on the same images, taken apart by unit.
+
+    Raises InvalidInput for a metric of the probabilities where these were not looked up.
+    """
+    if metric in NEED_PROBABILITIES:
+        return _measured_probabilities(runs, metric)
     images = sorted(runs[0])
     names = np.array([[each.label, each.predicted] for run in runs for each in map(run.__getitem__, images)])
     labels, predicted = np.unique(names, return_inverse=True)[1].reshape(len(runs), len(images), 2).transpose(2, 0, 1)
     groups = [runs[0][image].unit for image in images]
     return measure(metric, labels[0], predicted=predicted, groups=groups, images=images)
+
+
+def _measured_probabilities(runs: Sequence[Mapping[str, Answer]], metric: str) -> Measured:
+    images = sorted(runs[0])
+    first = [runs[0][image] for image in images]
+    classes = sorted(first[0].stated)
+    place = {name: at for at, name in enumerate(classes)}
+    stated = [[[each.stated[name] for name in classes] for each in map(run.__getitem__, images)] for run in runs]
+    return measure(
+        metric,
+        [place[each.label] for each in first],
+        probabilities=np.array(stated) if classes else None,
+        predicted=np.zeros((len(runs), len(images)), dtype=np.int64),
+        groups=[each.unit for each in first],
+        images=images,
+        classes=classes,
+    )
 
 
 def _listed(words: Sequence[str]) -> str:

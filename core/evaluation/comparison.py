@@ -14,7 +14,8 @@ import numpy as np
 from core.evaluation.claims import Answers, measured_answers, verdict
 from core.evaluation.intervals import t_interval
 from core.evaluation.metrics import METRICS
-from core.evaluation.model_intervals import confusion_intervals
+from core.evaluation.model_intervals import NONE, confusion_intervals, small_classes
+from core.evaluation.pseudo_values import NEED_PROBABILITIES, PSEUDO_METRICS
 from core.evaluation.two_part import of_measured
 
 MAIN_METRIC = "balanced_accuracy"
@@ -23,6 +24,7 @@ ONE_SEED = "One seed: the spread over draws is unknown."
 
 STEADY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
 """Those that calibration does not change."""
+TWO_PART_METRICS = tuple(name for name in METRICS if name in PSEUDO_METRICS)
 COSTS = ("seconds", "steps", "trainable_parameters", "peak_mb")
 MOST_TOLD = 3
 """Options that a row's name shows to differ; of more it says how many."""
@@ -104,6 +106,7 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | N
     sizes = sorted({run["n_test"] for run in [*trained, *baseline] if run.get("n_test") is not None})
     if len(sizes) > 1:
         notes.append(f"Test parts differ in size ({', '.join(map(str, sizes))} images): compare with care.")
+    notes += _small_classes([*trained, *baseline])
     seeds = {tuple(row["seeds"]) for row in rows if row["seeds"] and not row["is_baseline"]}
     if len(seeds) > 1:
         notes.append("Methods were not all run with the same seeds; means over different draws compare less sharply.")
@@ -126,6 +129,15 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | N
         **_honesty(first, rows),
         "verdict": verdict(rows, answers),
     }
+
+
+def _small_classes(runs: Sequence[Run]) -> list[str]:
+    """A sentence for each class of the test part whose recall is hardly known."""
+    known = next((run for run in runs if run.get("confusion") and run.get("classes")), None)
+    if known is None:
+        return []
+    table = np.asarray(known["confusion"], dtype=np.int64)
+    return small_classes(np.repeat(np.arange(len(table)), table.sum(axis=1)), known["classes"])
 
 
 def _answers(rows: Sequence[Mapping[str, Any]], look_up: LookUp | None) -> Answers | None:
@@ -166,8 +178,9 @@ def _put_two_part(row: dict[str, Any], answers: Answers | None) -> None:
     given = [(answers or {}).get(run_id, {}) for run_id in row["run_ids"]]
     if row["measurements"] < 2 or not all(given) or any(each.keys() != given[0].keys() for each in given):
         return
-    for name in STEADY_METRICS:
-        if row["metrics"][name]["mean"] is None:
+    stated = all(answer.stated for each in given for answer in each.values())
+    for name in TWO_PART_METRICS:
+        if row["metrics"][name]["mean"] is None or (name in NEED_PROBABILITIES and not stated):
             continue
         found = of_measured(measured_answers(given, name)).interval()
         own = row["metrics"][name]
@@ -302,10 +315,13 @@ def _interval(
     """{mean, low, high, n, interval, over, n_units, claim} of one metric; n: seeds where it is defined.
 
     Student's t over seeds, or where these are one measurement, or do not differ, the newest model's own over images.
+    Of a metric without pseudo-values, the calibration error, there is none.
     """
     known = [value for run in runs if (value := run["metrics"].get(name)) is not None]
     if not known:
         return {"mean": None, "low": None, "high": None, "n": 0, "interval": "none: undefined"} | NO_UNITS
+    if measurements > 1 and name not in PSEUDO_METRICS:
+        return {"mean": _mean(known), "low": None, "high": None, "n": len(known), "interval": NONE} | NO_UNITS
     if measurements > 1 and len(set(known)) > 1:
         return t_interval(known).as_dict() | {"over": "seeds", "n_units": None}
     own = own_intervals().get(name) or {}

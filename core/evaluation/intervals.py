@@ -113,37 +113,7 @@ def bootstrap_interval(
     return _percentiles(float(whole), values, level, units, f"{level:.0%} bootstrap over {units} {what}", what)
 
 
-def paired_difference(
-    labels: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    metric: CountedMetric = "accuracy",
-    *,
-    groups: Sequence[Any] | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """`first` minus `second` on the same images, with a bootstrap that draws each image for both.
-
-    first, second: predicted labels (n,) of two models. An interval without 0 means that the difference is more than
-    the choice of test images. low and high are None when there is only one image or group.
-    """
-    one = _counts_per_unit(labels, first, groups, extra=second)
-    two = _counts_per_unit(labels, second, groups, extra=first)
-    whole = [table_metric(counts.sum(axis=0), metric) for counts in (one, two)]
-    units, what = len(one), "images" if groups is None else "groups"
-    if units < 2:
-        return Interval(float(whole[0] - whole[1]), None, None, units, f"none: one {what[:-1]}")
-    draws = _draws(units, resamples, seed)
-    values = table_metric(_resampled(draws, one), metric) - table_metric(_resampled(draws, two), metric)
-    text = f"{level:.0%} paired bootstrap over {units} {what}"
-    return _percentiles(float(whole[0] - whole[1]), values, level, units, text, what)
-
-
-def _counts_per_unit(
-    labels: np.ndarray, predicted: np.ndarray, groups: Sequence[Any] | None, extra: np.ndarray | None = None
-) -> np.ndarray:
+def _counts_per_unit(labels: np.ndarray, predicted: np.ndarray, groups: Sequence[Any] | None) -> np.ndarray:
     """Confusion counts of each image or group: (units, classes, classes)."""
     y, p = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if not y.size or y.shape != p.shape or (groups is not None and len(groups) != y.size):
@@ -151,7 +121,7 @@ def _counts_per_unit(
             "An interval needs labels, predictions and groups of one length",
             f"found {y.size}, {p.size}" + ("" if groups is None else f" and {len(groups)}"),
         )
-    n_classes = int(max(y.max(), p.max(), 0 if extra is None else np.max(extra))) + 1
+    n_classes = int(max(y.max(), p.max())) + 1
     unit = np.arange(y.size) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     counts = np.zeros((int(unit.max()) + 1, n_classes, n_classes))
     np.add.at(counts, (unit, y, p), 1)

@@ -85,29 +85,6 @@ def jeffreys_interval(table: np.ndarray, seed: int = 0) -> Interval:
     return _percentile(float((hits / n).mean()), draws.mean(axis=1), int(n.sum()), text)
 
 
-def mover_interval(table: np.ndarray, level: float = 0.95) -> Interval:
-    """Balanced accuracy of a confusion matrix (true, predicted) of independent images, in closed form.
-
-    Distances of each class's recall to its Wilson limits, squared, summed and / classes present. Source: the method of
-    variance estimates recovery (Zou and Donner, Statistics in Medicine 2008).
-    """
-    hits, n = _recalls(table)
-    each = [wilson_interval(int(k), int(of), level) for k, of in zip(hits, n, strict=True)]
-    ends = np.array([(one.low, one.high) for one in each], dtype=float)
-    mean = float((hits / n).mean())
-    down, up = np.sqrt(((ends - (hits / n)[:, None]) ** 2).sum(axis=0)) / n.size
-    total = int(n.sum())
-    return Interval(
-        mean,
-        mean - float(down),
-        mean + float(up),
-        total,
-        f"{level:.0%} MOVER by class over {total} images",
-        "images",
-        MODEL_CLAIM,
-    )
-
-
 def small_classes(labels: np.ndarray, classes: Sequence[str]) -> list[str]:
     """A sentence for each class with 1 to 9 test images, whose recall is hardly known. labels: (n,), integers."""
     n = np.bincount(labels, minlength=len(classes))

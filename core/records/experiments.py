@@ -7,7 +7,6 @@ before the run exists.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -30,7 +29,7 @@ from core.records.tables import (
     PredictionRow,
     RunRow,
 )
-from core.records.types import finite, iso, now, read_json, unreadable_columns
+from core.records.types import finite, iso, now, read_json_column, unreadable_columns
 from core.text import shown
 
 ROWS_PER_QUERY = 500
@@ -387,18 +386,8 @@ def read_answers(session: Session, run_ids: Sequence[str]) -> Iterator[tuple[str
             parts = {}
             for part, answers in groupby(own, key=itemgetter(1)):
                 _, _, files, groups, labels, texts = zip(*answers, strict=True)
-                parts[part] = AnswerColumns(files, groups, labels, _decoded(texts))
+                parts[part] = AnswerColumns(files, groups, labels, read_json_column(texts))
             yield run_id, parts
-
-
-def _decoded(texts: Sequence[Any]) -> list[dict[str, float]]:
-    """What columns of JSON hold; a driver may have decoded them already."""
-    if not all(isinstance(text, str) for text in texts):
-        return list(texts)
-    try:
-        return list(json.loads(f"[{','.join(texts)}]"))
-    except ValueError:
-        return [read_json(text) for text in texts]  # one of them was damaged outside this program
 
 
 def earlier_costs(session: Session, method: str, backbone: str, limit: int = 5) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy import Row, Select, Text, delete, func, insert, select, type_coerce, update
 from sqlalchemy.orm import Session, defer
 
 from core.errors import Conflict, NotFound
@@ -26,7 +26,7 @@ from core.records.tables import (
     RunImageRow,
     RunRow,
 )
-from core.records.types import check_finite, iso, now, unreadable_columns
+from core.records.types import check_finite, iso, now, read_json_column, unreadable_columns
 from core.text import shown
 
 DETAILS = ("versions", "confusion", "per_class", "request", "parts")
@@ -34,6 +34,17 @@ DETAILS = ("versions", "confusion", "per_class", "request", "parts")
 RANKED_PARTS = ("test", "base")
 """Parts of a run that its metrics are of."""
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece")
+
+
+class AnswerOfImage(NamedTuple):
+    """An answer as `list_answers` gives it; stated: {class: probability} where it was asked for."""
+
+    run_id: str
+    file: str
+    label: str
+    predicted: str
+    group: str | None
+    stated: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -282,12 +293,17 @@ def count_predictions(session: Session, run_ids: Sequence[str]) -> int:
     return session.scalar(query) or 0
 
 
-def list_answers(session: Session, run_ids: Sequence[str]) -> list[tuple[str, str, str, str, str | None]]:
-    """What runs said of the images of their ranked part: (run id, file, label, predicted, group or None)."""
+def list_answers(session: Session, run_ids: Sequence[str], *, stated: bool = False) -> list[AnswerOfImage]:
+    """What runs said of the images of their ranked part. stated: with the probabilities, which takes twice as long."""
     answer = PredictionRow
-    query = select(answer.run_id, answer.file, answer.label, answer.predicted, answer.group_name)
+    columns: list[Any] = [answer.run_id, answer.file, answer.label, answer.predicted, answer.group_name]
+    query = select(*columns, *([type_coerce(answer.probabilities, Text)] if stated else []))
     query = query.where(answer.run_id.in_(run_ids), answer.part.in_(RANKED_PARTS))
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in session.execute(query)]
+    rows = session.connection().execute(query).all()
+    if not stated:
+        return [AnswerOfImage._make((*row, None)) for row in rows]
+    told = read_json_column([row[5] for row in rows])
+    return [AnswerOfImage._make((*row[:5], each)) for row, each in zip(rows, told, strict=True)]
 
 
 def list_drawn(session: Session, run_id: str) -> dict[str, list[dict[str, Any]]]:

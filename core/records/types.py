@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,6 +101,16 @@ def read_json(text: str | bytes) -> Any:
         return storable(json.loads(text, parse_constant=lambda _: None))
     except (ValueError, RecursionError):
         return Unreadable()
+
+
+def read_json_column(texts: Sequence[Any]) -> list[Any]:
+    """JSON of many rows at once, which takes a fraction of the time; a driver may have decoded them already."""
+    if not all(isinstance(text, str) for text in texts):
+        return list(texts)
+    try:
+        return list(json.loads(f"[{','.join(texts)}]"))
+    except ValueError:
+        return [read_json(text) for text in texts]  # one of them was damaged outside this program
 
 
 def now() -> datetime:

@@ -5,6 +5,9 @@ import pytest
 
 from core.evaluation.claims import Answer
 from core.evaluation.comparison import NO_ZERO_SHOT, compare_runs
+from core.evaluation.model_intervals import NONE
+from core.evaluation.pseudo_values import measure
+from core.evaluation.two_part import of_measured
 
 
 def run(method="coop", seed=1, score=0.8, **changes):
@@ -237,8 +240,43 @@ def test_several_seeds_with_answers_have_an_interval_over_draws_and_images():
     assert with_answers["metrics"]["balanced_accuracy"]["n_units"] == 60
     assert without["over"] == "seeds"
     assert with_answers["mean"] == without["mean"]
-    # metrics of probabilities keep the interval over seeds: their answers are not looked up
+    # these answers hold no probabilities, so that the metric of probabilities keeps the interval over seeds
     assert with_answers["metrics"]["auroc"] == without["metrics"]["auroc"]
+
+
+def test_auroc_of_several_seeds_has_the_two_part_interval_of_its_pseudo_values():
+    labels, p = np.arange(60) % 2, np.random.default_rng(3).random((3, 60))
+    p = np.clip(p * 0.6 + labels * 0.4, 0, 1)
+
+    def told(seed: int) -> dict[str, Answer]:
+        return {
+            f"{at:02}.png": Answer("ab"[labels[at]], "ab"[int(b > 0.5)], f"image {at}", {"b": b, "a": 1 - b})
+            for at, b in enumerate(p[seed])
+        }
+
+    runs = [run(seed=seed, score=0.7 + seed / 100) for seed in (1, 2, 3)]
+    row = compare_runs(runs, lambda _: {f"coop-{seed + 1}": told(seed) for seed in range(3)})["groups"][0]["rows"][0]
+    probabilities = np.stack([1 - p, p], axis=-1)
+    known = of_measured(measure("auroc", labels, probabilities=probabilities)).interval()
+    own = row["metrics"]["auroc"]
+    assert (own["low"], own["high"]) == pytest.approx((known.low, known.high))
+    assert (own["over"], own["n_units"], own["claim"]) == ("seeds and images", 60, known.claim)
+
+
+def test_the_calibration_error_of_several_seeds_has_no_interval():
+    row = compare_runs([run(seed=seed, score=0.7 + seed / 100) for seed in (1, 2, 3)])["groups"][0]["rows"][0]
+    own = row["metrics"]["ece"]
+    assert own["mean"] == pytest.approx(0.72)
+    assert (own["low"], own["high"], own["n"], own["interval"]) == (None, None, 3, NONE)
+
+
+def test_classes_of_few_test_images_are_named():
+    confusion, classes = [[30, 0, 0], [2, 7, 0], [0, 0, 1]], ["a", "b", "c"]
+    group = compare_runs([run(confusion=confusion, classes=classes)])["groups"][0]
+    assert [note for note in group["notes"] if "recall" in note] == [
+        "'b' has 9 test images: hardly anything is known of its recall.",
+        "'c' has 1 test image: hardly anything is known of its recall.",
+    ]
 
 
 def test_other_precision_or_options_stand_in_rows_whose_names_tell_it():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import InvalidInput
-from core.evaluation.intervals import bootstrap_interval, paired_difference, t_interval, wilson_interval
+from core.evaluation.intervals import bootstrap_interval, t_interval, wilson_interval
 
 
 def test_wilson_agrees_with_a_worked_example():
@@ -110,20 +110,3 @@ def test_an_unknown_metric_is_refused():
 def test_lengths_that_differ_are_refused():
     with pytest.raises(InvalidInput, match="of one length; found 2, 1"):
         bootstrap_interval(np.array([0, 1]), np.array([0]))
-
-
-def test_paired_difference_is_sharper_than_two_separate_intervals():
-    labels = np.zeros(200, dtype=int)
-    second = np.repeat([0, 1], [140, 60])
-    first = np.repeat([0, 1], [150, 50])  # right wherever the second is, and on ten more
-    found = paired_difference(labels, first, second)
-    assert found.mean == pytest.approx(0.05)
-    assert 0 < found.low < 0.05 < found.high
-    single = bootstrap_interval(labels, first)
-    assert found.high - found.low < single.high - single.low
-
-
-def test_equal_models_differ_by_nothing():
-    labels = np.array([0, 1, 0, 1])
-    found = paired_difference(labels, labels, labels, "balanced_accuracy")
-    assert (found.mean, found.low, found.high) == (0.0, 0.0, 0.0)

@@ -7,7 +7,7 @@ import pytest
 
 from core.evaluation.intervals import MODEL_CLAIM, wilson_interval
 from core.evaluation.metrics import metrics
-from core.evaluation.model_intervals import jeffreys_interval, model_intervals, mover_interval, small_classes
+from core.evaluation.model_intervals import jeffreys_interval, model_intervals, small_classes
 
 
 def made_up(n: int = 120, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -83,32 +83,20 @@ def test_few_patients_are_approximate_in_auroc_too() -> None:
     assert few["auroc"]["interval"] == "none: fewer than 10 groups"
 
 
-def test_mover_joins_wilson_limits_of_recalls() -> None:
-    table = np.array([[8, 2], [0, 20]])
-    found = mover_interval(table)
-    one, other = wilson_interval(8, 10), wilson_interval(20, 20)
-    down = np.sqrt((0.8 - one.low) ** 2 + (1 - other.low) ** 2) / 2
-    up = np.sqrt((one.high - 0.8) ** 2 + 0) / 2
-    assert (found.mean, found.low, found.high) == pytest.approx((0.9, 0.9 - down, 0.9 + up))
-    assert (found.interval, found.claim) == ("95% MOVER by class over 30 images", MODEL_CLAIM)
-
-
-def test_jeffreys_and_mover_are_close_and_leave_absent_classes_out() -> None:
+def test_jeffreys_leaves_absent_classes_out() -> None:
     table = np.array([[48, 12, 0], [5, 20, 0], [0, 0, 0]])
-    drawn, closed = jeffreys_interval(table), mover_interval(table)
-    assert drawn.mean == closed.mean == pytest.approx(0.8)
-    assert (drawn.low, drawn.high) == pytest.approx((closed.low, closed.high), abs=0.01)
-    assert drawn == jeffreys_interval(table)
+    found = jeffreys_interval(table)
+    assert found.mean == pytest.approx(0.8)
+    assert found == jeffreys_interval(table[:2, :2])
 
 
-@pytest.mark.parametrize("interval", [jeffreys_interval, mover_interval])
-def test_small_classes_are_covered(interval) -> None:
+def test_small_classes_are_covered() -> None:
     draw, n, recalls = np.random.default_rng(5), np.array([60, 25, 10, 5]), np.array([0.9, 0.8, 0.7, 0.6])
     covered = []
     for hits in draw.binomial(n, recalls, size=(300, 4)):
         table = np.diag(hits)
         table[np.arange(4), (np.arange(4) + 1) % 4] += n - hits
-        found = interval(table)
+        found = jeffreys_interval(table)
         covered.append(found.low <= recalls.mean() <= found.high)
     assert 0.91 < np.mean(covered) < 0.98
 
