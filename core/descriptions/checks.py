@@ -2,75 +2,81 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from textwrap import shorten
 
 from core.descriptions.description_set import DescriptionSet
+from core.descriptions.findings.cut import CountsTokens, token_counts
+from core.descriptions.findings.finding import Finding
+from core.descriptions.findings.naming import ClassNames
+from core.descriptions.findings.repeats import alike, repeats
+from core.descriptions.findings.visibility import hidden_things, negations
+from core.descriptions.findings.wording import foreign_reason, length_reason
 
-NOT_VISIBLE = (
-    "treatment", "therapy", "surgery", "surgical", "medication", "prescribed", "chemotherapy", "symptom", "pain",
-    "painful", "itching", "itchy", "fever", "cough", "fatigue", "headache", "nausea", "history", "genetic", "mutation",
-    "inherited", "hereditary", "prognosis", "survival", "biopsy", "laboratory", "blood test", "incidence", "prevalence",
-    "risk factor", "vaccin", "smoking", "lifestyle", "asymptomatic",
-)  # fmt: skip
-"""Words for things no image shows."""
-
-
-class CountsTokens(Protocol):
-    """A backbone, or its tokenizer alone: how long texts are for it, and how long they may be."""
-
-    context_length: int
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, start and end included."""
+Row = tuple[str, str]
+"""A class and one of its sentences."""
+Placed = tuple[int, str, str]
+"""Place of the sentence, kind of finding, detail."""
+SHOWN_OF_LOST = 100
+"""So many characters of what a text tower does not read are shown."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One remark about one sentence. finding: duplicate, not_visible, class_missing or too_long."""
+def check_descriptions(
+    descriptions: DescriptionSet,
+    *backbones: CountsTokens,
+    aliases: Mapping[str, Collection[str]] | None = None,
+) -> list[Finding]:
+    """All findings that words alone give, sentence by sentence, class by class.
 
-    class_name: str
-    sentence: str
-    finding: str
-    detail: str
-
-    def as_dict(self) -> dict[str, str]:
-        """JSON form; the key of the class is "class"."""
-        row = asdict(self)
-        return {"class": row.pop("class_name"), **row}
-
-
-def check_descriptions(descriptions: DescriptionSet, backbone: CountsTokens | None = None) -> list[Finding]:
-    """All findings, class by class. With a backbone, texts longer than its context are found too."""
-    repeats = Counter(_plain(text) for texts in descriptions.sentences.values() for text in texts)
+    backbones: texts longer than one of these reads are found too; a tokenizer is enough. aliases: further names of a
+    class that count as naming it. What needs a text tower is found by `core.descriptions.findings.tower`.
+    """
     rows = [(name, text) for name, texts in descriptions.sentences.items() for text in texts]
-    findings = [found for name, text in rows for found in _check(name, text, repeats[_plain(text)])]
-    if backbone is not None and rows:
-        lengths = backbone.count_tokens([text for _, text in rows])
-        limit = backbone.context_length
-        findings += [
-            Finding(name, text, "too_long", f"{length} tokens; the text tower reads {limit}")
-            for (name, text), length in zip(rows, lengths, strict=True)
-            if length > limit
-        ]
-    return findings
+    names = ClassNames(tuple(descriptions.sentences), aliases)
+    found: list[list[Finding]] = [[] for _ in rows]
+    for findings in (_repeated(rows, names), _single(rows, names), _too_long(rows, backbones)):
+        for place, kind, detail in findings:
+            found[place].append(Finding(*rows[place], kind, detail))
+    return [each for of_one in found for each in of_one]
 
 
-def _check(name: str, text: str, times: int) -> list[Finding]:
-    plain = _plain(text)
-    findings = []
-    if times > 1:
-        findings.append(Finding(name, text, "duplicate", f"stands {times} times in the set"))
-    hidden = [word for word in NOT_VISIBLE if re.search(rf"\b{word}", plain)]
-    if hidden:
-        findings.append(Finding(name, text, "not_visible", f"speaks of {', '.join(hidden)}, which no image shows"))
-    if _plain(name) not in plain:
-        findings.append(Finding(name, text, "class_missing", "does not name its class"))
-    return findings
+def _repeated(rows: Sequence[Row], names: ClassNames) -> Iterator[Placed]:
+    texts = [text for _, text in rows]
+    for place, times in enumerate(repeats(texts)):
+        if times > 1:
+            yield place, "duplicate", f"stands {times} times in the set"
+    for place, other in enumerate(alike(texts, names.words)):
+        if other is not None:
+            yield place, "near_duplicate", f"says nearly the same as '{rows[other][1]}' of '{rows[other][0]}'"
 
 
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.lower()))
+def _single(rows: Sequence[Row], names: ClassNames) -> Iterator[Placed]:
+    for place, (name, text) in enumerate(rows):
+        beside = names.without_name(text, name)
+        if hidden := hidden_things(beside):
+            topics = " and ".join(f"{topic} ({_quoted(words)})" for topic, words in hidden.items())
+            yield place, "not_visible", f"speaks of {topics}, which no image shows"
+        if denied := negations(beside):
+            yield place, "negated", f"says {_quoted(denied)}; text towers read that as present"
+        named = names.named(text)
+        if name not in named:
+            yield place, "class_missing", "does not name its class"
+            if named:
+                yield place, "near_other_class", f"names {_quoted(named)} and not its own class"
+        if reason := foreign_reason(text):
+            yield place, "language", reason
+        if reason := length_reason(text, beside):
+            yield place, "length", reason
+
+
+def _too_long(rows: Sequence[Row], backbones: Sequence[CountsTokens]) -> Iterator[Placed]:
+    for backbone in backbones if rows else ():
+        for place, count in enumerate(token_counts([text for _, text in rows], backbone)):
+            if count.lost:
+                lost = shorten(count.lost, SHOWN_OF_LOST, placeholder=" ...")
+                read = f"the text tower of {backbone.name} reads {count.limit}"
+                yield place, "too_long", f"{count.tokens} tokens; {read} and loses '{lost}'"
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)

@@ -255,7 +255,7 @@ def test_templates_are_previewed_and_checked(client, uploaded):
     found = client.get(f"{url}/preview", params={"image_set": "Shades", "template": "a {} card."}).json()
     assert found == {"sentences": {"bright": ["a bright card."], "dark": ["a dark card."]}}
     assert "test card" in client.get(f"{url}/preview", params={"image_set": "Shades"}).json()["sentences"]["dark"][0]
-    sentences = {"bright": ["a card.", "a card."], "dark": ["dark after treatment."]}
+    sentences = {"bright": ["a grey card.", "a grey card."], "dark": ["dark after treatment."]}
     body = {"image_set_id": uploaded["id"], "name": "Poor", "sentences": sentences}
     saved = client.post(url, json=body).json()
     findings = client.post(f"{url}/check", json={"id": saved["id"]}).json()["items"]
