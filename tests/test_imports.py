@@ -13,7 +13,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("core", "training_jobs", "app")
-SCIENCE = ("images", "descriptions", "backbones", "tuning", "methods", "evaluation", "experiments", "explain")
+SCIENCE = (
+    "images",
+    "descriptions",
+    "backbones",
+    "language_models",
+    "tuning",
+    "methods",
+    "evaluation",
+    "experiments",
+    "explain",
+)
 WEB = {"fastapi", "starlette", "gradio", "uvicorn"}
 TABLES = {"sqlalchemy", "alembic", "psycopg"}
 

@@ -145,7 +145,7 @@ def _load(database: Database, settings: Settings, experiment_id: str) -> tuple[A
 
 
 def _check_language_models(spec: ExperimentSpec, folders: bool) -> None:
-    from core.tuning.language_model_folder import check_name
+    from core.language_models.folder import check_name
 
     for line in spec.candidates:
         if name := str(line.options.get("language_model") or "").strip():

@@ -182,7 +182,7 @@ def _train(work: Work, reporter: Reporter, train: Train | None) -> Any:
 def _check_folders(request: RunRequest, settings: Settings) -> None:
     """Jobs come from the site: what may be named there is checked again, since settings change while jobs wait."""
     from core.backbones.catalogue import find_folder
-    from core.tuning.language_model_folder import check_name
+    from core.language_models.folder import check_name
 
     find_folder(request.backbone, settings.home, folders=settings.allow_folders)
     if name := str(request.options.get("language_model") or "").strip():

@@ -158,7 +158,7 @@ def checked_config(
 
 
 def _check_language_model(config: MethodConfig, folders: bool) -> None:
-    from core.tuning.language_model_folder import find_language_model
+    from core.language_models.folder import find_language_model
 
     if name := str(getattr(config, "language_model", "")).strip():
         find_language_model(name, folders=folders)

@@ -16,16 +16,9 @@ from torch import Tensor
 from core.backbones.contract import Backbone
 from core.backbones.loading import file_checksum
 from core.errors import InvalidInput
+from core.language_models.folder import FILES, find_language_model, model_files, read_model_config
+from core.language_models.loading import encode_messages, end_tokens, load_language_model
 from core.tuning.feature_store import FeatureStore, address
-from core.tuning.language_model_folder import (
-    FILES,
-    answering_options,
-    check_tokenizer,
-    find_language_model,
-    model_files,
-    read_model_config,
-    unusable,
-)
 
 QUESTION = "In an image, describe the distinctive visual features of {}."
 ANSWER_TOKENS = 128
@@ -61,7 +54,7 @@ class LanguageModel:
         addresses = {name: self._address(name) for name in classes}
         known = store.get(addresses.values())
         missing = [name for name in classes if addresses[name] not in known]
-        loaded = _load(self._folder, self._device) if missing else None
+        loaded = load_language_model(self._folder, self._device) if missing else None
         for done, name in enumerate(missing):
             if progress:
                 progress(len(classes) - len(missing) + done, len(classes))
@@ -109,8 +102,8 @@ def _tower_states(backbone: Backbone, texts: Sequence[str]) -> Tensor:
 
 def _last_states(tokenizer: Any, model: Any, question: str) -> Tensor:
     """States (layers, width) of one question, as `LanguageModel.states` says."""
-    prompt = _encode(tokenizer, question).to(model.device)
-    ends = _end_tokens(tokenizer, model)
+    prompt = encode_messages(tokenizer, [{"role": "user", "content": question}]).to(model.device)
+    ends = end_tokens(tokenizer, model)
     with torch.inference_mode():
         whole = model.generate(
             prompt,
@@ -131,48 +124,3 @@ def _last_states(tokenizer: Any, model: Any, question: str) -> Tensor:
             "Its weights are damaged: copy it again, or choose another one.",
         )
     return found
-
-
-def _encode(tokenizer: Any, question: str) -> Tensor:
-    """Token ids (1, length), in the chat format where there is one."""
-    if not tokenizer.chat_template:
-        return tokenizer(question, return_tensors="pt").input_ids
-    messages = [{"role": "user", "content": question}]
-    return tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
-    ).input_ids
-
-
-def _end_tokens(tokenizer: Any, model: Any) -> list[int]:
-    """Ids that end an answer, the tokenizer's own first."""
-    own, others = tokenizer.eos_token_id, model.generation_config.eos_token_id
-    others = others if isinstance(others, list) else [others]
-    return [token for token in (own, *others) if token is not None]
-
-
-def _load(folder: Path, device: torch.device) -> tuple[Any, Any]:
-    """Tokenizer and model, in the precision it was saved in. Code that comes with a model is never run.
-
-    Raises InvalidInput for a model that is not whole: weights that a file lacks would be noise.
-    """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    check_tokenizer(folder)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype="auto",
-            output_loading_info=True,
-        )
-    except Exception as error:  # whatever a damaged file makes the library raise
-        raise unusable(folder, error) from error
-    model, report = loaded
-    absent = sorted(str(name) for kind in ("missing_keys", "mismatched_keys") for name in report.get(kind, ()))
-    if absent:
-        raise unusable(folder, ValueError(f"the weights do not hold {absent[0]} and {len(absent) - 1} more"))
-    model.generation_config = answering_options(folder)
-    return tokenizer, model.to(device).eval()

@@ -13,10 +13,12 @@ import torch
 from core import load_model, train
 from core.errors import InvalidInput, NotFound, Unavailable
 from core.images.image_set import ImageSet
+from core.language_models.folder import find_language_model
+from core.language_models.loading import encode_messages
 from core.methods.cilmp import STAND_IN
 from core.tuning import hidden_states
 from core.tuning.feature_store import FeatureStore
-from core.tuning.hidden_states import ANSWER_TOKENS, LanguageModel, find_language_model, text_tower_states
+from core.tuning.hidden_states import ANSWER_TOKENS, LanguageModel, text_tower_states
 from tests.builders import tiny_backbone
 from tests.core.tuning.test_every_method import quick_train
 
@@ -118,7 +120,7 @@ def test_known_classes_are_answered_without_loading_the_model(
     def refuse(*_: Any) -> None:
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr(hidden_states, "_load", refuse)
+    monkeypatch.setattr(hidden_states, "load_language_model", refuse)
     again = LanguageModel(str(folder), tmp_path, CPU).states(["no disc", "bright disc"], store)
     assert all(torch.equal(again[name], first[name]) for name in first)
     with pytest.raises(AssertionError, match="the model was loaded"):
@@ -139,7 +141,10 @@ def test_a_chat_model_is_asked_in_its_own_format(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(build_language_model(tmp_path / "chat", chat=True))
-    assert tokenizer.decode(hidden_states._encode(tokenizer, "describe the image")[0]) == "user describe the image"
+    assert (
+        tokenizer.decode(encode_messages(tokenizer, [{"role": "user", "content": "describe the image"}])[0])
+        == "user describe the image"
+    )
 
 
 def test_a_missing_folder_is_named() -> None:

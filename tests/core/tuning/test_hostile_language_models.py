@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.errors import InvalidInput, NotAllowed, NotFound
+from core.language_models.folder import find_language_model
 from core.tuning.classifier import load_model
 from core.tuning.feature_store import FeatureStore
 from core.tuning.hidden_states import LanguageModel
-from core.tuning.language_model_folder import find_language_model
 from tests.builders import tiny_backbone
 from tests.core.backbones.hostile import change, plant_code, watched
 from tests.core.tuning.test_every_method import quick_train
