@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ from app.services import contents
 from app.services.context import ACTOR, Context
 from app.services.image_sets import ALL
 from app.services.methods import method_title
-from core.evaluation.claims import Answer
+from core.evaluation.claims import RunAnswers, run_answers
 from core.evaluation.comparison import compare_runs
 from core.records import audit, image_sets
 from core.records import runs as records
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 MOST_ANSWERS = 400_000
-"""Predictions read to test what is said of one group of runs."""
+"""Predictions read to test what is said of one group of runs, and kept from one comparison to the next."""
+_keeping = threading.Lock()
 
 
 def list_runs(ctx: Context, image_set_id: str | None = None, limit: int = ALL, offset: int = 0) -> list[dict[str, Any]]:
@@ -83,18 +86,38 @@ def compare(ctx: Context, image_set_id: str | None = None, run_ids: Sequence[str
     return compare_runs(chosen, lambda run_ids: _answers(ctx, run_ids))
 
 
-def _answers(ctx: Context, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, Answer]] | None:
+_kept: OrderedDict[tuple[str, str], RunAnswers] = OrderedDict()
+"""Answers read last, by database and run: those of finished runs do not change."""
+
+
+def _answers(ctx: Context, run_ids: Sequence[str]) -> Mapping[str, RunAnswers] | None:
     """What runs said of each test image; None where that would be too much for one page."""
+    place = str(ctx.settings.database)
+    missing = [run_id for run_id in run_ids if (place, run_id) not in _kept]
     with ctx.db.reading() as session:
         if records.count_predictions(session, run_ids) > MOST_ANSWERS:
             return None
-        rows = records.list_answers(session, run_ids, stated=True)
-    found: dict[str, dict[str, Answer]] = {}
-    for row in rows:
-        # units of two kinds never share a name
-        unit = f"image {row.file}" if row.group is None else f"group {row.group}"
-        found.setdefault(row.run_id, {})[row.file] = Answer(row.label, row.predicted, unit, row.stated or {})
+        read = {run_id: _in_order(own) for run_id, own in records.read_ranked_answers(session, missing)}
+    found = {run_id: kept for run_id in run_ids if (kept := read.get(run_id) or _kept.get((place, run_id)))}
+    _keep({(place, run_id): own for run_id, own in read.items()})
     return found
+
+
+def _in_order(own: records.AnswersOfRun) -> RunAnswers:
+    # units of two kinds never share a name
+    units = [
+        f"image {file}" if group is None else f"group {group}"
+        for file, group in zip(own.files, own.groups, strict=True)
+    ]
+    return run_answers(own.files, units, own.labels, own.predicted, own.stated)
+
+
+def _keep(read: Mapping[tuple[str, str], RunAnswers]) -> None:
+    with _keeping:
+        _kept.update(read)
+        answers = sum(len(each.images) for each in _kept.values())
+        while answers > MOST_ANSWERS:
+            answers -= len(_kept.popitem(last=False)[1].images)
 
 
 def _on(ctx: Context, image_set_id: str | None) -> list[dict[str, Any]]:

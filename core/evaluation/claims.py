@@ -7,34 +7,78 @@ methods widen both.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from core.errors import InvalidInput
 from core.evaluation.intervals import LEAST_GROUPS, NO_SPREAD, Interval
-from core.evaluation.pseudo_values import NEED_PROBABILITIES, Measured, measure
+from core.evaluation.pseudo_values import NEED_PROBABILITIES, Measured, Units, measure_ordered, units_of
 from core.evaluation.two_part import difference
 
 Run = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a run said of one test image. unit: its group (patient), or the image itself where none is known.
+@dataclass(frozen=True, eq=False)
+class RunAnswers:
+    """What a run said of each test image, in the order of the images' names.
 
-    stated: probability by class; empty where it was not looked up.
+    images, units: (n,); units: each image's group (patient), or the image itself where none is known. classes: of
+    labels and answers, by name. labels, predicted: (n,), places in `classes`. stated: (n, classes), probabilities; None
+    where they were not looked up.
     """
 
-    label: str
-    predicted: str
-    unit: str
-    stated: Mapping[str, float] = field(default_factory=dict)
+    images: tuple[str, ...]
+    units: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    predicted: np.ndarray
+    stated: np.ndarray | None
+
+    @cached_property
+    def found_units(self) -> Units:
+        """What varies when patients do."""
+        return units_of(len(self.images), self.units, self.images)
+
+    def among(self, classes: tuple[str, ...]) -> RunAnswers:
+        """The same with places in a longer list of classes."""
+        if classes == self.classes:
+            return self
+        place = np.array([classes.index(name) for name in self.classes])
+        stated = None
+        if self.stated is not None:
+            stated = np.zeros((len(self.images), len(classes)))
+            stated[:, place] = self.stated
+        return replace(self, classes=classes, labels=place[self.labels], predicted=place[self.predicted], stated=stated)
 
 
-Answers = Mapping[str, Mapping[str, Answer]]
-"""By run id and image."""
+def run_answers(
+    images: Sequence[str],
+    units: Sequence[str],
+    labels: Sequence[str],
+    predicted: Sequence[str],
+    stated: Sequence[Mapping[str, float]] | None = None,
+) -> RunAnswers:
+    """A run's answers in any order, one value an image. stated: probability by class."""
+    order = sorted(range(len(images)), key=images.__getitem__)
+    classes = tuple(sorted({*labels, *predicted, *(name for name in (stated[0] if stated else ()))}))
+    place = {name: at for at, name in enumerate(classes)}
+    columns = None if stated is None else [[stated[at].get(name, 0.0) for name in classes] for at in order]
+    return RunAnswers(
+        tuple(images[at] for at in order),
+        tuple(units[at] for at in order),
+        classes,
+        np.array([place[labels[at]] for at in order], dtype=np.int64),
+        np.array([place[predicted[at]] for at in order], dtype=np.int64),
+        None if columns is None else np.array(columns, dtype=np.float64),
+    )
+
+
+Answers = Mapping[str, RunAnswers]
+"""By run id."""
 
 
 def verdict(rows: Sequence[Row], answers: Answers | None) -> dict[str, Any]:
@@ -95,10 +139,10 @@ def _difference(best: Row, other: Row, answers: Answers) -> tuple[Interval | Non
     pairs = _pairs(best, other)
     if not pairs:
         return None, "they were not run with two seeds in common"
-    runs = [answers.get(run_id, {}) for pair in pairs for run_id in pair]
-    if not all(runs):
+    runs = [answers.get(run_id) for pair in pairs for run_id in pair]
+    if runs[0] is None or any(each is None for each in runs):
         return None, "answers for single images are missing"
-    if any(each.keys() != runs[0].keys() for each in runs):
+    if any(each is not None and each.images != runs[0].images for each in runs):
         return None, "they were measured on other test images"
     first, second = (measured_answers([answers[pair[side]] for pair in pairs]) for side in (0, 1))
     if len(first.units.names) < LEAST_GROUPS:
@@ -126,33 +170,23 @@ def _pairs(best: Row, other: Row) -> list[tuple[str, str]]:
     return common if len(common) > 1 else []
 
 
-def measured_answers(runs: Sequence[Mapping[str, Answer]], metric: str = "balanced_accuracy") -> Measured:
+def measured_answers(runs: Sequence[RunAnswers], metric: str = "balanced_accuracy") -> Measured:
     """A metric of several runs on the same images, taken apart by unit.
 
     Raises InvalidInput for a metric of the probabilities where these were not looked up.
     """
-    if metric in NEED_PROBABILITIES:
-        return _measured_probabilities(runs, metric)
-    images = sorted(runs[0])
-    names = np.array([[each.label, each.predicted] for run in runs for each in map(run.__getitem__, images)])
-    labels, predicted = np.unique(names, return_inverse=True)[1].reshape(len(runs), len(images), 2).transpose(2, 0, 1)
-    groups = [runs[0][image].unit for image in images]
-    return measure(metric, labels[0], predicted=predicted, groups=groups, images=images)
-
-
-def _measured_probabilities(runs: Sequence[Mapping[str, Answer]], metric: str) -> Measured:
-    images = sorted(runs[0])
-    first = [runs[0][image] for image in images]
-    classes = sorted(first[0].stated)
-    place = {name: at for at, name in enumerate(classes)}
-    stated = [[[each.stated[name] for name in classes] for each in map(run.__getitem__, images)] for run in runs]
-    return measure(
+    classes = tuple(sorted({name for run in runs for name in run.classes}))
+    same = [run.among(classes) for run in runs]
+    stated = [run.stated for run in same if run.stated is not None]
+    if metric in NEED_PROBABILITIES and len(stated) < len(same):
+        raise InvalidInput(f"'{metric}' needs probabilities", "found predicted classes only", "Look them up.")
+    return measure_ordered(
         metric,
-        [place[each.label] for each in first],
-        probabilities=np.array(stated) if classes else None,
-        predicted=np.zeros((len(runs), len(images)), dtype=np.int64),
-        groups=[each.unit for each in first],
-        images=images,
+        same[0].labels,
+        np.stack([run.predicted for run in same]),
+        np.stack(stated) if metric in NEED_PROBABILITIES else None,
+        runs[0].found_units,
+        runs[0].images,
         classes=classes,
     )
 

@@ -175,10 +175,12 @@ def _put_two_part(row: dict[str, Any], answers: Answers | None) -> None:
 
     Student's t over seeds, which a row has without them, says nothing of other patients.
     """
-    given = [(answers or {}).get(run_id, {}) for run_id in row["run_ids"]]
-    if row["measurements"] < 2 or not all(given) or any(each.keys() != given[0].keys() for each in given):
+    given = [told for run_id in row["run_ids"] if (told := (answers or {}).get(run_id))]
+    if row["measurements"] < 2 or len(given) < len(row["run_ids"]):
         return
-    stated = all(answer.stated for each in given for answer in each.values())
+    if any(each.images != given[0].images for each in given):
+        return
+    stated = all(each.stated is not None for each in given)
     for name in TWO_PART_METRICS:
         if row["metrics"][name]["mean"] is None or (name in NEED_PROBABILITIES and not stated):
             continue

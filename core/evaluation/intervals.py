@@ -74,7 +74,7 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     Says how the mean varies with the draw of shots and initial values on this test part, not how it would on other
     patients. With few seeds it is wide, and it may reach beyond [0, 1]: it is not cut, so that it stays symmetric.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     found = np.asarray(values, dtype=np.float64)
     if not found.size or not np.isfinite(found).all():
@@ -84,7 +84,7 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     mean, n = float(found.mean()), int(found.size)
     if n < 2:
         return Interval(mean, None, None, n, "none: one seed")
-    half = float(t.ppf((1 + level) / 2, n - 1) * found.std(ddof=1) / np.sqrt(n))
+    half = float(stdtrit(n - 1, (1 + level) / 2) * found.std(ddof=1) / np.sqrt(n))
     return Interval(mean, mean - half, mean + half, n, f"{level:.0%} t over {n} seeds", "seeds", TABLE_CLAIM)
 
 

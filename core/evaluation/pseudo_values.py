@@ -93,19 +93,41 @@ def measure(
         y, told, p = y[order], told[:, order], None if p is None else p[:, order]
         units = replace(units, of_image=units.of_image[order])
         images = [images[at] for at in order]
-    whole, values, why = pseudo_values(metric, y, told if p is None else p, units.of_image)
+    return measure_ordered(
+        metric, y, told, p, units, None if images is None else tuple(images), seeds=seeds, classes=classes, drawn=drawn
+    )
+
+
+def measure_ordered(
+    metric: str,
+    labels: np.ndarray,
+    told: np.ndarray,
+    probabilities: np.ndarray | None,
+    units: Units,
+    images: tuple[str, ...] | None,
+    *,
+    seeds: Sequence[int] | None = None,
+    classes: Sequence[str] | None = None,
+    drawn: bool = True,
+) -> Measured:
+    """`measure` of arrays that are checked and in the order of `images`, whose units are known: for many at once.
+
+    told: (seeds, images), the most probable class.
+    """
+    whole, values, why = pseudo_values(metric, labels, told if probabilities is None else probabilities, units.of_image)
+    named = classes or range(int(max(labels.max(), told.max())) + 1)
     return Measured(
         metric=metric,
         seeds=tuple(seeds) if seeds is not None else tuple(range(1, len(told) + 1)),
         per_seed=whole,
         values=values,
-        why=why.format(unit=units.kind[:-1], classes=classes or range(int(max(y.max(), told.max())) + 1)),
+        why=why.format(unit=units.kind[:-1], classes=named),
         units=units,
-        correct=told == y,
-        labels=y,
-        images=None if images is None else tuple(images),
+        correct=told == labels,
+        labels=labels,
+        images=images,
         drawn=drawn,
-        fewest_of_class=_fewest_of_class(y, units.of_image) if metric in CLASS_AVERAGES else None,
+        fewest_of_class=_fewest_of_class(labels, units.of_image) if metric in CLASS_AVERAGES else None,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Select, Text, delete, func, insert, select, type_coerce, update
@@ -36,15 +37,14 @@ RANKED_PARTS = ("test", "base")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece")
 
 
-class AnswerOfImage(NamedTuple):
-    """An answer as `list_answers` gives it; stated: {class: probability} where it was asked for."""
+class AnswersOfRun(NamedTuple):
+    """What a run said of the images of its ranked part, a value each, as `read_ranked_answers` gives it."""
 
-    run_id: str
-    file: str
-    label: str
-    predicted: str
-    group: str | None
-    stated: Mapping[str, float] | None = None
+    files: Sequence[str]
+    labels: Sequence[str]
+    predicted: Sequence[str]
+    groups: Sequence[str | None]
+    stated: Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -293,17 +293,16 @@ def count_predictions(session: Session, run_ids: Sequence[str]) -> int:
     return session.scalar(query) or 0
 
 
-def list_answers(session: Session, run_ids: Sequence[str], *, stated: bool = False) -> list[AnswerOfImage]:
-    """What runs said of the images of their ranked part. stated: with the probabilities, which takes twice as long."""
-    answer = PredictionRow
-    columns: list[Any] = [answer.run_id, answer.file, answer.label, answer.predicted, answer.group_name]
-    query = select(*columns, *([type_coerce(answer.probabilities, Text)] if stated else []))
-    query = query.where(answer.run_id.in_(run_ids), answer.part.in_(RANKED_PARTS))
-    rows = session.connection().execute(query).all()
-    if not stated:
-        return [AnswerOfImage._make((*row, None)) for row in rows]
-    told = read_json_column([row[5] for row in rows])
-    return [AnswerOfImage._make((*row[:5], each)) for row, each in zip(rows, told, strict=True)]
+def read_ranked_answers(session: Session, run_ids: Sequence[str]) -> Iterator[tuple[str, AnswersOfRun]]:
+    """(run, its answers) of each run that has any, with the probabilities of a run decoded in one go."""
+    row = PredictionRow
+    stated = type_coerce(row.probabilities, Text)
+    query = select(row.run_id, row.file, row.label, row.predicted, row.group_name, stated)
+    query = query.where(row.run_id.in_(run_ids), row.part.in_(RANKED_PARTS)).order_by(row.run_id, row.part)
+    found = session.connection().execute(query, execution_options={"yield_per": 10_000})
+    for run_id, own in groupby(found, key=itemgetter(0)):
+        _, files, labels, predicted, groups, texts = zip(*own, strict=True)
+        yield run_id, AnswersOfRun(files, labels, predicted, groups, read_json_column(texts))
 
 
 def list_drawn(session: Session, run_id: str) -> dict[str, list[dict[str, Any]]]:

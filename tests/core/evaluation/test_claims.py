@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from core.evaluation.claims import Answer
+from core.evaluation.claims import RunAnswers, run_answers
 from core.evaluation.comparison import compare_runs
 from tests.core.evaluation.test_comparison import run
 
 N = 60
 
 
-def answers(right: np.ndarray) -> dict[str, Answer]:
-    """Answers on images of two classes: right where 1."""
+def answers(right: np.ndarray, unit: Callable[[int], str] = "image {}".format) -> RunAnswers:
+    """Answers on images of two classes: right where 1. unit: what the image at a place belongs to."""
     labels = ["benign", "malignant"] * (len(right) // 2)
     other = {"benign": "malignant", "malignant": "benign"}
-    return {
-        f"{at}.png": Answer(label, label if good else other[label], f"image {at}")
-        for at, (label, good) in enumerate(zip(labels, right, strict=True))
-    }
+    told = [label if good else other[label] for label, good in zip(labels, right, strict=True)]
+    places = range(len(right))
+    return run_answers([f"{at}.png" for at in places], [unit(at) for at in places], labels, told)
 
 
 def rights(share: float, seed: int, n: int = N) -> np.ndarray:
@@ -74,11 +75,8 @@ def test_two_methods_with_the_same_answers_are_not_told_apart() -> None:
 
 
 def test_a_class_that_few_patients_have_tells_nothing() -> None:
-    def grouped(right: np.ndarray) -> dict[str, Answer]:
-        return {
-            name: Answer(each.label, each.predicted, f"group {at // 2 if at % 2 else at % 6}")
-            for at, (name, each) in enumerate(answers(right).items())
-        }
+    def grouped(right: np.ndarray) -> RunAnswers:
+        return answers(right, lambda at: f"group {at // 2 if at % 2 else at % 6}")
 
     told = {"coop-1": grouped(rights(0.9, 1)), "zero_shot-1": grouped(rights(0.3, 2))}
     (group,) = compare_runs([run(score=0.9), run("zero_shot", score=0.3)], lambda ids: told)["groups"]
@@ -129,11 +127,8 @@ def test_answers_that_were_not_looked_up_make_no_claim() -> None:
 
 
 def test_images_of_one_patient_count_as_one() -> None:
-    def grouped(right: np.ndarray) -> dict[str, Answer]:
-        return {
-            name: Answer(each.label, each.predicted, f"group {at // 20}")
-            for at, (name, each) in enumerate(answers(right).items())
-        }
+    def grouped(right: np.ndarray) -> RunAnswers:
+        return answers(right, lambda at: f"group {at // 20}")
 
     good, bad = rights(0.9, 1), rights(0.5, 2)
     told = {"coop-1": grouped(good), "zero_shot-1": grouped(bad)}

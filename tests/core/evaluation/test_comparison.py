@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.evaluation.claims import Answer
+from core.evaluation.claims import RunAnswers, run_answers
 from core.evaluation.comparison import NO_ZERO_SHOT, compare_runs
 from core.evaluation.model_intervals import NONE
 from core.evaluation.pseudo_values import measure
@@ -221,14 +221,13 @@ def test_each_metric_of_a_row_says_what_its_interval_holds_for() -> None:
 
 
 def test_several_seeds_with_answers_have_an_interval_over_draws_and_images():
-    def told(seed: int) -> dict[str, Answer]:
+    def told(seed: int) -> RunAnswers:
         random = np.random.default_rng(seed)
         right = random.random(60) < 0.8
         labels = np.arange(60) % 2
-        return {
-            f"{at}.png": Answer("ab"[labels[at]], "ab"[labels[at] if right[at] else 1 - labels[at]], f"image {at}.png")
-            for at in range(60)
-        }
+        predicted = np.where(right, labels, 1 - labels)
+        images = [f"{at}.png" for at in range(60)]
+        return run_answers(images, images, ["ab"[at] for at in labels], ["ab"[at] for at in predicted])
 
     answers = {f"coop-{seed}": told(seed) for seed in (1, 2, 3)}
     runs = [run(seed=seed, score=0.7 + seed / 100) for seed in (1, 2, 3)]
@@ -248,11 +247,10 @@ def test_auroc_of_several_seeds_has_the_two_part_interval_of_its_pseudo_values()
     labels, p = np.arange(60) % 2, np.random.default_rng(3).random((3, 60))
     p = np.clip(p * 0.6 + labels * 0.4, 0, 1)
 
-    def told(seed: int) -> dict[str, Answer]:
-        return {
-            f"{at:02}.png": Answer("ab"[labels[at]], "ab"[int(b > 0.5)], f"image {at}", {"b": b, "a": 1 - b})
-            for at, b in enumerate(p[seed])
-        }
+    def told(seed: int) -> RunAnswers:
+        images, given = [f"{at:02}.png" for at in range(60)], ["ab"[at] for at in labels]
+        stated = [{"b": b, "a": 1 - b} for b in p[seed]]
+        return run_answers(images, images, given, ["ab"[int(b > 0.5)] for b in p[seed]], stated)
 
     runs = [run(seed=seed, score=0.7 + seed / 100) for seed in (1, 2, 3)]
     row = compare_runs(runs, lambda _: {f"coop-{seed + 1}": told(seed) for seed in range(3)})["groups"][0]["rows"][0]

@@ -115,7 +115,8 @@ def test_a_finished_cell_keeps_run_parts_cases_and_draw(database: Database, made
         assert (first["group"], second["group"]) == (None, "patient 1")
         assert [row["file"] for row in runs.list_predictions(session, run, part="elsewhere")] == [other["file"]]
         # what is compared are the answers of the ranked part
-        assert {row[1] for row in runs.list_answers(session, [run])} == {first["file"], second["file"]}
+        ((_, ranked),) = runs.read_ranked_answers(session, [run])
+        assert set(ranked.files) == {first["file"], second["file"]}
         ((_, parts),) = experiments.read_answers(session, [run])
         assert list(parts["test"].files) == [first["file"], second["file"]]
         assert list(parts["test"].groups) == [None, "patient 1"]
