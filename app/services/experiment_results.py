@@ -64,7 +64,7 @@ def matrix(
             raise NotFound("Finished cells of the experiment", f"found none on {where}", "Ask for a place it has.")
         if run_records.count_predictions(session, [cell["run"] for cell in here if cell["run"]]) > MOST_ANSWERS:
             return {"matrix": None}
-        finished = finished_cells(session, [cell for cell in here if cell["run"]])
+        finished = finished_cells(ctx, session, [cell for cell in here if cell["run"]])
     compared = comparison_matrix(spec_from_record(found["spec"]), finished, baseline_method())
     return {"matrix": None if compared is None else compared.as_dict()}
 

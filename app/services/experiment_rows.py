@@ -16,11 +16,13 @@ from core.records import runs as run_records
 from core.tuning.method_cards import baseline_method, simple_methods
 
 if TYPE_CHECKING:
-    from core.experiments.finished import Finished
+    from core.experiments.finished import Answers, Finished
 
 MOST_ANSWERS = 3_000_000
 """Predictions read to put rows together."""
 ROWS_KEPT = 8
+MOST_KEPT = 4_000_000
+"""Probabilities that are kept in memory, 8 bytes each."""
 _kept: OrderedDict[tuple[Any, ...], list[dict[str, Any]]] = OrderedDict()
 """Rows that were put together last, by the runs in them: finished runs do not change."""
 
@@ -53,32 +55,27 @@ def _stored_rows(
     key = rows_key(spec.hash, [(cell["position"], cell["run"]) for cell in done])
     rows = read_rows(folder, key)
     if rows is None:
-        rows = _put_together(session, spec, done)
+        rows = _put_together(ctx, session, spec, done)
         keep_rows(folder, key, rows)
     return rows
 
 
-def _put_together(session: Session, spec: ExperimentSpec, done: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _put_together(
+    ctx: Context, session: Session, spec: ExperimentSpec, done: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     from core.experiments.rows import experiment_rows
 
-    return experiment_rows(spec, finished_cells(session, done), baseline_method(), simple_methods())
+    return experiment_rows(spec, finished_cells(ctx, session, done), baseline_method(), simple_methods())
 
 
-def finished_cells(session: Session, done: Sequence[Mapping[str, Any]]) -> list[Finished]:
+def finished_cells(ctx: Context, session: Session, done: Sequence[Mapping[str, Any]]) -> list[Finished]:
     """Cells that are done, as `list_cells` gives them, with what their runs answered; without answers they fall out."""
-    from core.experiments.finished import Answers, Finished, answers_of_columns
+    from core.experiments.finished import Finished
 
-    run_ids = list(dict.fromkeys(cell["run"] for cell in done))
-    sealed = run_records.list_runs(session, run_ids=run_ids, in_full=True, limit=len(run_ids))
+    parts_of = {cell["run"]: list(cell["parts"]) for cell in done}
+    sealed = run_records.list_runs(session, run_ids=list(parts_of), limit=len(parts_of))
     known = {row["id"]: row for row in sealed}
-    answers: dict[str, dict[str, Answers]] = {}
-    for run_id, parts in records.read_answers(session, run_ids):
-        order = [part for part in known[run_id]["parts"] or parts if part in parts]
-        answers[run_id] = {
-            part: answers_of_columns(own.files, own.labels, own.probabilities, own.groups)
-            for part in order
-            for own in (parts[part],)
-        }
+    answers = _answers_of(ctx, session, parts_of)
     return [
         Finished(
             cell["image_set"],
@@ -94,3 +91,28 @@ def finished_cells(session: Session, done: Sequence[Mapping[str, Any]]) -> list[
         for cell in done
         if answers.get(cell["run"])
     ]
+
+
+_read: OrderedDict[tuple[str, str], dict[str, Answers]] = OrderedDict()
+"""Answers of runs that were read last, so that a comparison that grows reads those of its new runs only."""
+
+
+def _answers_of(ctx: Context, session: Session, parts_of: Mapping[str, list[str]]) -> dict[str, dict[str, Answers]]:
+    """What runs answered, by part. parts_of: the order of each run's parts, as far as it is known."""
+    from core.experiments.finished import answers_of_columns
+
+    home = str(ctx.settings.database)
+    found = {run: _read[home, run] for run in parts_of if (home, run) in _read}
+    for run, parts in records.read_answers(session, [run for run in parts_of if run not in found]):
+        order = [part for part in parts_of[run] or parts if part in parts]
+        found[run] = {
+            part: answers_of_columns(own.files, own.labels, own.probabilities, own.groups)
+            for part in order
+            for own in (parts[part],)
+        }
+    _read.update({(home, run): own for run, own in found.items()})
+    size = sum(part.probabilities.size for own in _read.values() for part in own.values())
+    while size > MOST_KEPT:
+        _, oldest = _read.popitem(last=False)
+        size -= sum(part.probabilities.size for part in oldest.values())
+    return found

@@ -15,8 +15,8 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.evaluation.intervals import LEAST_GROUPS, NO_SPREAD, Interval
+from core.evaluation.paired import difference
 from core.evaluation.pseudo_values import NEED_PROBABILITIES, Measured, Units, measure_ordered, units_of
-from core.evaluation.two_part import difference
 
 Run = Mapping[str, Any]
 Row = Mapping[str, Any]

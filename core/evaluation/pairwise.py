@@ -6,8 +6,10 @@ were to be compared, all of them or those with one reference; the intervals are 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -15,9 +17,10 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.evaluation.intervals import METHOD_CLAIM, MODEL_CLAIM
+from core.evaluation.paired import Pairing, differences, paired_correct
 from core.evaluation.paired_tests import holm, mcnemar_mid_p, sign_flip_p, unit_differences
 from core.evaluation.pseudo_values import LOWER_IS_BETTER, Measured
-from core.evaluation.two_part import TwoPart, difference, mean_over_sets, p_values, paired_correct
+from core.evaluation.two_part import TwoPart, mean_over_sets, p_values
 
 LEVEL = 0.05
 TIE = 0.0005
@@ -111,19 +114,31 @@ class Matrix:
 
     def cell(self, first: str, second: str) -> Pair:
         """The pair `first` minus `second`. Raises InvalidInput for methods that are not two of the matrix."""
-        for pair in self.pairs:
-            if (pair.first, pair.second) == (first, second):
-                return pair
-            if (pair.second, pair.first) == (first, second):
-                return pair.reversed
+        if (first, second) in self._places:
+            return self.pairs[self._places[first, second]]
+        if (second, first) in self._places:
+            return self.pairs[self._places[second, first]].reversed
         raise InvalidInput(f"The matrix compares {', '.join(self.methods)}", f"found '{first}' and '{second}'")
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], int]:
+        return {(pair.first, pair.second): at for at, pair in enumerate(self.pairs)}
 
     def rank_interval(self, method: str) -> tuple[int, int]:
         """The ranks a method can have: 1 + those significantly better, to all less those significantly worse."""
-        others = [self.cell(method, other) for other in self.methods if other != method]
-        better = sum(pair.differs and self._is_worse(pair.mean) for pair in others)
-        worse = sum(pair.differs and self._is_worse(-pair.mean) for pair in others)
+        better, worse = self._apart.get(method, (0, 0))
         return 1 + better, len(self.methods) - worse
+
+    @cached_property
+    def _apart(self) -> dict[str, tuple[int, int]]:
+        """How many are significantly better and worse than each, of those that differ from any."""
+        better, worse = Counter[str](), Counter[str]()
+        for pair in self.pairs:
+            if pair.differs:
+                low, high = (pair.first, pair.second) if self._is_worse(pair.mean) else (pair.second, pair.first)
+                better[low] += 1
+                worse[high] += 1
+        return {name: (better[name], worse[name]) for name in {*better, *worse}}
 
     @property
     def rank_intervals(self) -> dict[str, tuple[int, int]]:
@@ -182,10 +197,12 @@ def pairwise_matrix(
     order = sorted(by_set, key=lambda name: means[name] if lower else -means[name])
     parts = {name: [each[at] for at in sets] for name, each in by_set.items()}
     named = list(combinations(order, 2))
-    apart = [_difference(parts[a], parts[b]) for a, b in named]
+    pairing = Pairing()
+    by_set_apart = [differences([(parts[a][at], parts[b][at]) for a, b in named], pairing) for at in range(len(sets))]
+    apart = [mean_over_sets(each) for each in zip(*by_set_apart, strict=True)]
     known_p = p_values(apart)
     pairs = [
-        _pair(a, b, parts[a], parts[b], found, p, test_models)
+        _pair(a, b, parts[a], parts[b], found, p, pairing, test_models)
         for (a, b), found, p in zip(named, apart, known_p, strict=True)
     ]
     tested = [at for at, pair in enumerate(pairs) if compare_to is None or compare_to in (pair.first, pair.second)]
@@ -227,10 +244,6 @@ def _common_sets(by_set: Mapping[str, Mapping[str, Measured]]) -> tuple[list[str
     return common, [name for name in named if name not in common]
 
 
-def _difference(ours: Sequence[Measured], theirs: Sequence[Measured]) -> TwoPart:
-    return mean_over_sets([difference(one, other) for one, other in zip(ours, theirs, strict=True)])
-
-
 def _pair(
     first: str,
     second: str,
@@ -238,12 +251,13 @@ def _pair(
     theirs: Sequence[Measured],
     found: TwoPart,
     p: float | None,
+    pairing: Pairing,
     test_models: bool,
 ) -> Pair:
     shown = found.interval()
     known = shown.low is not None
     several = len(ours) > 1
-    wins, ties, losses = _set_counts(ours, theirs) if several else _image_counts(ours[0], theirs[0])
+    wins, ties, losses = _set_counts(ours, theirs) if several else _image_counts(pairing, ours[0], theirs[0])
     return Pair(
         first=first,
         second=second,
@@ -268,13 +282,13 @@ def _pair(
     )
 
 
-def _image_counts(first: Measured, second: Measured) -> tuple[int | None, int | None, int | None]:
+def _image_counts(pairing: Pairing, first: Measured, second: Measured) -> tuple[int | None, int | None, int | None]:
     """Images the first got right more often than the second, as often, and less often, over paired seeds."""
-    right = paired_correct(first, second)
+    right = pairing.times_right(first, second)
     if right is None:
         return None, None, None
-    apart = right[0].sum(axis=0) - right[1].sum(axis=0)
-    return int((apart > 0).sum()), int((apart == 0).sum()), int((apart < 0).sum())
+    wins, losses = (int(np.count_nonzero(one > other)) for one, other in (right, right[::-1]))
+    return wins, len(right[0]) - wins - losses, losses
 
 
 def _set_counts(ours: Sequence[Measured], theirs: Sequence[Measured]) -> tuple[int, int, int]:

@@ -8,8 +8,10 @@ components of a reader study, seeds as readers; each part keeps its own quantile
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,8 @@ LEAST_OF_CLASS = 4
 FEW_OF_CLASS = 10
 """Held by fewer, it makes intervals of class averages too narrow: 89 to 94 % in simulations."""
 LEAST_P = 1e-30
+USUAL = 0.05
+"""1 - the level of an interval, if nothing else is asked for."""
 
 
 def components(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,6 +62,14 @@ def half_width(v_draws: Any, v_cases: Any, df_draws: Any, df_cases: Any, p: Any 
 
     lower = np.asarray(p, dtype=np.float64) / 2
     return np.sqrt(stdtrit(df_draws, lower) ** 2 * v_draws + stdtrit(df_cases, lower) ** 2 * v_cases)
+
+
+@lru_cache(maxsize=4096)
+def _quantile(df: float, p: float) -> float:
+    """Of Student's t at p / 2; tables ask for the same few again and again."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, p / 2))
 
 
 def two_part_p(mean: Any, v_draws: Any, v_cases: Any, df_draws: Any, df_cases: Any) -> np.ndarray:
@@ -132,15 +144,25 @@ class TwoPart:
             return f"a class is held by {self.fewest_of_class} {self.kind} only"
         return NO_SPREAD if self.v_draws + self.v_cases == 0 else ""
 
-    def half_width(self, p: float = 0.05, *, satterthwaite: bool = False) -> float:
+    def half_width(self, p: float = USUAL, *, satterthwaite: bool = False) -> float:
         """h(p), whatever the number of units; not-a-number where the pseudo-values are undefined."""
         if self.why:
             return float("nan")
-        df_draws = self.df_draws or 1.0  # of one seed: its variance is 0, so that the quantile is of no matter
         if not satterthwaite:
-            return float(half_width(self.v_draws, self.v_cases, df_draws, self.df_cases, p))
+            return self._usual if p == USUAL else self._two_part(p)
+        df_draws = self.df_draws or 1.0
         df = satterthwaite_df(self.v_draws, self.v_cases, df_draws, self.df_cases)
         return float(half_width(self.v_draws + self.v_cases, 0.0, df, 1.0, p))
+
+    def _two_part(self, p: float) -> float:
+        df_draws = self.df_draws or 1.0  # of one seed: its variance is 0, so that the quantile is of no matter
+        draws, cases = _quantile(df_draws, p) ** 2 * self.v_draws, _quantile(self.df_cases, p) ** 2 * self.v_cases
+        return math.sqrt(draws + cases)
+
+    @cached_property
+    def _usual(self) -> float:
+        """Of the 95 % interval, which every table asks for several times."""
+        return self._two_part(USUAL)
 
     def p_value(self, *, satterthwaite: bool = False) -> float | None:
         """Two-sided p of the mean being 0; None where nothing can be said. 1 where mean and spread are both 0."""
@@ -158,12 +180,12 @@ class TwoPart:
             return float(two_part_p(self.mean, *given))
         return float(2 * stdtr(satterthwaite_df(*given), -abs(self.mean) / np.sqrt(self.v_draws + self.v_cases)))
 
-    def interval(self, level: float = 0.95, *, satterthwaite: bool = False) -> Interval:
+    def interval(self, level: float = 1 - USUAL, *, satterthwaite: bool = False) -> Interval:
         """The interval with its claim; low and high are None below 10 units and where nothing varies. Not cut."""
         if self.unknown:
             return Interval(self.mean, None, None, self.n_units, f"none: {self.unknown}")
         self._check(satterthwaite)
-        half = self.half_width(1 - level, satterthwaite=satterthwaite)
+        half = self.half_width(round(1 - level, 12), satterthwaite=satterthwaite)
         single = self.n_seeds < 2
         name = "Satterthwaite" if satterthwaite else "jackknife" if single else "two-part"
         where = f"{self.n_units} {self.kind}" if self.n_sets == 1 else f"{self.n_sets} data sets"
@@ -238,6 +260,8 @@ def mean_over_sets(parts: Sequence[TwoPart]) -> TwoPart:
     """
     if not parts:
         raise InvalidInput("A mean over data sets needs one", "found none")
+    if len(parts) == 1:
+        return parts[0]
     mean = float(np.mean([part.mean for part in parts]))
     seeds, units = (min(getattr(part, name) for part in parts) for name in ("n_seeds", "n_units"))
     kinds = {part.kind for part in parts}
@@ -257,44 +281,3 @@ def _pooled(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
     counted = (df > 0) & (v > 0)
     spread = (v[counted] ** 2 / df[counted]).sum()
     return float(v.sum() / len(v) ** 2), float(v[counted].sum() ** 2 / spread if spread else df.sum())
-
-
-def difference(first: Measured, second: Measured) -> TwoPart:
-    """`first` minus `second`, pseudo-value by pseudo-value, on the same images and seeds.
-
-    Where nothing is drawn on one side its row stands for each seed of the other. Nothing is said, and `why` tells the
-    reason, of other test images, of other units, of fewer than two seeds in common where a side has several, and of
-    undefined pseudo-values.
-    """
-    mean, units = first.mean - second.mean, first.units
-    rows, why = _paired_rows(first, second)
-    why = why or first.why or second.why
-    if why or first.values is None or second.values is None:
-        return undefined(mean, min(len(first.seeds), len(second.seeds)), len(units.names), units.kind, why)
-    return two_part(first.values[rows[0]] - second.values[rows[1]], units.kind, first.fewest_of_class)
-
-
-def paired_correct(first: Measured, second: Measured) -> tuple[np.ndarray, np.ndarray] | None:
-    """Whether each was right, on the same images and paired seeds: two arrays (seeds, images); None if unpaired."""
-    rows, why = _paired_rows(first, second)
-    return None if why else (first.correct[rows[0]], second.correct[rows[1]])
-
-
-def _paired_rows(first: Measured, second: Measured) -> tuple[tuple[list[int], list[int]], str]:
-    """Which rows are held against each other, or why none are."""
-    nothing: tuple[list[int], list[int]] = ([], [])
-    n = [each.correct.shape[1] for each in (first, second)]
-    if first.metric != second.metric:
-        return nothing, f"one is {first.metric}, the other {second.metric}"
-    if n[0] != n[1] or first.images != second.images:
-        many = f"one was measured on {n[0]} images, the other on {n[1]}"
-        return nothing, many if n[0] != n[1] else f"they were measured on other test images, {n[0]} each"
-    if first.units.names != second.units.names or not np.array_equal(first.labels, second.labels):
-        return nothing, "labels or groups of the test images differ"
-    if not first.drawn or not second.drawn:
-        seeds = max(len(each.seeds) if each.drawn else 1 for each in (first, second))
-        return tuple(list(range(seeds)) if each.drawn else [0] * seeds for each in (first, second)), ""  # type: ignore[return-value]
-    common = [seed for seed in first.seeds if seed in second.seeds]
-    if len(common) < 2 and not len(common) == len(first.seeds) == len(second.seeds):
-        return nothing, "they were not run with two seeds in common"
-    return ([first.seeds.index(s) for s in common], [second.seeds.index(s) for s in common]), ""

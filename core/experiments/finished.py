@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -70,10 +71,11 @@ def answers_of_columns(
     """The same of columns, one value an image each."""
     classes = tuple(probabilities[0])
     place = {name: index for index, name in enumerate(classes)}
+    stated = chain.from_iterable(each.values() for each in probabilities)
     return Answers(
         tuple(map(str, files)),
         np.array([place[label] for label in labels], dtype=np.int64),
-        np.array([list(each.values()) for each in probabilities], dtype=np.float64),
+        np.fromiter(stated, np.float64, len(files) * len(classes)).reshape(-1, len(classes)),
         tuple(groups),
         classes,
     )

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import JSON, DateTime
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -97,6 +99,10 @@ def unreadable_columns(*rows: Any) -> list[str]:
 
 def read_json(text: str | bytes) -> Any:
     """JSON of a column. Words that are no JSON (NaN) are None and unfit texts cleaned; no JSON at all gives a mark."""
+    escaped = b"\\u" if isinstance(text, bytes) else "\\u"
+    if escaped not in text:  # type: ignore[operator]  # only an escape can stand for a character that is to be cleaned
+        with suppress(ValueError):
+            return from_json(text, allow_inf_nan=False)
     try:
         return storable(json.loads(text, parse_constant=lambda _: None))
     except (ValueError, RecursionError):
@@ -108,7 +114,7 @@ def read_json_column(texts: Sequence[Any]) -> list[Any]:
     if not all(isinstance(text, str) for text in texts):
         return list(texts)
     try:
-        return list(json.loads(f"[{','.join(texts)}]"))
+        return list(from_json(f"[{','.join(texts)}]", cache_strings="keys"))
     except ValueError:
         return [read_json(text) for text in texts]  # one of them was damaged outside this program
 

@@ -9,10 +9,11 @@ import pytest
 
 from core.errors import InvalidInput
 from core.evaluation.intervals import METHOD_CLAIM, MODEL_CLAIM
+from core.evaluation.paired import difference
 from core.evaluation.paired_tests import holm, mcnemar_mid_p
 from core.evaluation.pairwise import pairwise_matrix
 from core.evaluation.pseudo_values import measure
-from core.evaluation.two_part import difference, mean_over_sets
+from core.evaluation.two_part import mean_over_sets
 from tests.core.evaluation.test_two_part import made_up
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from core.errors import InvalidInput
 from core.evaluation.intervals import METHOD_CLAIM, MODEL_CLAIM
+from core.evaluation.paired import difference
 from core.evaluation.pseudo_values import Measured, measure
 from core.evaluation.two_part import (
     TwoPart,
     components,
-    difference,
     half_width,
     mean_over_sets,
     of_measured,

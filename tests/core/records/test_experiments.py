@@ -72,6 +72,35 @@ def finish(session: Session, cell: experiments.ClaimedCell) -> str:
     return cell.claim
 
 
+def test_joined_answers_come_in_the_order_of_their_positions_whatever_the_database_joined() -> None:
+    def joined(*values: str) -> str:
+        return experiments.BETWEEN.join(values)
+
+    files, groups = joined("b", "a", "c"), joined(experiments.NO_GROUP, "patient 1", experiments.NO_GROUP)
+    stated = joined('{"x": 0.25, "y": 0.75}', '{"x": 1.0, "y": 0.0}', '{"x": 0.5, "y": 0.5}')
+    found = experiments._Columns().read(joined("10", "2", "11"), files, groups, joined("x", "y", "x"), stated)
+    assert list(found.files) == ["a", "b", "c"]
+    assert list(found.groups) == ["patient 1", None, None]
+    assert list(found.labels) == ["y", "x", "x"]
+    assert [each["x"] for each in found.probabilities] == [1.0, 0.25, 0.5]
+    damaged = experiments._Columns().read("0", "a", "g", "x", '{"x": 0.')
+    assert len(damaged.probabilities) == 1
+
+
+def test_a_name_with_the_joining_character_in_it_shifts_no_column(database: Database, made: str) -> None:
+    odd = f"test/a{experiments.BETWEEN}b.png"
+    with database.writing() as session:
+        cell = claim(session, made)
+        assert cell is not None
+        runs.add_run(session, runs.RunRequest(cell.image_set, "coop"), run_id=cell.claim)
+        rows = [answer("test", 0) | {"file": odd}, answer("test", 1) | {"group": "7"}]
+        runs.seal_run(session, cell.claim, record(), {"test": rows})
+    with database.reading() as session:
+        ((_, parts),) = experiments.read_answers(session, [cell.claim])
+        assert [len(column) for column in (parts["test"].files, parts["test"].groups)] == [2, 2]
+        assert parts["test"].groups[1] == "7"
+
+
 @pytest.fixture
 def made(database: Database, tmp_path: Path) -> str:
     with database.writing() as session:
