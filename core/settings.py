@@ -50,10 +50,36 @@ class Settings(BaseSettings):
         description="Path below which a proxy shows the site, such as /promptoscope; without it the server's root.",
     )
     llm_base_url: str | None = Field(
-        default=None, description="OpenAI-compatible endpoint that writes class descriptions."
+        default=None,
+        description="OpenAI-compatible endpoint that writes class descriptions, up to and without /chat/completions, "
+        "such as http://127.0.0.1:11434/v1. It is sent class names, kind of image and wishes, never images.",
     )
     llm_api_key: str | None = Field(default=None, description="Key for that endpoint.", repr=False)
     llm_model: str | None = Field(default=None, description="Model name at that endpoint.")
+    llm_allow_http: bool = Field(
+        default=False,
+        description="Whether an address of another network may be called without encryption; on this machine and in "
+        "private networks it always may.",
+    )
+    llm_temperature: float = Field(
+        default=0.7, ge=0, le=2, description="How freely a language model writes; 0 takes the likeliest word each time."
+    )
+    llm_answer_tokens: int = Field(
+        default=4000, ge=1, le=1_000_000, description="Longest answer about one class, in tokens."
+    )
+    llm_timeout_s: float = Field(default=120, gt=0, le=3600, description="How long one answer may take, in seconds.")
+    llm_at_once: int = Field(default=2, ge=1, le=64, description="Requests to the endpoint that run at once.")
+    llm_max_requests: int = Field(
+        default=500, ge=1, le=1_000_000, description="Requests for one writing task at most, repeated ones included."
+    )
+    llm_max_tokens: int = Field(
+        default=2_000_000, ge=1, le=10**12, description="Tokens for one writing task at most, sent and received."
+    )
+    llm_max_cost: float | None = Field(
+        default=None, gt=0, description="Cost of one writing task at most, in the money of the prices; needs them."
+    )
+    llm_price_in: float = Field(default=0, ge=0, description="Price of a million tokens sent to the endpoint.")
+    llm_price_out: float = Field(default=0, ge=0, description="Price of a million tokens it answers with.")
 
     @field_validator("root_path")
     @classmethod
