@@ -17,7 +17,7 @@ from typing import Any
 from core.images.labelled_image import digest
 
 FILE = "rows.json"
-FORMAT = 1
+FORMAT = 2
 """Raised whenever rows are put together in another way."""
 
 

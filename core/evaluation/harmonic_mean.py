@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from core.errors import InvalidInput
-from core.evaluation.pseudo_values import Measured
-from core.evaluation.two_part import TwoPart, mean_over_sets, two_part, undefined
+from core.evaluation.pseudo_values import Measured, Units
+from core.evaluation.two_part import TwoPart, mean_over_sets, of_measured
 
 H1 = "H1, mean of harmonic means"
 H2 = "H2, harmonic mean of the means"
@@ -30,16 +30,21 @@ def harmonic_mean(base: Any, novel: Any) -> np.ndarray:
     return np.where(together > 0, 2 * b * v / np.where(together > 0, together, 1), 0.0)
 
 
-def harmonic_two_part(base: Measured, novel: Measured) -> TwoPart:
-    """H of the means over seeds on one data set, with its parts over draws and over patients.
+def harmonic_measured(base: Measured, novel: Measured) -> Measured:
+    """H of one data set taken apart by unit, so that two methods can be held against each other by it.
 
     base, novel: the same seeds on the test images of base and of novel classes, each asked among its own names. A
-    group with images in both counts once. `why` says why nothing is known of the spread: halves of other seeds,
-    undefined pseudo-values, or both means 0. Source: the delta method, dH/db = 2 v^2 / (b + v)^2 and the reverse.
+    group with images in both counts once. The rows are H made straight at the means over seeds, so that their mean is H
+    of the means: by Euler's theorem the slopes times the halves add up to it. `why` says why there are no
+    pseudo-values: halves of other seeds, undefined ones, or both means 0. Source: the delta method,
+    dH/db = 2 v^2 / (b + v)^2 and the reverse.
     """
-    weights = _slopes(base.mean, novel.mean)
-    found = _weighted(base, novel, *weights)
-    return replace(found, mean=float(harmonic_mean(base.mean, novel.mean)))
+    return _weighted(base, novel, *_slopes(base.mean, novel.mean))
+
+
+def harmonic_two_part(base: Measured, novel: Measured) -> TwoPart:
+    """H of the means over seeds on one data set, with its parts over draws and over patients."""
+    return replace(of_measured(harmonic_measured(base, novel)), mean=_of_means(base, novel))
 
 
 def harmonic_means_over_sets(pairs: Sequence[tuple[Measured, Measured]]) -> dict[str, TwoPart]:
@@ -50,7 +55,7 @@ def harmonic_means_over_sets(pairs: Sequence[tuple[Measured, Measured]]) -> dict
     if not pairs:
         raise InvalidInput("A mean over data sets needs one", "found none")
     b, v = (float(np.mean([pair[half].mean for pair in pairs])) for half in (0, 1))
-    of_means = mean_over_sets([_weighted(base, novel, *_slopes(b, v)) for base, novel in pairs])
+    of_means = mean_over_sets([of_measured(_weighted(base, novel, *_slopes(b, v))) for base, novel in pairs])
     return {
         H1: mean_over_sets([harmonic_two_part(base, novel) for base, novel in pairs]),
         H2: replace(of_means, mean=float(harmonic_mean(b, v))),
@@ -76,21 +81,45 @@ def _slopes(base: float, novel: float) -> tuple[float, float]:
     return (2 * novel**2 / together, 2 * base**2 / together) if together else (float("nan"), float("nan"))
 
 
-def _weighted(base: Measured, novel: Measured, on_base: float, on_novel: float) -> TwoPart:
-    """The weighted sum of two metrics whose units may be the same or others."""
-    names = sorted({*base.units.names, *novel.units.names})
+def _weighted(base: Measured, novel: Measured, on_base: float, on_novel: float) -> Measured:
+    """The weighted sum of two metrics whose units may be the same or others; images stand one half after the other."""
+    names = tuple(sorted({*base.units.names, *novel.units.names}))
     kind = base.units.kind if base.units.kind == novel.units.kind else "groups"
-    mean, seeds = on_base * base.mean + on_novel * novel.mean, min(len(base.seeds), len(novel.seeds))
     why = base.why or novel.why
-    if base.seeds != novel.seeds:
+    same = base.seeds == novel.seeds
+    if not same:
         why = "base and novel classes were not measured with the same seeds"
     elif np.isnan(on_base):
         why = "base and novel classes are both at 0"
-    if why or base.values is None or novel.values is None:
-        return undefined(mean, seeds, len(names), kind, why)
-    values = sum(weight * _spread(each, names) for weight, each in ((on_base, base), (on_novel, novel)))
+    values = None
+    if not why and base.values is not None and novel.values is not None:
+        values = on_base * _spread(base, names) + on_novel * _spread(novel, names)
     fewest = min((n for each in (base, novel) if (n := each.fewest_of_class) is not None), default=None)
-    return two_part(np.asarray(values), kind, fewest)
+    places = [np.searchsorted(names, each.units.names)[each.units.of_image] for each in (base, novel)]
+    images = None if base.images is None or novel.images is None else (*base.images, *novel.images)
+    seeds = min(base.seeds, novel.seeds, key=len)
+    return Measured(
+        metric=base.metric,
+        seeds=seeds,
+        per_seed=_summed(base, novel, on_base, on_novel) if same else np.full(len(seeds), _of_means(base, novel)),
+        values=values,
+        why=why,
+        units=Units(names, np.concatenate(places), kind),
+        correct=np.concatenate([each.correct[: len(seeds)] for each in (base, novel)], axis=1),
+        labels=np.concatenate([base.labels, novel.labels + base.labels.max() + 1]),
+        images=images,
+        drawn=base.drawn or novel.drawn,
+        fewest_of_class=fewest,
+    )
+
+
+def _of_means(base: Measured, novel: Measured) -> float:
+    return float(harmonic_mean(base.mean, novel.mean))
+
+
+def _summed(base: Measured, novel: Measured, on_base: float, on_novel: float) -> np.ndarray:
+    """The weighted sum of each seed; 0 where both halves are 0 and have no slopes."""
+    return np.nan_to_num(on_base * base.per_seed + on_novel * novel.per_seed, nan=0.0)
 
 
 def _spread(measured: Measured, names: Sequence[str]) -> np.ndarray:

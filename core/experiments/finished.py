@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.harmonic_mean import harmonic_mean, harmonic_two_part
+from core.evaluation.harmonic_mean import harmonic_mean, harmonic_measured, harmonic_two_part
 from core.evaluation.pseudo_values import Measured, measure
 from core.evaluation.two_part import TwoPart, of_measured
 from core.experiments.protocols import BASE, NOVEL
@@ -123,7 +123,8 @@ def line_of(spec: ExperimentSpec, cells: Sequence[Finished], baseline: str) -> L
         return Line(ordered, main, parts, of_measured(main) if main else None, ())
     if NOVEL not in parts or trivial:
         return Line(ordered, None, parts, None, trivial)
-    return Line(ordered, parts[BASE], parts, harmonic_two_part(parts[BASE], parts[NOVEL]), ())
+    main = harmonic_measured(parts[BASE], parts[NOVEL])
+    return Line(ordered, main, parts, harmonic_two_part(parts[BASE], parts[NOVEL]), ())
 
 
 def _measured(metric: str, cells: Sequence[Finished], part: str, drawn: bool) -> Measured:

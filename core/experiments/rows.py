@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.evaluation.pairwise import Matrix, pairwise_matrix
-from core.evaluation.pseudo_values import Measured
+from core.evaluation.pseudo_values import LOWER_IS_BETTER, Measured
 from core.experiments.finished import Finished, Key, Line, line_of, names_of, ranked_values
 from core.experiments.row_values import (
     BASELINE,
@@ -59,7 +59,7 @@ def _ranked(
     """The rows of one place, compared with each other."""
     matrix = _matrix(spec, {name: line.main for name, line in lines.items() if line.main is not None})
     reference = reference_of(spec, lines, baseline)
-    best_simple = _best(lines, simple)
+    best_simple = _best(spec, lines, simple)
     floor = next((name for name, line in lines.items() if line.cells[0].method == baseline), None)
     rows = []
     for name, line in lines.items():
@@ -87,8 +87,8 @@ def _ranked(
 
 
 def _matrix(spec: ExperimentSpec, measured: Mapping[str, Measured]) -> Matrix | None:
-    """All pairs of a place; of base-to-novel none, since its number is made of two parts."""
-    if len(measured) < 2 or spec.protocol == "base-to-novel":
+    """All pairs of a place."""
+    if len(measured) < 2:
         return None
     # what holds for the trained models alone enters no row, and takes most of the time
     return pairwise_matrix(measured, spec.compare_to if spec.compare_to in measured else None, test_models=False)
@@ -119,9 +119,10 @@ def _role(first: Finished, name: str, baseline: str, best_simple: str | None) ->
     return BEST_SIMPLE if name == best_simple else None
 
 
-def _best(lines: Mapping[str, Line], methods: Sequence[str]) -> str | None:
+def _best(spec: ExperimentSpec, lines: Mapping[str, Line], methods: Sequence[str]) -> str | None:
     known = {name: line.main.mean for name, line in lines.items() if line.main and line.cells[0].method in methods}
-    return max(known, key=lambda name: known[name]) if known else None
+    best = min if spec.metric in LOWER_IS_BETTER else max
+    return best(known, key=lambda name: known[name]) if known else None
 
 
 def _beats(

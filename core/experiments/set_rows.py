@@ -56,11 +56,10 @@ def complete_sets(sets: Mapping[str, Mapping[str, Line]]) -> list[str]:
 
 def mean_matrix(spec: ExperimentSpec, sets: Mapping[str, Mapping[str, Line]], whole: Sequence[str]) -> Matrix | None:
     """All pairs of lines over complete image sets; None where there is nothing to compare."""
-    names = list(dict.fromkeys(name for at in whole for name in sets[at]))
-    if spec.protocol == "base-to-novel" or len(names) < 2 or len(whole) < 2:
+    names = list(dict.fromkeys(name for at in whole for name, line in sets[at].items() if line.main))
+    if len(names) < 2 or len(whole) < 2:
         return None
-    by_line = {name: {at: sets[at][name].main for at in whole} for name in names}
-    known = {name: {at: each for at, each in own.items() if each is not None} for name, own in by_line.items()}
+    known = {name: {at: each for at in whole if (each := sets[at][name].main) is not None} for name in names}
     return pairwise_matrix(known, spec.compare_to if spec.compare_to in known else None, test_models=False)
 
 

@@ -253,7 +253,8 @@ class ExperimentResults extends PsElement {
     const { id, name } = this.current;
     try {
       const answer = await api.get(`/experiments/${encodeURIComponent(id)}/matrix?${asked}`, { signal: this.signal });
-      place.replaceChildren(...matrixTable(answer, `${name}, ${this.set}, ${this.amount}`, this.current.titles));
+      const title = `${name}, ${this.set}, ${this.amount}`;
+      place.replaceChildren(...matrixTable(answer, title, this.current));
     } catch (error) {
       if (error.name !== "AbortError") place.replaceChildren(errorNotice(error, () => this.fillMatrix(place, row)));
     }
@@ -363,7 +364,11 @@ function verdict(rows, metric, protocol) {
   const simple = rows.find((row) => row.role === "best simple");
   if (rows[0].image_set === null) return `${start} Whether it is better is said for each image set by itself.`;
   if (rows.every((row) => row.beats === null || row.beats === undefined)) {
-    return `${start} Whether it is better was not tested${protocol === "base-to-novel" ? ": of this protocol both halves are shown" : ""}.`;
+    const why =
+      protocol === "base-to-novel"
+        ? "Nothing is called better: no simple baseline can name new classes. The pairs below say which lines differ."
+        : "Whether it is better was not tested.";
+    return `${start} ${why}`;
   }
   if (!base) return `${start} Zero-shot is missing here, so nothing is said of being better.`;
   const both = simple
@@ -390,9 +395,10 @@ const PAIR_FIELDS = [
 ];
 
 /** The matrix as a table, rows minus columns, in points; the colour repeats the sign and size. */
-function matrixTable({ matrix: found }, title, titles) {
+function matrixTable({ matrix: found }, title, { titles, protocol }) {
   const matrix = found && titledMatrix(found, titles);
-  if (!matrix) return [h("p", { class: "ps-soft" }, "Lines of this protocol are not compared in pairs.")];
+  if (!matrix) return [h("p", { class: "ps-soft" }, "Fewer than two lines can be compared here.")];
+  const metric = metricOf(matrix.metric);
   const cells = new Map(
     matrix.pairs.flatMap((pair) => [
       [`${pair.first}\n${pair.second}`, pair],
@@ -416,7 +422,7 @@ function matrixTable({ matrix: found }, title, titles) {
   };
   const names = matrix.methods;
   const hint =
-    `Row minus column in points of ${metricOf(matrix.metric)?.title ?? matrix.metric}; below it wins / ties / losses over ${matrix.pairs[0].counted}, and p after Holm over ${count(matrix.n_tests, "pair")}. ` +
+    `Row minus column in points of ${metric ? lowerFirst(rankedTitle(metric, protocol)) : matrix.metric}; below it wins / ties / losses over ${matrix.pairs[0].counted}, and p after Holm over ${count(matrix.n_tests, "pair")}. ` +
     "Coloured: the difference stands with all pairs at once.";
   const csv = {
     columns: [...PAIR_FIELDS.map((name) => (name === "mean" ? "difference" : name)), "use"],

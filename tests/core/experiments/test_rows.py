@@ -175,6 +175,44 @@ def test_base_and_novel_stand_together_and_a_trivial_half_enters_no_mean() -> No
     assert any("enters no mean" in note for note in trivial["notes"])
 
 
+def test_lines_with_both_halves_are_compared_by_the_harmonic_mean() -> None:
+    def both(method: str, seed: int, base: float, novel: float | None, place: int) -> Finished:
+        parts = {"base": answers(drawn(base, 200, seed + place))}
+        if novel is not None:
+            parts["novel"] = answers(drawn(novel, 160, 50 + seed + place), classes=("c", "d"))
+        return cell(method, seed, drawn(base, 200, seed + place), parts=parts)
+
+    cells = [both("coop", seed, 0.9, 0.8, 0) for seed in (1, 2, 3)]
+    cells += [both("kgcoop", seed, 0.6, 0.55, 10) for seed in (1, 2, 3)]
+    cells += [both("linear_probe", seed, 0.95, None, 20) for seed in (1, 2, 3)]
+    cells += [both("zero_shot", 1, 0.5, 0.5, 30)]
+    asked = {"protocol": "base-to-novel", "methods": ["coop", "kgcoop", "linear_probe"]}
+    rows = rows_of(cells, **asked)
+    assert rows["coop"]["difference"]["against"] == "zero_shot"
+    assert rows["coop"]["difference"]["mean"] == pytest.approx(rows["coop"]["mean"] - rows["zero_shot"]["mean"])
+    assert rows["coop"]["difference"]["low"] > 0
+    assert (rows["coop"]["rank"], rows["linear_probe"]["rank"]) == ([1, 1], None)
+    # no simple baseline can name new classes, so that nothing is called better
+    assert {row["beats"] for row in rows.values()} == {None}
+    matrix = comparison_matrix(spec(**asked), cells, "zero_shot")
+    assert matrix is not None
+    assert matrix.methods == ("coop", "kgcoop", "zero_shot")
+    assert matrix.cell("coop", "kgcoop").counted == "images"
+    over = [replace(each, image_set=at) for each in cells for at in ("one", "two")]
+    mean = comparison_matrix(spec(images=["one", "two"], **asked), over, "zero_shot")
+    assert mean is not None
+    assert (mean.methods, mean.sets) == (("coop", "kgcoop", "zero_shot"), ("one", "two"))
+
+
+def test_the_best_simple_baseline_of_a_loss_is_the_lowest() -> None:
+    cells = [*three_lines(), *(cell("tip_adapter", seed, drawn(0.9, 400, 30 + seed)) for seed in (1, 2, 3))]
+    asked = spec(metric="brier", methods=["coop", "linear_probe", "tip_adapter"])
+    found = experiment_rows(asked, cells, "zero_shot", ("linear_probe", "tip_adapter"))
+    rows = {row["line"]: row for row in found}
+    assert rows["tip_adapter"]["mean"] < rows["linear_probe"]["mean"]
+    assert (rows["tip_adapter"]["role"], rows["linear_probe"]["role"]) == ("best simple", None)
+
+
 def test_the_base_half_is_shown_where_there_is_no_novel_one() -> None:
     base = {seed: drawn(0.9, 80, seed) for seed in (1, 2, 3)}
     cells = [cell("linear_probe", seed, base[seed], parts={"base": answers(base[seed])}) for seed in base]
