@@ -10,6 +10,7 @@ from app.api import schemas
 from app.api.common import InContext, InPages, errors
 from app.api.values import Count, Line, Sentence, Word
 from app.services import descriptions
+from app.services import packs as built_in
 
 router = APIRouter(prefix="/description-sets", tags=["description sets"])
 
@@ -57,6 +58,40 @@ def preview(
 ) -> Any:
     """The sentences a method gets when no descriptions are given."""
     return {"sentences": descriptions.template_preview(ctx, image_set, modality, template)}
+
+
+@router.get(
+    "/packs",
+    summary="List built-in packs",
+    response_model=schemas.DescriptionPackList,
+    responses=errors(404),
+)
+def list_packs(
+    ctx: InContext,
+    pages: InPages,
+    image_set: Annotated[
+        Word | None, Query(description="Only packs that describe every class of this image set (id or name).")
+    ] = None,
+) -> Any:
+    """Sentences that come with the product: drafted by a language model, not reviewed by a clinician."""
+    return pages.cut(built_in.list_packs() if image_set is None else built_in.fitting_packs(ctx, image_set))
+
+
+@router.get(
+    "/packs/{name}",
+    summary="Show a built-in pack",
+    response_model=schemas.DescriptionPackSentences,
+    responses=errors(404, 422),
+)
+def get_pack(
+    name: Word,
+    ctx: InContext,
+    image_set: Annotated[
+        Word | None, Query(description="Give the sentences under the class names of this image set.")
+    ] = None,
+) -> Any:
+    """A pack's sentences, ready to be saved as a version of a description set."""
+    return built_in.pack_sentences(ctx, name, image_set)
 
 
 @router.get(

@@ -325,6 +325,32 @@ class FindingList(Page):
     items: list[Finding]
 
 
+class DescriptionPack(Answer):
+    """Built-in sentences about the classes of a public image set, drafted by a language model."""
+
+    name: str
+    title: str
+    modality: str
+    status: str = Field(description="Who wrote the sentences and whether a clinician reviewed them.")
+    note: str
+    licence: str
+    classes: list[str]
+    sentences: int = Field(description="How many there are in all.")
+
+
+class DescriptionPackList(Page):
+    """Built-in packs."""
+
+    items: list[DescriptionPack]
+
+
+class DescriptionPackSentences(DescriptionPack):
+    """A pack with its sentences, which can be saved as a version of a description set."""
+
+    sentences: dict[str, list[str]]  # type: ignore[assignment]
+    source: str
+
+
 class Sentences(Answer):
     """Sentences per class, unsaved."""
 

@@ -9,26 +9,39 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.home import opened, settings
-from app.commands.output import FAILED, LARGEST_NUMBER, JsonFlag, command, output
+from app.commands.output import FAILED, LARGEST_NUMBER, JsonFlag, Output, command, output
 
 app = typer.Typer(help="Class descriptions: imported, exported, deleted and checked.", no_args_is_help=True)
-SERIOUS = frozenset({"duplicate", "not_visible"})
 
 
 @app.command("import")
 @command
 def import_(
-    file: Annotated[Path, typer.Argument(help="JSON {class: [sentences]} or CSV with the columns class, sentence.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="JSON {class: [sentences]}, CSV with the columns class, sentence, or the name of a built-in pack."
+        ),
+    ],
     images: Annotated[str, typer.Option(help="Name or id of the image set they describe.")],
-    name: Annotated[str | None, typer.Option(help="Name of the description set; the file's by default.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the description set; the file's or pack's by default.")
+    ] = None,
     author: Annotated[str, typer.Option(help="Who wrote them.")] = "",
     json: JsonFlag = False,
 ) -> None:
-    """Save the sentences of a file as a new version."""
+    """Save the sentences of a file or of a built-in pack as a new version."""
     from app.services.descriptions import import_file
+    from app.services.packs import import_pack, shadowing_note
+    from core.descriptions.packs import find_pack
 
     with output(json) as out, opened() as ctx:
-        saved = import_file(ctx, file, images, name, author)
+        if not os.path.isfile(file) and find_pack(file):
+            saved = import_pack(ctx, file, images, name, author)
+        else:
+            if note := shadowing_note(file, "the file"):
+                out.note(note)
+            saved = import_file(ctx, Path(file), images, name, author)
         out.row(saved, f"Saved '{saved['name']}', version {saved['version']}.")
 
 
@@ -71,16 +84,38 @@ def delete(
 
 @app.command()
 @command
+def packs(
+    images: Annotated[
+        str | None, typer.Option(help="Name or id of an image set: only packs that describe all of its classes.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """List built-in packs of descriptions: drafted by a language model, not reviewed by a clinician."""
+    from app.services.packs import fitting_packs, list_packs
+
+    with output(json) as out:
+        if images is None:
+            found = list_packs()
+        else:
+            with opened() as ctx:
+                found = fitting_packs(ctx, images)
+        columns = ["name", "sentences", "modality", "status", "title"]
+        out.table(found, columns, "No pack describes all classes of these images.")
+
+
+@app.command()
+@command
 def check(
-    file_or_name: Annotated[str, typer.Argument(help="A file, or the name of a stored description set.")],
+    file_or_name: Annotated[str, typer.Argument(help="A file, or the name of a stored description set or a pack.")],
     backbone: Annotated[str, typer.Option(help="Whose text tower the sentences must fit.")] = "embedded",
     json: JsonFlag = False,
 ) -> None:
     """List findings, then a summary. Exit code 1 if a sentence stands twice or speaks of what no picture shows."""
     from app.services.descriptions import check_sentences
+    from core.descriptions.findings.finding import SERIOUS
 
     with output(json) as out:
-        sentences = _sentences(file_or_name)
+        sentences = _sentences(file_or_name, out)
         findings = check_sentences(sentences, backbone, settings().home)
         for row in findings:
             out.row(row, f"{row['class']}: {row['finding']} ({row['detail']}): {row['sentence']}")
@@ -96,11 +131,22 @@ def check(
             raise typer.Exit(FAILED)
 
 
-def _sentences(file_or_name: str) -> dict[str, Any]:
+def _sentences(text: str, out: Output) -> dict[str, Any]:
+    """What a file, a stored set or a pack holds, in this order; a note tells where a pack has the name as well."""
     from app.services.descriptions import find_description_set
+    from app.services.packs import pack_meant, shadowing_note
     from core.descriptions.files import read_descriptions
+    from core.descriptions.packs import PREFIX, get_pack
 
-    if os.path.isfile(file_or_name):
-        return dict(read_descriptions(Path(file_or_name)).sentences)
-    with opened() as ctx:
-        return find_description_set(ctx, file_or_name)["sentences"]
+    if text.startswith(PREFIX):
+        return dict(get_pack(text).sentences)
+    if os.path.isfile(text):
+        meant, found = "the file", dict(read_descriptions(Path(text)).sentences)
+    else:
+        with opened() as ctx:
+            if pack := pack_meant(ctx, text):
+                return dict(pack.sentences)
+            meant, found = "the stored set", find_description_set(ctx, text)["sentences"]
+    if note := shadowing_note(text, meant):
+        out.note(note)
+    return found

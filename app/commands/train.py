@@ -62,7 +62,9 @@ def train(
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method.")
     ] = None,
     variant: Annotated[str, typer.Option(help="default, paper or reference.")] = "default",
-    descriptions: Annotated[str | None, typer.Option(help="A file, or the name of a stored description set.")] = None,
+    descriptions: Annotated[
+        str | None, typer.Option(help="A file, or the name of a stored description set or a pack.")
+    ] = None,
     modality: Annotated[str | None, typer.Option(help="What the pictures are, such as 'chest X-ray'.")] = None,
     template: Annotated[str | None, typer.Option(help="A sentence with {} for the class name.")] = None,
     allow_leakage: Annotated[bool, typer.Option("--allow-leakage", help="Train although parts share images.")] = False,
@@ -100,7 +102,10 @@ def train(
     )
     with output(json) as stream, kept_signatures(settings().signatures_path):
         line = ProgressLine(stream)
-        record = prepare(settings(), asked, opened).run(line.show)
+        training = prepare(settings(), asked, opened)
+        if training.wording_note:
+            stream.note(training.wording_note)
+        record = training.run(line.show)
         line.end()
         stream.row(record | {"disclaimer": DISCLAIMER})
         if not json:

@@ -13,6 +13,7 @@ from app.services.context import Context
 from app.services.descriptions import get_description_set
 from app.services.image_sets import get_image_set, load_image_set
 from app.services.incoming_images import kept_from_path
+from app.services.packs import pack_meant
 from app.services.recipes import recipe_method
 from app.services.training import check_test_part, checked_config
 from core.descriptions.description_set import DescriptionSet
@@ -163,13 +164,15 @@ def _wording_name(text: str) -> str:
 def _wording(
     ctx: Context, text: str, ids: Mapping[str, str], loaded: Mapping[str, ImageSet], paths: bool
 ) -> dict[str, dict[str, Any]]:
-    """The sentences of one wording, by image set or for all ("").
+    """The sentences of one wording (a file, a stored set or a pack), by image set or for all ("").
 
     Raises NotFound, ClassMismatch where a class has no sentence, UnreadableSource.
     """
     if paths and os.path.isfile(text):
         found = read_descriptions(Path(text))
         return {"": _checked_text(found, None, loaded.values())}
+    if pack := pack_meant(ctx, text):
+        return {name: _checked_text(pack.for_classes(loaded[name].classes), None, [loaded[name]]) for name in ids}
     with ctx.db.reading() as session:
         named = description_records.ids_of_sets_called(session, text)
     rows = [get_description_set(ctx, set_id) for set_id in named]

@@ -14,9 +14,11 @@ from app.services.context import ACTOR, Context
 from app.services.descriptions import find_description_set
 from app.services.image_sets import get_image_set, load_image_set
 from app.services.incoming_images import refuse_choice
+from app.services.packs import pack_meant, shadowing_note
 from app.services.training import check_numbers, checked_config
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions
+from core.descriptions.packs import PREFIX, Pack, get_pack
 from core.images.columns import ColumnChoice
 from core.images.image_set import ImageSet
 from core.records import audit, models, runs
@@ -34,7 +36,8 @@ Opened = Callable[[], AbstractContextManager[Context]]
 class ForegroundTraining:
     """What was asked on the command line.
 
-    images: a path or a stored set's name. descriptions: a file or a name. group, label: columns of the table at a path.
+    images: a path or a stored set's name. descriptions: a file or a name (a set's, a pack's). group, label: columns of
+    the table at a path.
     """
 
     images: str
@@ -83,6 +86,13 @@ class PreparedTraining:
     descriptions: DescriptionSet | None
     version_id: str | None
     opened: Opened
+
+    @property
+    def wording_note(self) -> str | None:
+        """Which descriptions are meant, where a built-in pack has the same name; else None."""
+        if self.descriptions is None or self.descriptions.source.startswith(PREFIX):
+            return None
+        return shadowing_note(self.asked.descriptions or "", "the stored set" if self.version_id else "the file")
 
     def run(self, progress: Report) -> dict[str, Any]:
         """Train and return the run's record; a run on a stored set is kept in the database as well."""
@@ -143,18 +153,27 @@ def prepare(settings: Settings, asked: ForegroundTraining, opened: Opened) -> Pr
     """
     check_numbers(asked.shots, asked.seed)
     checked_config(settings.home, asked.request(asked.images, None))
-    found, version_id = None, None
-    if asked.descriptions and os.path.isfile(asked.descriptions):
-        found = read_descriptions(Path(asked.descriptions))
-    elif asked.descriptions:
-        with opened() as ctx:
-            row = find_description_set(ctx, asked.descriptions)
-        texts = {name: tuple(sentences) for name, sentences in row["sentences"].items()}
-        found, version_id = DescriptionSet(texts, f"{row['name']}, version {row['version']}"), row["version_id"]
+    wording, version_id = _wording(asked, opened)
     image_set = _images(asked, opened)
-    if found is not None:
-        found = found.for_classes(image_set.classes)
+    found = None if wording is None else wording.for_classes(image_set.classes)
     return PreparedTraining(settings, asked, image_set, found, version_id, opened)
+
+
+def _wording(asked: ForegroundTraining, opened: Opened) -> tuple[DescriptionSet | Pack | None, str | None]:
+    """What the descriptions' name means: a file, else a stored set with the id of its version, else a pack."""
+    name = asked.descriptions
+    if not name:
+        return None, None
+    if os.path.isfile(name):
+        return read_descriptions(Path(name)), None
+    if name.startswith(PREFIX):
+        return get_pack(name), None
+    with opened() as ctx:
+        if pack := pack_meant(ctx, name):
+            return pack, None
+        row = find_description_set(ctx, name)
+    texts = {label: tuple(sentences) for label, sentences in row["sentences"].items()}
+    return DescriptionSet(texts, f"{row['name']}, version {row['version']}"), row["version_id"]
 
 
 def _images(asked: ForegroundTraining, opened: Opened) -> ImageSet:
