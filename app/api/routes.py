@@ -7,7 +7,18 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from app.api import classifications, description_sets, experiments, image_sets, jobs, methods, recipes, runs, system
+from app.api import (
+    classifications,
+    description_review,
+    description_sets,
+    experiments,
+    image_sets,
+    jobs,
+    methods,
+    recipes,
+    runs,
+    system,
+)
 from app.api.common import PREFIX
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -37,6 +48,16 @@ class NoSuchAddress:
 def add_api(app: FastAPI) -> None:
     """Put every router in, then the fallback for the rest of `/api/`."""
     app.include_router(system.router)
-    for module in (image_sets, description_sets, methods, recipes, jobs, runs, experiments, classifications):
+    for module in (
+        image_sets,
+        description_sets,
+        description_review,
+        methods,
+        recipes,
+        jobs,
+        runs,
+        experiments,
+        classifications,
+    ):
         app.include_router(module.router, prefix=PREFIX)
     app.router.routes.append(Route("/api/{rest:path}", NoSuchAddress(list(app.router.routes))))

@@ -256,6 +256,8 @@ class DescriptionVersion(Answer):
     created_at: str
     author: str | None = None
     note: str | None = None
+    signed_by: str | None = Field(default=None, description="Who vouches for it; null where nobody signed.")
+    signed_at: str | None = None
 
 
 class DescriptionSetInShort(Answer):
@@ -264,9 +266,11 @@ class DescriptionSetInShort(Answer):
     id: str | int
     name: str
     image_set_id: str | int | None = None
-    version: int
-    source: str
-    fingerprint: str
+    version: int | None = Field(default=None, description="Null while no version of its sentences was saved.")
+    source: str | None = None
+    fingerprint: str | None = None
+    signed_by: str | None = Field(default=None, description="Who vouches for this version; null where nobody signed.")
+    signed_at: str | None = None
 
 
 class DescriptionSet(DescriptionSetInShort):
@@ -289,11 +293,16 @@ class DescriptionVersionList(Page):
 
 
 class NewDescriptionVersion(Body):
-    """Sentences to save as a new version of the set with this name (made if there is none)."""
+    """Sentences to save as a new version of the set with this name (made if there is none).
+
+    Without sentences an empty set is made, for sentences that are still to be written.
+    """
 
     image_set_id: Id
     name: Line = Field(min_length=1)
-    sentences: dict[Line, Annotated[list[Sentence], Field(max_length=MOST_SENTENCES)]] = Field(max_length=MOST_CLASSES)
+    sentences: dict[Line, Annotated[list[Sentence], Field(max_length=MOST_SENTENCES)]] | None = Field(
+        default=None, max_length=MOST_CLASSES
+    )
     author: Line = ""
     source: Line = "api"
     based_on: Number | None = Field(

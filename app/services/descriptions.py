@@ -87,16 +87,19 @@ def save_version(
     ctx: Context,
     image_set_id: str,
     name: str,
-    sentences: Mapping[str, Sequence[str]],
+    sentences: Mapping[str, Sequence[str]] | None,
     author: str,
     source: str,
     based_on: int | None = None,
 ) -> dict[str, Any]:
     """Save sentences as the next version of the set with this name; the first one makes the set.
 
-    Raises ClassMismatch if a class is missing or unknown, Conflict if somebody saved since `based_on`.
+    Without sentences an empty set is made. Raises ClassMismatch if a class is missing or unknown, Conflict if somebody
+    saved since `based_on`, or the empty set is there already.
     """
     name = checked_name(name)
+    if sentences is None:
+        return make_description_set(ctx, image_set_id, name, author)
 
     def work(session: Session) -> tuple[str, int]:
         found = image_sets.image_set_dict(session, image_sets.hold_image_set(session, str(image_set_id)).id)
@@ -109,6 +112,19 @@ def save_version(
 
     set_id, version = ctx.db.write(work)
     return get_description_set(ctx, set_id, version)
+
+
+def make_description_set(ctx: Context, image_set_id: str, name: str, author: str = "") -> dict[str, Any]:
+    """Make an empty set for an image set, for sentences that are still to be written. Raises NotFound, Conflict."""
+    name = checked_name(name)
+
+    def work(session: Session) -> str:
+        found = image_sets.hold_image_set(session, str(image_set_id))
+        set_id = records.make_description_set(session, found.id, name)
+        audit.add_audit_entry(session, author or ACTOR, "add", "description_set", set_id)
+        return set_id
+
+    return get_description_set(ctx, ctx.db.write(work))
 
 
 def import_file(ctx: Context, path: Path, image_set_id: str, name: str | None, author: str) -> dict[str, Any]:

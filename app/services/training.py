@@ -13,7 +13,7 @@ from app.services.context import ACTOR, Context
 from app.services.image_sets import load_image_set
 from app.services.jobs import get_job
 from app.services.recipes import recipe_method
-from core.errors import InvalidInput, InvalidOption, TooFewImages, Unavailable
+from core.errors import Conflict, InvalidInput, InvalidOption, TooFewImages, Unavailable
 from core.images.image_set import ImageSet
 from core.images.shots import ShotDraw, draw_shots
 from core.records import audit, descriptions, image_sets, runs
@@ -206,6 +206,12 @@ def _description_version(ctx: Context, request: Mapping[str, Any]) -> str | None
     if not request.get("description_set"):
         return None
     found = find_description_set(ctx, str(request["description_set"]), request.get("description_version"))
+    if found["version_id"] is None:
+        raise Conflict(
+            "A saved version of the descriptions to train with",
+            f"'{found['name']}' has none yet",
+            "Save a version of its sentences first.",
+        )
     return found["version_id"]
 
 

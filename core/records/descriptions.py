@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.descriptions.description_set import DescriptionSet
 from core.errors import Conflict, InvalidInput, NotFound
+from core.records.description_versions import Entry, newest_number, write_version
 from core.records.ids import new_id
+from core.records.sentence_saving import save_wording
 from core.records.tables import DescriptionSentenceRow, DescriptionSetRow, DescriptionVersionRow, RunRow
 from core.records.types import iso, unreadable_columns
 from core.text import shown
@@ -36,29 +38,39 @@ def save_version(
     """
     _check(name, sentences)
     row = _set_named(session, image_set_id, name)
-    newest = session.scalar(
-        select(func.max(DescriptionVersionRow.version)).where(DescriptionVersionRow.description_set_id == row.id)
-    )
+    newest = newest_number(session, row.id)
     if based_on is not None and based_on != (newest or 0):
         raise Conflict(
             f"An edit starts from the newest version of '{name}', {newest or 'none'}",
             f"this one started from version {based_on}",
             "Open the newest version, make the changes there and save again.",
         )
-    version = DescriptionVersionRow(
-        id=new_id(),
-        description_set_id=row.id,
-        version=(newest or 0) + 1,
-        based_on_id=_version_row(session, row.id, based_on).id if based_on else None,
-        author=author,
-        note=note,
-        source=source,
-        fingerprint=_as_set(sentences, source).fingerprint,
+    before = _version_row(session, row.id, newest).id if newest else None
+    number = (newest or 0) + 1
+    linked = save_wording(
+        session, row.id, sentences, author=author, source=source, note=f"version {number}", edited_version=before
     )
-    session.add(version)
-    session.flush()
-    session.execute(insert(DescriptionSentenceRow), _sentence_values(version.id, sentences))
+    wording = [(label, text.strip()) for label, texts in sentences.items() for text in texts]
+    version = write_version(
+        session,
+        row.id,
+        [Entry(*words, *link) for words, link in zip(wording, linked, strict=True)],
+        author=author,
+        source=source,
+        note=note,
+        based_on_id=before if based_on else None,
+    )
     return row.id, version.version
+
+
+def make_description_set(session: Session, image_set_id: str | None, name: str) -> str:
+    """An empty set, for sentences that are still to be written: its id. Raises Conflict where the name is taken."""
+    if not name.strip():
+        raise InvalidInput("A description set has a name", "found none", "Write one.")
+    same_set = DescriptionSetRow.image_set_id.is_not_distinct_from(image_set_id)
+    if session.scalar(select(DescriptionSetRow.id).where(same_set, DescriptionSetRow.name == name)):
+        raise Conflict("A name no other description set of these images has", f"'{name}' exists", "Choose another.")
+    return _set_named(session, image_set_id, name).id
 
 
 def list_description_sets(
@@ -70,7 +82,7 @@ def list_description_sets(
         query = query.where(DescriptionSetRow.image_set_id == image_set_id)
     rows = session.scalars(query.limit(limit).offset(offset)).all()
     newest = _newest_versions(session, [row.id for row in rows])
-    return [_short(row, newest[row.id]) for row in rows if row.id in newest]
+    return [_short(row, newest.get(row.id)) for row in rows]
 
 
 def count_description_sets(session: Session, image_set_id: str | None = None) -> int:
@@ -107,9 +119,11 @@ def delete_description_set(session: Session, set_id: str) -> None:
 
 def description_set_dict(session: Session, set_id: str, version: int | None = None) -> dict[str, Any]:
     """One version of a description set, the newest unless said: id, name, image_set_id, version, versions, source,
-    sentences, fingerprint. Raises NotFound."""
+    sentences, fingerprint. Version, source and fingerprint are None where nothing was saved yet. Raises NotFound."""
     row = _set_row(session, set_id)
     versions = _versions(session, [row.id])[row.id]
+    if not versions and version is None:
+        return _short(row, None) | {"versions": [], "sentences": {}}
     chosen = _version_row(session, row.id, version)
     return _dict(row, versions, chosen, _sentences(session, [chosen.id]))
 
@@ -168,20 +182,6 @@ def _version_row(session: Session, set_id: str, version: int | None) -> Descript
     return row
 
 
-def _sentence_values(version_id: str, sentences: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "version_id": version_id,
-            "class_position": place,
-            "position": position,
-            "class_name": label,
-            "sentence": text.strip(),
-        }
-        for place, (label, texts) in enumerate(sentences.items())
-        for position, text in enumerate(texts)
-    ]
-
-
 def _as_set(sentences: Mapping[str, Sequence[str]], source: str) -> DescriptionSet:
     return DescriptionSet({label: tuple(t.strip() for t in texts) for label, texts in sentences.items()}, source)
 
@@ -211,17 +211,19 @@ def _newest_versions(session: Session, set_ids: Sequence[str]) -> dict[str, Desc
     return {row.description_set_id: row for row in session.scalars(select(table).join(newest, and_(*same)))}
 
 
-def _short(row: DescriptionSetRow, chosen: DescriptionVersionRow) -> dict[str, Any]:
+def _short(row: DescriptionSetRow, chosen: DescriptionVersionRow | None) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,
         "image_set_id": row.image_set_id,
-        "version": chosen.version,
-        "version_id": chosen.id,
-        "created_at": iso(chosen.created_at),
-        "source": chosen.source,
-        "fingerprint": chosen.fingerprint,
-        "unreadable": unreadable_columns(row, chosen),
+        "version": chosen and chosen.version,
+        "version_id": chosen and chosen.id,
+        "created_at": iso(chosen.created_at if chosen else row.created_at),
+        "source": chosen and chosen.source,
+        "fingerprint": chosen and chosen.fingerprint,
+        "signed_by": chosen and chosen.signed_by,
+        "signed_at": chosen and iso(chosen.signed_at),
+        "unreadable": unreadable_columns(row, chosen) if chosen else unreadable_columns(row),
     }
 
 
@@ -233,7 +235,14 @@ def _dict(
 ) -> dict[str, Any]:
     return _short(row, chosen) | {
         "versions": [
-            {"version": v.version, "created_at": iso(v.created_at), "author": v.author, "note": v.note}
+            {
+                "version": v.version,
+                "created_at": iso(v.created_at),
+                "author": v.author,
+                "note": v.note,
+                "signed_by": v.signed_by,
+                "signed_at": iso(v.signed_at),
+            }
             for v in versions
         ],
         "sentences": texts[chosen.id],

@@ -17,6 +17,7 @@ from app.main import create_app
 from app.services.context import Context
 from core.experiments.spec import parse_spec
 from core.records import classifications, descriptions, experiments, image_sets, jobs, runs
+from core.records.sentences import load_sentences
 from core.settings import Settings
 from tests.app.hostile import Answer, Attacker, Call, ask
 from tests.core.records.databases import ENGINES, database_url
@@ -31,6 +32,7 @@ def known_values(context: Context) -> dict[str, list[str]]:
         text_id, _ = descriptions.save_version(
             session, set_id, "texts", {"lesion": ["one"], "calm": ["two"]}, author="owner", source="api"
         )
+        sentence_id = load_sentences(session, text_id)[0].id
         queued = runs.add_run(session, runs.RunRequest(image_set=set_id, method="coop"))
         job_id = jobs.add_job(session, queued, "coop")
         image_id = image_sets.list_images(session, set_id)[0]["id"]
@@ -48,6 +50,9 @@ def known_values(context: Context) -> dict[str, list[str]]:
         "job_id": [job_id],
         "description_set_id": [text_id],
         "description_set": [text_id, "texts"],
+        "sentence_id": [sentence_id],
+        "ids": [sentence_id],
+        "actor": ["Ada"],
         "id": [text_id],
         "classification_id": [asked_id],
         "experiment_id": [planned, "planned"],
@@ -65,7 +70,7 @@ def known_values(context: Context) -> dict[str, list[str]]:
         "offset": ["0", "1"],
         "part": ["test"],
         "state": ["queued"],
-        "kind": ["arrays"],
+        "kind": ["arrays", "approve", "edit", "add", "settle"],
     }
 
 

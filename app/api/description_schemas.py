@@ -1,0 +1,215 @@
+"""Shapes of requests and answers about sentences of description sets and their review."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from app.api.schemas import Answer, Body, Page
+from app.api.values import LARGEST_COUNT, Line, Sentence, Whole, Word
+
+MOST_NAMED = 10_000
+LONGEST_READING_S = 86_400
+
+State = Literal["draft", "approved", "rejected", "needs_second_reader", "withdrawn"]
+Queue = Literal["pending", "flagged", "done"]
+AuthorKind = Literal["person", "model", "pack", "file", "template"]
+Kind = Literal["approve", "reject", "flag", "reopen", "edit", "remove", "restore", "add", "settle"]
+Order = Literal["given", "evidence", "class"]
+SentenceId = Annotated[str, Field(min_length=1, max_length=26)]
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_READING_S)]
+Revision = Annotated[int, Whole, Field(ge=1, le=LARGEST_COUNT)]
+
+
+class _OfClass(Answer):
+    class_name: str | None = Field(default=None, alias="class")
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class SentenceFinding(Answer):
+    """Something the checks say of a sentence."""
+
+    finding: str
+    detail: str = ""
+
+
+class SentenceEvidence(Answer):
+    """What images say of a sentence, from the newest finished task about its set."""
+
+    agreement: float | None = Field(default=None, description="AUROC, images of its class against the others.")
+    effect: float | None = Field(default=None, description="On the log-likelihood of training images, in nats.")
+    low: float | None = None
+    high: float | None = None
+    p_adjusted: float | None = None
+    verdict: str | None = Field(default=None, description="helpful, harmful or cannot_tell.")
+
+
+class Decision(Answer):
+    """A reader's decision about the wording of now."""
+
+    reader: str | None = Field(default=None, description="Null in `mine`.")
+    decision: str
+    reason: str | None = None
+    at: str | None = None
+
+
+class DescriptionSentence(_OfClass):
+    """A sentence as it stands. For a blind reader who has not decided, what others made of it is null."""
+
+    id: str
+    position: int = Field(description="Its rank in the set.")
+    text: str
+    state: str | None = Field(default=None, description="draft, approved, rejected or needs_second_reader.")
+    reason: str | None = None
+    withdrawn: bool = Field(default=False, description="Taken out of the set.")
+    author_kind: str
+    author: str
+    origin: dict[str, Any] | None = Field(default=None, description="How a model wrote it, which file it is from.")
+    revision: int = Field(description="To be sent with an action, so that nothing unseen is decided about.")
+    created_at: str | None = None
+    changed_at: str | None = None
+    changed_by: str | None = None
+    findings: list[SentenceFinding] | None = None
+    tokens: int | None = Field(default=None, description="On the backbone asked about, start and end included.")
+    limit: int | None = Field(default=None, description="How many tokens that backbone reads.")
+    evidence: SentenceEvidence | None = None
+    mine: Decision | None = None
+    reviews: list[Decision] | None = Field(default=None, description="Decisions that count, one a reader.")
+
+
+class SentenceRevision(_OfClass):
+    """A sentence as one action left it."""
+
+    number: int
+    text: str
+    state: str | None = None
+    reason: str | None = None
+    withdrawn: bool
+    actor: str
+    kind: str
+    at: str | None = None
+
+
+class SentenceWithRevisions(DescriptionSentence):
+    """A sentence and how it came to be, oldest first."""
+
+    revisions: list[SentenceRevision]
+
+
+class SentenceList(Page):
+    """Sentences that were asked for."""
+
+    items: list[DescriptionSentence]
+
+
+class DescriptionAction(Answer):
+    """Something somebody did to sentences of a set, however many at once."""
+
+    id: str
+    kind: str
+    actor: str
+    note: str = ""
+    changed: int = Field(description="How many sentences.")
+    at: str | None = None
+    undone_by: str | None = Field(default=None, description="The action that took it back, while it is taken back.")
+    undoes_id: str | None = Field(default=None, description="The action that this one takes back.")
+
+
+class ActionList(Page):
+    """Actions on sentences, newest first."""
+
+    items: list[DescriptionAction]
+
+
+class ActionDone(Answer):
+    """An action that was done, and the sentences it touched as they are now (1,000 at most)."""
+
+    action: DescriptionAction
+    sentences: list[DescriptionSentence]
+    effect: dict[str, Any] | None = None
+
+
+class SentenceFilter(Body):
+    """All sentences that match."""
+
+    class_name: Line | None = Field(default=None, alias="class")
+    state: State | None = None
+    queue: Queue | None = None
+    q: Line | None = Field(default=None, description="Words that stand in the text, in any case.")
+    finding: Word | None = None
+    author_kind: AuthorKind | None = None
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class NewAction(Body):
+    """What to do to which sentences: named by `ids`, or all that match `where`."""
+
+    kind: Kind
+    actor: Line = Field(min_length=1, description="Who does it.")
+    ids: list[SentenceId] = Field(default=[], max_length=MOST_NAMED)
+    where: SentenceFilter | None = None
+    text: Sentence | None = Field(default=None, description="Of an edit (of one sentence) or a new sentence.")
+    class_name: Line | None = Field(default=None, alias="class", description="Of a new sentence, or a new one.")
+    reason: Sentence | None = Field(
+        default=None, description="not_visible, wrong, other_class, vague, repeats, other, or words of one's own."
+    )
+    seconds: Seconds | None = Field(default=None, description="From seeing the sentence to deciding.")
+    revisions: dict[SentenceId, Revision] = Field(
+        default={}, max_length=MOST_NAMED, description="What was seen; 409 names sentences that changed since."
+    )
+    approve: bool | None = Field(
+        default=None, description="Approve what is edited or added at once; of a settlement, whether for or against."
+    )
+    blind: bool = Field(default=False, description="Tell only what a blind reader may know.")
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Undo(Body):
+    """Which action to take back: the actor's newest unless named. The id of an undo does again what it took back."""
+
+    actor: Line = Field(min_length=1)
+    action_id: SentenceId | None = None
+    blind: bool = False
+
+
+class ClassReview(_OfClass):
+    """Sentences of a class by state."""
+
+    draft: int
+    approved: int
+    rejected: int
+    needs_second_reader: int
+
+
+class ReaderReview(Answer):
+    """What a reader decided so far. low, high: Wilson's 95 % interval of planted_caught of planted_read."""
+
+    reader: str
+    decided: int
+    approved: int
+    rejected: int
+    flagged: int
+    median_seconds: float | None = None
+    planted_read: int
+    planted_caught: int
+    low: float | None = None
+    high: float | None = None
+
+
+class ReviewSummary(Answer):
+    """How far the review of a set is. Planted sentences are counted as any other."""
+
+    classes: list[ClassReview]
+    total: int
+    readers: list[ReaderReview]
+    queues: dict[str, int]
+    planted: int = Field(description="Sentences planted wrong on purpose.")
+    versions: int
+    newest_version: int | None = None
+    newest_signed: int | None = None
+    undoable: DescriptionAction | None = None
+    redoable: DescriptionAction | None = None
