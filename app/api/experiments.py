@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from app.api import schemas
 from app.api.common import InContext, InPages, errors, research_use
-from app.api.values import Count, Line, Word
+from app.api.values import LARGEST_COUNT, Count, Line, Word
 from app.services import experiment_estimate, experiment_results, experiments
 
 router = APIRouter(prefix="/experiments", tags=["experiments"], dependencies=[Depends(research_use)])
@@ -160,9 +160,15 @@ def cancel(experiment_id: Word, ctx: InContext) -> Any:
     response_model=schemas.Experiment,
     responses=errors(404, 409),
 )
-def retry(experiment_id: Word, ctx: InContext) -> Any:
-    """Queue the cells that failed, and no others."""
-    experiments.retry(ctx, experiment_id)
+def retry(
+    experiment_id: Word,
+    ctx: InContext,
+    cell: Annotated[
+        int | None, Query(ge=0, le=LARGEST_COUNT, description="Only the failed cell of this position.")
+    ] = None,
+) -> Any:
+    """Queue the cells that failed, or one of them, and no others."""
+    experiments.retry(ctx, experiment_id, cell)
     return experiment_results.progress(ctx, experiment_id)
 
 

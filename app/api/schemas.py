@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.api.values import LARGEST_COUNT, Count, Id, Line, Number, Sentence, Whole, Word, fit_body
+from app.api.values import LARGEST_COUNT, Count, Id, Line, NoBool, Number, Sentence, Whole, Word, fit_body
 
 DISCLAIMER = "Research use only. Not for use in diagnostic procedures."
 
@@ -894,6 +894,9 @@ Words = Annotated[list[Word], Field(max_length=MOST_VALUES)]
 Amount = Annotated[int, Whole, Field(ge=1, le=LARGEST_COUNT)] | Literal["all"]
 
 
+Share = Annotated[float, NoBool, Field(gt=0, le=100)]
+
+
 class NewExperiment(Body):
     """The values of an experiment file. What is left out takes the default of the file.
 
@@ -910,7 +913,7 @@ class NewExperiment(Body):
     shots: Annotated[list[Amount], Field(max_length=MOST_VALUES)] | Amount | None = Field(
         default=None, description='Training images per class, or "all".'
     )
-    shares: Annotated[list[float], Field(max_length=MOST_VALUES)] | float | None = Field(
+    shares: Annotated[list[Share], Field(max_length=MOST_VALUES)] | Share | None = Field(
         default=None, description="Of the labels, for the protocol full: fractions, or percent above 1."
     )
     seeds: Annotated[list[Number], Field(max_length=MOST_VALUES)] | Number | None = None

@@ -32,6 +32,12 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
+def _is_a_number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "Input should be a number, not true or false")
+    return value
+
+
 def _fit(longest: int) -> AfterValidator:
     def check(text: str) -> str:
         try:
@@ -43,6 +49,7 @@ def _fit(longest: int) -> AfterValidator:
 
 
 Whole = BeforeValidator(_no_bool)
+NoBool = BeforeValidator(_is_a_number)
 Count = Annotated[int, Whole, Field(ge=1, le=LARGEST_COUNT)]
 Number = Annotated[int, Whole, Field(ge=-LARGEST_SQL_INTEGER, le=LARGEST_SQL_INTEGER)]
 Word = Annotated[str, Field(max_length=LONGEST_WORD), _fit(LONGEST_WORD)]

@@ -106,12 +106,19 @@ def cancel(name: Name, json: JsonFlag = False) -> None:
 
 
 @command
-def retry(name: Name, json: JsonFlag = False) -> None:
+def retry(
+    name: Name,
+    cell: Annotated[
+        int | None,
+        typer.Option(min=0, max=LARGEST_NUMBER, help="Only the failed cell of this position, as `show` names it."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
     """Queue an experiment's failed cells again, and no others; a worker takes them, or `experiment run`."""
     from app.services import experiments
 
     with output(json) as out, opened() as ctx:
-        out.row(found := experiments.retry(ctx, name), _sentence(found))
+        out.row(found := experiments.retry(ctx, name, cell), _sentence(found))
 
 
 def _read(file: Path) -> bytes:
@@ -151,7 +158,7 @@ def _cell_text(cell: Mapping[str, Any]) -> str:
     place = f"{cell['line']} on {cell['image_set']}, {_amount(cell)}, seed {cell['seed']}"
     place += f", {cell['descriptions']}" if cell["descriptions"] else ""
     if cell["state"] == "failed":
-        return f"{place}: failed. {(cell['error'] or {}).get('message', '')}"
+        return f"{place}: cell {cell['position']} failed. {(cell['error'] or {}).get('message', '')}"
     if cell["state"] != "done":
         return f"{place}: {cell['state']}"
     value = (cell["metrics"] or {}).get("balanced_accuracy")

@@ -13,7 +13,7 @@ from app.services.experiment_estimate import measured_estimate
 from app.services.experiment_plan import Given, Planned, plan
 from app.services.experiment_rows import rows_of
 from app.services.jobs import cancel_job, get_job
-from core.errors import Conflict
+from core.errors import Conflict, NotFound
 from core.records import audit, jobs
 from core.records import experiments as records
 from core.records import image_sets as image_set_records
@@ -124,25 +124,35 @@ def cancel(ctx: Context, id_or_name: str) -> dict[str, Any]:
     return get(ctx, found["id"])
 
 
-def retry(ctx: Context, id_or_name: str) -> dict[str, Any]:
-    """Let the failed cells of an experiment wait again, no others, and queue it.
+def retry(ctx: Context, id_or_name: str, cell: int | None = None) -> dict[str, Any]:
+    """Let the failed cells of an experiment wait again, no others, and queue it. cell: the position of a lone one.
 
-    Raises NotFound, Conflict where no cell has failed.
+    Raises NotFound, Conflict where no cell has failed, or not this one.
     """
 
     def work(session: Session) -> str:
         found = records.find_experiment(session, str(id_or_name))
-        if not records.wait_again(session, found.id):
-            raise Conflict(
-                "Failed cells can be tried again", f"'{found.name}' has none", "Run the experiment to go on with it."
-            )
+        if not records.wait_again(session, found.id, cell):
+            raise _nothing_failed(session, found.id, found.name, cell)
         newest = jobs.newest_job_of_experiment(session, found.id)
         if newest is None or newest.state not in UNDER_WAY:
             job_queue.enqueue_experiment(session, found.id, found.name)
-        audit.add_audit_entry(session, ACTOR, "retry", "experiment", found.id)
+        audit.add_audit_entry(session, ACTOR, "retry", "experiment", found.id, {} if cell is None else {"cell": cell})
         return found.id
 
     return get(ctx, ctx.db.write(work))
+
+
+def _nothing_failed(session: Session, experiment_id: str, name: str, cell: int | None) -> Conflict | NotFound:
+    if cell is None:
+        return Conflict("Failed cells can be tried again", f"'{name}' has none", "Run the experiment to go on with it.")
+    found = records.list_cells(session, experiment_id, positions=[cell])
+    if found:
+        return Conflict(
+            "A failed cell can be tried again", f"cell {cell} is {found[0]['state']}", "Choose another one."
+        )
+    last = sum(records.count_cells(session, experiment_id).values()) - 1
+    return NotFound(f"A cell of '{name}', 0 to {last}", f"{cell} is none", "List the cells to see their positions.")
 
 
 def delete(ctx: Context, id_or_name: str, *, with_runs: bool = False) -> dict[str, Any]:

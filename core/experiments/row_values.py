@@ -11,6 +11,7 @@ from core.evaluation.metrics import METRICS
 from core.evaluation.pairwise import Matrix
 from core.evaluation.two_part import TwoPart, mean_over_sets, of_measured
 from core.experiments.finished import Finished, Line
+from core.experiments.joined_notes import joined_notes
 from core.experiments.protocols import BASE, NOVEL, TEST
 from core.experiments.spec import ExperimentSpec
 
@@ -146,9 +147,7 @@ def honesty_of(cells: Sequence[Finished]) -> dict[str, Any]:
 
 def notes_of(line: Line, matrix: Matrix | None, name: str, reference: str | None) -> list[str]:
     """What a reader has to know of a row, each once."""
-    notes: list[str] = []
-    for cell in line.cells:
-        notes += cell.record.get("notes") or []
+    notes = joined_notes(cell.record.get("notes") or () for cell in line.cells)
     notes += [f"The {part} half holds one class: it enters no mean." for part in line.trivial]
     if len({cell.record.get("n_test") for cell in line.cells}) > 1:
         notes.append("The seeds were measured on different numbers of images.")

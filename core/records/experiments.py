@@ -332,11 +332,14 @@ def held_cells(session: Session, experiment_id: str) -> list[HeldCell]:
     ]
 
 
-def wait_again(session: Session, experiment_id: str) -> int:
-    """Failed cells of an experiment, and finished ones whose run is gone, wait again; how many those are."""
+def wait_again(session: Session, experiment_id: str, position: int | None = None) -> int:
+    """Failed cells of an experiment, and finished ones whose run is gone, wait again; how many those are.
+
+    position: of the only one that is to wait, if it is one of them.
+    """
     cell = ExperimentCellRow
     again = (cell.state == "failed") | ((cell.state == "done") & cell.run_id.is_(None))
-    return _wait(session, experiment_id, again)
+    return _wait(session, experiment_id, again if position is None else again & (cell.position == position))
 
 
 def recover_lost_results(session: Session, experiment_id: str) -> int:

@@ -175,7 +175,9 @@ class ExperimentMonitor extends PsElement {
     const page = await api.get(this.path(`/cells?state=failed&limit=${MOST_FAILURES}`), { signal: this.signal });
     const item = (cell) => {
       const name = `${titleOf(cell.line, found.titles)} on ${cell.image_set}, ${amountText(cell)}, seed ${cell.seed}`;
-      return h("li", {}, h("strong", {}, `${name}: `), cell.error?.message ?? "It ended without a message.");
+      const again = button("Try again", () => this.act(`/retry?cell=${cell.position}`), "quiet ps-button-small");
+      again.setAttribute("aria-label", `Try again: ${name}`);
+      return h("li", {}, h("strong", {}, `${name}: `), cell.error?.message ?? "It ended without a message.", " ", again);
     };
     const more = page.total > page.items.length ? ` The first ${page.items.length} are named.` : "";
     this.failures.replaceChildren(

@@ -170,6 +170,13 @@ def test_a_failed_cell_gives_exit_code_1_and_is_retried_alone(run, given, tmp_pa
     ]
     assert {row["shots"] for row in rows} == {2}
     assert "50 shots per class need" in run("show", "first look").stdout
+    failed = [cell["position"] for cell in cells if cell["state"] == "failed"]
+    for wrong, code, why in ((0, 1, "cell 0 is done"), (99, 2, "99 is none")):
+        refused = run("retry", "first look", "--cell", wrong)
+        assert refused.exit_code == code, refused.stderr
+        assert why in refused.stderr
+    alone = run("retry", "first look", "--cell", failed[1], "--json")
+    assert json.loads(alone.stdout)["cells"] == {"waiting": 1, "running": 0, "done": 3, "failed": 2}
     queued = run("retry", "first look", "--json")
     assert queued.exit_code == 0, queued.stderr
     assert json.loads(queued.stdout)["cells"] == {"waiting": 3, "running": 0, "done": 3, "failed": 0}

@@ -170,6 +170,11 @@ def test_it_is_cancelled_gone_on_with_tried_again_and_deleted(
     error_of(client.post(f"{address}/retry"), 409)
     work_off(context, made, lambda cell: cell.seed == 3)
     assert client.get(address, params={"rows": False}).json()["states"].count("f") == 4
+    position = client.get(f"{address}/cells", params={"state": "failed"}).json()["items"][0]["position"]
+    error_of(client.post(f"{address}/retry", params={"cell": 999}), 404)
+    alone = client.post(f"{address}/retry", params={"cell": position}).json()
+    assert (alone["state"], alone["cells"]["waiting"], alone["cells"]["failed"]) == ("queued", 1, 3)
+    error_of(client.post(f"{address}/retry", params={"cell": position}), 409)
     tried = client.post(f"{address}/retry").json()
     assert (tried["state"], tried["cells"]["waiting"], tried["cells"]["done"]) == ("queued", 4, 10)
     client.post(f"{address}/cancel")
@@ -232,6 +237,9 @@ WRONG = [
     ({"name": "a\u0000b"}, 422),
     ({"name": "x" * 5000}, 422),
     ({"updates": 3}, 422),
+    ({"protocol": "full", "shares": [True]}, 422),
+    ({"protocol": "full", "shares": True}, 422),
+    ({"protocol": "full", "shares": [0]}, 422),
     ({"unknown": 1}, 422),
     ({"seeds": list(range(200)), "shots": list(range(1, 27))}, 422),
 ]
