@@ -26,21 +26,18 @@ def patiently(step: Callable[[], T], tries: int = TRIES) -> T:
     return step()
 
 
-def error_dict(error: Exception) -> dict[str, Any]:
-    """The JSON of an error that ended a training."""
+def error_dict(error: Exception, work: str = "training") -> dict[str, Any]:
+    """The JSON of an error that ended a job. work: what it was at."""
     if isinstance(error, PromptoscopeError):
         return error.as_dict()
-    return disk_full().as_dict() if is_full(error) else _unexpected(error)
+    return disk_full().as_dict() if is_full(error) else _unexpected(error, work)
 
 
-def _unexpected(error: Exception) -> dict[str, Any]:
+def _unexpected(error: Exception, work: str) -> dict[str, Any]:
     """That of an error which is nobody's input, without its text: that may name files of images."""
     out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
     found = "the memory was not enough" if out_of_memory else f"it stopped with {type(error).__name__}"
-    remedy = (
-        "Choose a smaller batch or fewer views, then submit again."
-        if out_of_memory
-        else "The job's log says where; report it, or retry the job."
-    )
-    failure = PromptoscopeError("The training runs to its end", found, remedy)
-    return failure.as_dict() | {"code": "out_of_memory" if out_of_memory else "training_failed"}
+    smaller = "a smaller batch or fewer views, then submit again" if work == "training" else "a smaller model"
+    remedy = f"Choose {smaller}." if out_of_memory else "The job's log says where; report it, or retry the job."
+    failure = PromptoscopeError(f"The {work} runs to its end", found, remedy)
+    return failure.as_dict() | {"code": "out_of_memory" if out_of_memory else f"{work}_failed"}

@@ -1,4 +1,4 @@
-"""Inside the process of a job: load what was asked, train, and seal the result.
+"""Inside the process of a job: load what was asked, train or do what else it is for, and seal the result.
 
 `python -m training_jobs.run_job JOB_ID --token FENCE`
 """
@@ -26,6 +26,7 @@ from core.records.session import Database
 from core.settings import Settings
 from core.tuning.model_folder import describe_model_folder
 from training_jobs import job_queue
+from training_jobs.description_job import run_task
 from training_jobs.experiment_job import run_experiment
 from training_jobs.job_log import CHECKPOINT, JobLog, job_folder, log_path
 from training_jobs.patience import error_dict, patiently
@@ -46,15 +47,24 @@ class Terminated(BaseException):
 
 @dataclass(frozen=True)
 class Work:
-    """All that one attempt needs: the rows it stands for, and where it writes. run_id: "" for an experiment's."""
+    """All that one attempt needs: the rows it stands for, and where it writes.
+
+    run_id, experiment_id, task_id: what the job is for; the other two are empty.
+    """
 
     database: Database
     settings: Settings
     job_id: str
     run_id: str
     experiment_id: str
+    task_id: str
     fence: int
     log: JobLog
+
+    @property
+    def kind(self) -> str:
+        """What it is at, in a word."""
+        return "task" if self.task_id else "training"
 
     @property
     def folder(self) -> Path:
@@ -75,18 +85,18 @@ def run_job(job_id: str, token: int, *, settings: Settings, train: Train | None 
     """
     database = Database(settings.database)
     try:
-        run_id, experiment_id = patiently(lambda: _run_of(database, job_id))
-        work = Work(database, settings, job_id, run_id, experiment_id, token, JobLog(log_path(settings, job_id)))
+        subject = patiently(lambda: _subject_of(database, job_id))
+        work = Work(database, settings, job_id, *subject, token, JobLog(log_path(settings, job_id)))
         return _run(work, train)
     finally:
         database.close()
 
 
-def _run_of(database: Database, job_id: str) -> tuple[str, str]:
-    """The run or the experiment that the job is for; the other one is empty."""
+def _subject_of(database: Database, job_id: str) -> tuple[str, str, str]:
+    """The run, the experiment or the task that the job is for; the other two are empty."""
     with database.reading() as session:
         job = jobs.find_job(session, job_id)
-        return job.run_id or "", job.experiment_id or ""
+        return job.run_id or "", job.experiment_id or "", job.description_task_id or ""
 
 
 def main(arguments: list[str] | None = None, train: Train | None = None) -> int:
@@ -115,9 +125,8 @@ def _run(work: Work, train: Train | None) -> int:
                 model = describe_model_folder(Path(trained.record["model"]))
                 patiently(lambda: _seal(work, reporter, trained, model))
             else:
-                run_experiment(
-                    work.database, work.settings, work.experiment_id, work.job_id, work.fence, reporter, work.log
-                )
+                run, subject = (run_task, work.task_id) if work.task_id else (run_experiment, work.experiment_id)
+                run(work.database, work.settings, subject, work.job_id, work.fence, reporter, work.log)
     except Superseded:
         work.log.write("stopped: another attempt has taken the job over")
         return SUPERSEDED
@@ -133,7 +142,7 @@ def _run(work: Work, train: Train | None) -> int:
         return patiently(lambda: _give_back(work, "the database did not answer"), GIVE_BACK_TRIES)
     except Exception as error:  # whatever a training can raise must end in its row, not in a silent process
         work.log.write_failure(error)
-        return _fail(work, error_dict(error))
+        return _fail(work, error_dict(error, work.kind))
     shutil.rmtree(work.folder / CHECKPOINT, ignore_errors=True)
     work.log.write("succeeded")
     return DONE
@@ -245,7 +254,8 @@ def _give_back(work: Work, why: str) -> int:
             work.log.write("stopped: cancelled")
             return CANCELLED
         job_queue.give_back(session, work.job_id, work.fence)
-    work.log.write(f"{why}; it goes on from the last finished epoch later")
+    last = "class" if work.task_id else "epoch"
+    work.log.write(f"{why}; it goes on from the last finished {last} later")
     return GIVEN_BACK
 
 

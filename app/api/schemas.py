@@ -532,7 +532,8 @@ class Job(Answer):
     """A job: its state, how far it is, and its attempts. Times in seconds.
 
     Of a training it names the run, of an experiment that: done and total then count cells, and note names the one at
-    work.
+    work. Of a task about descriptions (kind write or evidence) it names the task and the description set; done and
+    total then count its parts, such as classes.
     """
 
     id: str | int
@@ -540,7 +541,9 @@ class Job(Answer):
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     run_id: str | int | None = None
     experiment_id: str | int | None = None
+    description_task_id: str | None = None
     image_set: Named | None = None
+    description_set: Named | None = None
     label: str
     created_at: str
     started_at: str | None = None

@@ -15,7 +15,16 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.records.ids import new_id
-from core.records.tables import AttemptRow, ExperimentCellRow, JobRow, RunRow, WorkerRow
+from core.records.tables import (
+    AttemptRow,
+    DescriptionSetRow,
+    DescriptionTaskPartRow,
+    DescriptionTaskRow,
+    ExperimentCellRow,
+    JobRow,
+    RunRow,
+    WorkerRow,
+)
 from core.records.types import finite, iso, now, unreadable_columns
 
 PROGRESS = ("stage", "done", "total", "epoch", "epochs", "seconds_per_epoch", "seconds_left", "note")
@@ -26,7 +35,7 @@ WORKER_GONE = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that has just become ours. run_id: None for an experiment's. slot: the device it may use, from 0."""
+    """A job that has just become ours. run_id: None where it is for no run. slot: the device it may use, from 0."""
 
     job_id: str
     run_id: str | None
@@ -74,6 +83,14 @@ def add_job(session: Session, run_id: str, label: str, kind: str = "train") -> s
 def add_experiment_job(session: Session, experiment_id: str, label: str) -> str:
     """A queued job for the cells of an experiment; returns its id."""
     row = JobRow(id=new_id(), kind=EXPERIMENT, experiment_id=experiment_id, label=label)
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def add_task_job(session: Session, task_id: str, kind: str, label: str) -> str:
+    """A queued job for a task about descriptions; returns its id. kind: that of the task."""
+    row = JobRow(id=new_id(), kind=kind, description_task_id=task_id, label=label)
     session.add(row)
     session.flush()
     return row.id
@@ -271,14 +288,14 @@ def running_attempts(session: Session) -> list[RunningAttempt]:
 def count_lost_attempts(session: Session, job_id: str) -> int:
     """Attempts that died since the job was last put into the queue by a person.
 
-    Of an experiment's only those that began after the last cell came to its end: the others have got on.
+    Of a job with cells or parts only those that began after the last of these came to its end: the others got on.
     """
-    ended = (
-        select(func.max(ExperimentCellRow.finished_at))
-        .where(ExperimentCellRow.experiment_id == JobRow.experiment_id)
-        .correlate(JobRow)
-        .scalar_subquery()
+    cell, part = ExperimentCellRow, DescriptionTaskPartRow
+    ends = (
+        select(func.max(cell.finished_at)).where(cell.experiment_id == JobRow.experiment_id),
+        select(func.max(part.finished_at)).where(part.task_id == JobRow.description_task_id),
     )
+    ended = func.coalesce(*(each.correlate(JobRow).scalar_subquery() for each in ends))
     query = (
         select(func.count(AttemptRow.id))
         .join(JobRow, AttemptRow.job_id == JobRow.id)
@@ -324,13 +341,30 @@ def _dicts(session: Session, rows: Sequence[JobRow]) -> list[dict[str, Any]]:
     attempts = _attempts(session, [row.id for row in rows])
     positions = _queue_positions(session, [row.id for row in rows if row.state == "queued"])
     trained_on = _image_sets(session, [row.run_id for row in rows if row.run_id])
-    return [_dict(row, positions.get(row.id), attempts[row.id], trained_on.get(row.run_id or "")) for row in rows]
+    described = _description_sets(session, [row.description_task_id for row in rows if row.description_task_id])
+    return [
+        _dict(row, positions.get(row.id), attempts[row.id])
+        | {
+            "image_set": trained_on.get(row.run_id or ""),
+            "description_set": described.get(row.description_task_id or ""),
+        }
+        for row in rows
+    ]
 
 
 def _image_sets(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """{run: {id, name}} of the images that runs train on; the id is None once the set was deleted."""
     query = select(RunRow.id, RunRow.image_set_id, RunRow.image_set_name).where(RunRow.id.in_(run_ids))
     return {run: {"id": id, "name": name} for run, id, name in session.execute(query)}
+
+
+def _description_sets(session: Session, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """{task: {id, name}} of the description sets that tasks are about."""
+    task, described = DescriptionTaskRow, DescriptionSetRow
+    query = select(task.id, described.id, described.name).join(described, task.description_set_id == described.id)
+    return {
+        task_id: {"id": id, "name": name} for task_id, id, name in session.execute(query.where(task.id.in_(task_ids)))
+    }
 
 
 def _queue_positions(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
@@ -359,16 +393,14 @@ def _attempts(session: Session, job_ids: Sequence[str]) -> dict[str, list[dict[s
     return found
 
 
-def _dict(
-    row: JobRow, position: int | None, attempts: list[dict[str, Any]], image_set: dict[str, Any] | None
-) -> dict[str, Any]:
+def _dict(row: JobRow, position: int | None, attempts: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": row.id,
         "kind": row.kind,
         "state": row.state,
         "run_id": row.run_id,
         "experiment_id": row.experiment_id,
-        "image_set": image_set,
+        "description_task_id": row.description_task_id,
         "label": row.label,
         "created_at": iso(row.created_at),
         "started_at": iso(row.started_at),

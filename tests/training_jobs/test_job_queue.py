@@ -39,6 +39,8 @@ def test_a_queued_job_knows_its_place(database: Database, settings: Settings) ->
         "state": "queued",
         "run_id": run_id,
         "experiment_id": None,
+        "description_task_id": None,
+        "description_set": None,
         "image_set": {"id": phantoms, "name": "phantoms"},
         "label": "coop, 16 shots, seed 2",
         "created_at": "",
