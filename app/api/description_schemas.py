@@ -11,6 +11,7 @@ from app.api.values import LARGEST_COUNT, Line, Sentence, Whole, Word
 
 MOST_NAMED = 10_000
 LONGEST_READING_S = 86_400
+MOST_PLANTED = 200
 
 State = Literal["draft", "approved", "rejected", "needs_second_reader", "withdrawn"]
 Queue = Literal["pending", "flagged", "done"]
@@ -213,3 +214,74 @@ class ReviewSummary(Answer):
     newest_signed: int | None = None
     undoable: DescriptionAction | None = None
     redoable: DescriptionAction | None = None
+
+
+class NewVersion(Body):
+    """Who freezes the sentences as they stand; signed: who vouches for them."""
+
+    actor: Line = Field(min_length=1)
+    note: Sentence = ""
+    sign: bool = Field(default=False, description="Approved sentences alone, and never to be changed.")
+
+
+class SavedVersion(Answer):
+    """A version that was frozen, and what it holds."""
+
+    version: int
+    author: str
+    note: str
+    created_at: str | None = None
+    signed_by: str | None = None
+    signed_at: str | None = None
+    sentences: int
+    counts: dict[str, int] = Field(description="Sentences by class.")
+    left_out: dict[str, int] = Field(description="Sentences that are not in it, by state.")
+
+
+class SentenceWording(_OfClass):
+    """A sentence of one of the versions."""
+
+    text: str
+
+
+class EditedSentence(_OfClass):
+    """A sentence in both versions, worded differently."""
+
+    class_before: str
+    before: str
+    after: str
+
+
+class StateChange(_OfClass):
+    """A sentence in both versions that stands differently."""
+
+    text: str
+    before: str | None = None
+    after: str | None = None
+
+
+class VersionDiff(Answer):
+    """What changed between two versions, or since one."""
+
+    from_: str = Field(alias="from")
+    to: str
+    added: list[SentenceWording]
+    removed: list[SentenceWording]
+    edited: list[EditedSentence]
+    state_changes: list[StateChange]
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class NewPlanting(Body):
+    """How many sentences to plant. The same seed draws the same ones."""
+
+    actor: Line = Field(min_length=1)
+    n: Annotated[int, Whole, Field(ge=1, le=MOST_PLANTED)] = 10
+    seed: Annotated[int, Whole, Field(ge=0, le=LARGEST_COUNT)] = 1
+
+
+class Planting(Answer):
+    """The action that planted sentences or took them out."""
+
+    action: DescriptionAction

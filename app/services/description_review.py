@@ -15,8 +15,10 @@ from app.services.context import Context
 from core.backbones.text_lengths import TextLengths
 from core.descriptions.checks import check_descriptions
 from core.descriptions.description_set import DescriptionSet
+from core.descriptions.packs import known_names
 from core.errors import Conflict, InvalidInput
 from core.records import description_evidence, sentence_history, sentence_summary
+from core.records.planted import PLANTING
 from core.records.sentence_actions import Order, act
 from core.records.sentence_filters import Filter, in_order
 from core.records.sentence_undo import undo
@@ -141,7 +143,8 @@ def _done(ctx: Context, set_id: str, action: dict[str, Any], ids: Sequence[str],
     with ctx.db.reading() as session:
         everything = load_sentences(session, set_id, withdrawn=None)
         evidence = description_evidence.newest_evidence(session, set_id)
-    touched = set(ids)
+    # Who takes planting back is not told which sentences these are: they may come back.
+    touched = set() if action["note"] in PLANTING else set(ids)
     told = [each for each in everything if each.id in touched][:MOST_TOLD]
     remarks = _remarks(ctx, everything, EMBEDDED, evidence)
     return {"action": action, "sentences": [_told(each, asked, remarks) for each in told], "effect": None}
@@ -220,7 +223,7 @@ def _checked(
         by_class[label].append(text)
     texts = DescriptionSet({label: tuple(found) for label, found in by_class.items()}, "sentences")
     findings: dict[Row, list[dict[str, str]]] = defaultdict(list)
-    for found in check_descriptions(texts, lengths):
+    for found in check_descriptions(texts, lengths, aliases=known_names(list(by_class))):
         remark = {"finding": found.finding, "detail": found.detail}
         if remark not in findings[found.class_name, found.sentence]:
             findings[found.class_name, found.sentence].append(remark)

@@ -51,8 +51,9 @@ def save_wording(
 
 def author_of(source: str) -> tuple[str, dict[str, Any] | None]:
     """(kind of author, origin) of sentences that came with a version's source."""
-    if source.startswith("file:"):
-        return "file", {"file": source.removeprefix("file:")}
+    for kind in ("file", "pack"):
+        if source.startswith(f"{kind}:"):
+            return kind, {kind: source.removeprefix(f"{kind}:")}
     return ("template" if source == "templates" else "person"), None
 
 

@@ -22,15 +22,19 @@ def review_summary(
     session: Session, set_id: str, classes: Sequence[str], reader: str | None = None, blind: bool = False
 ) -> dict[str, Any]:
     """Classes with their sentences by state, readers with what they decided, queues of `reader`, versions, and what
-    `reader` can undo and redo. Planted sentences are counted as any other. Raises NotFound.
+    `reader` can undo and redo.
+
+    Planted sentences are counted as any other; catch rates count those taken out again too. Raises NotFound.
     """
-    sentences = load_sentences(session, set_id)
+    everything = load_sentences(session, set_id, withdrawn=None)
+    sentences = [each for each in everything if not each.withdrawn]
+    planted = [each for each in everything if each.planted]
     asked = Filter(reader=reader, blind=blind)
     queues = Counter(queue for each in sentences for queue in asked.queues(each))
     return {
         "classes": _classes(sentences, classes, asked),
         "total": len(sentences),
-        "readers": [_reader(sentences, name) for name in readers_of(sentences)],
+        "readers": [_reader(sentences, planted, name) for name in readers_of([*sentences, *planted])],
         "queues": {name: queues[name] for name in QUEUES},
         "planted": sum(each.planted for each in sentences),
         **_versions(session, set_id),
@@ -50,7 +54,7 @@ def _classes(sentences: Sequence[Sentence], classes: Sequence[str], asked: Filte
     return [{"class": name, **{state: counts[name, state] for state in SENTENCE_STATES}} for name in names]
 
 
-def _reader(sentences: Sequence[Sentence], reader: str) -> dict[str, Any]:
+def _reader(sentences: Sequence[Sentence], planted: Sequence[Sentence], reader: str) -> dict[str, Any]:
     decided = [each for each in sentences if reader in each.standing]
     counts = Counter(each.standing[reader].decision for each in decided)
     seconds = [s for each in decided if (s := each.standing[reader].seconds) is not None]
@@ -61,14 +65,14 @@ def _reader(sentences: Sequence[Sentence], reader: str) -> dict[str, Any]:
         "rejected": counts[REJECT],
         "flagged": counts[FLAG],
         "median_seconds": median(seconds) if seconds else None,
-        **catch(sentences, reader),
+        **catch(planted, reader),
     }
 
 
-def catch(sentences: Sequence[Sentence], reader: str) -> dict[str, Any]:
+def catch(planted: Sequence[Sentence], reader: str) -> dict[str, Any]:
     """Of the planted sentences a reader decided on, how many were rejected or flagged, with Wilson's 95 % interval."""
-    read = [each for each in sentences if each.planted and reader in each.standing]
-    caught = sum(each.standing[reader].decision != APPROVE for each in read)
+    read = [each.standing[reader].decision for each in planted if reader in each.standing]
+    caught = sum(decision != APPROVE for decision in read)
     low, high = wilson(caught, len(read)) if read else (None, None)
     return {"planted_read": len(read), "planted_caught": caught, "low": low, "high": high}
 

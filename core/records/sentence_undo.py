@@ -42,8 +42,9 @@ class _Chain:
 def undo(session: Session, set_id: str, actor: str, action_id: str | None = None) -> tuple[dict[str, Any], list[str]]:
     """Take an action back, the actor's newest unless said: (the action that did it, ids of the sentences it touched).
 
-    The id of an undo does again what it undid. Raises NotFound, Conflict where it is taken back already or nothing is
-    there to take back, StaleSentences where a later action changed one of its sentences; then nothing is changed.
+    The id of an undo does again what it undid; the note of either is the kind of that action. Raises NotFound, Conflict
+    where it is taken back already or nothing is there to take back, StaleSentences where a later action changed one of
+    its sentences; then nothing is changed.
     """
     hold_set(session, set_id)
     chain = _chain(session, set_id)
@@ -53,7 +54,8 @@ def undo(session: Session, set_id: str, actor: str, action_id: str | None = None
     before = {each.id: each for each in load_sentences(session, set_id, set(touched), withdrawn=None)}
     _check_free(session, tail, touched, before, chain)
     kind = REDO if tail.kind == UNDO else UNDO
-    action = write_action(session, set_id, kind, actor, changed=len(touched), undoes_id=tail.id)
+    root = session.get_one(DescriptionActionRow, chain.root(tail.id))
+    action = write_action(session, set_id, kind, actor, changed=len(touched), note=root.kind, undoes_id=tail.id)
     write_changes(session, action["id"], _restored(session, set_id, tail.id, before))
     return action, list(touched)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
@@ -66,6 +67,7 @@ class NewSentence:
     review: Review | None = None
     planted: bool = False
     id: str | None = None
+    created_at: datetime | None = None
 
 
 def add_sentences(
@@ -156,7 +158,7 @@ def write_new(session: Session, set_id: str, action_id: str, sentences: Sequence
             "author": each.author,
             "origin": each.origin,
             "planted": each.planted,
-            "created_at": moment,
+            "created_at": each.created_at or moment,
         }
         for place, (id_, each) in enumerate(zip(ids, sentences, strict=True))
     ]

@@ -1,0 +1,55 @@
+"""Versions of descriptions through the API: frozen, signed, compared; sentences planted among them."""
+
+from __future__ import annotations
+
+from tests.app.test_description_review import act, listed, url
+
+__all__ = ["url"]
+
+
+def test_a_version_is_signed_and_stays(client, url, error_of):
+    refused = client.post(f"{url}/versions", json={"actor": "Bo", "sign": True})
+    assert "an approved sentence for every class; none for 'bright', 'dark'" in error_of(refused, 422)["message"]
+    act(client, url, "approve", where={"class": "bright"})
+    act(client, url, "approve", where={"q": "deep grey"})
+    made = client.post(f"{url}/versions", json={"actor": "Bo", "sign": True, "note": "for the paper"})
+    assert made.status_code == 201
+    told = made.json()
+    assert (told["version"], told["signed_by"], told["counts"]) == (2, "Bo", {"bright": 2, "dark": 1})
+    assert told["left_out"] == {"draft": 1, "rejected": 0, "needs_second_reader": 0}
+    found = client.get("/api/v1/description-sets").json()["items"][0]
+    assert (found["version"], found["signed_by"], found["signed_at"]) == (2, "Bo", told["signed_at"])
+    versions = client.get(f"{url}/versions").json()["items"]
+    assert [row["signed_by"] for row in versions] == [None, "Bo"]
+    for method in ("delete", "put", "patch"):
+        assert client.request(method, f"{url}/versions/2").status_code in {404, 405}
+
+
+def test_versions_are_compared(client, url, error_of):
+    first = listed(client, url)[0]
+    act(client, url, "edit", ids=[first["id"]], text="A bright card, evenly lit.")
+    found = client.get(f"{url}/diff", params={"from": "1"}).json()
+    assert (found["from"], found["to"], len(found["added"]), len(found["removed"])) == ("1", "now", 0, 0)
+    assert [(row["class"], row["before"], row["after"]) for row in found["edited"]] == [
+        ("bright", first["text"], "A bright card, evenly lit.")
+    ]
+    error_of(client.get(f"{url}/diff", params={"from": "9"}), 404)
+    error_of(client.get(f"{url}/diff", params={"from": "newest"}), 422)
+
+
+def test_planted_sentences_look_like_the_others(client, url, error_of):
+    act(client, url, "approve", "Bo", where={"class": "bright"})
+    done = client.post(f"{url}/plant", json={"actor": "Cy", "n": 3, "seed": 5}).json()
+    assert (done["action"]["kind"], done["action"]["changed"]) == ("plant", 3)
+    found = listed(client, url, reader="Ada", blind=True)
+    assert len(found) == 7
+    assert {row["author"] for row in found} == {"Ada"}
+    seen = listed(client, url, reader="Ada")
+    repeats = [row for row in seen if any("duplicate" in each["finding"] for each in row["findings"])]
+    assert repeats == []
+    assert client.get(f"{url}/review-summary").json()["planted"] == 3
+    back = client.post(f"{url}/undo", json={"actor": "Cy"}).json()
+    assert (back["action"]["note"], back["sentences"]) == ("plant", [])
+    assert len(listed(client, url)) == 4
+    error_of(client.delete(f"{url}/plant"), 409)
+    error_of(client.post(f"{url}/plant", json={"actor": "Cy", "n": 150}), 409)
