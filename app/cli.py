@@ -19,6 +19,7 @@ from app.commands import (
     jobs,
     methods,
     predict,
+    published,
     recipes,
     serve,
     train,
@@ -63,6 +64,7 @@ for name, module in {
     "images": images,
     "descriptions": descriptions,
     "experiment": experiment,
+    "published": published,
     "job": jobs,
     "db": database,
 }.items():

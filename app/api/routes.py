@@ -16,6 +16,7 @@ from app.api import (
     image_sets,
     jobs,
     methods,
+    published,
     recipes,
     runs,
     system,
@@ -59,6 +60,7 @@ def add_api(app: FastAPI) -> None:
         jobs,
         runs,
         experiments,
+        published,
         classifications,
     ):
         app.include_router(module.router, prefix=PREFIX)

@@ -997,6 +997,7 @@ class ExperimentRow(Answer):
     low, high: what `interval` says it is over. values: the ranked number of each seed. difference: {against, mean, low,
     high, p, p_holm, ...} to the line it is held against. beats: whether the paired intervals to zero-shot and to the
     best simple baseline lie above zero; null where that was not compared. rank: the first and last it can have.
+    published: [{whose, source, place, value, ours, n, k, seeds, low, high, mark, sentence, notes}], numbers of others.
     """
 
     image_set: str | None = None
@@ -1021,6 +1022,7 @@ class ExperimentRow(Answer):
     parts: dict[str, Any] = {}
     leakage: Leakage | None = None
     known_classes: list[str] = []
+    published: list[dict[str, Any]] = []
     notes: list[str] = []
 
 

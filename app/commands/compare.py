@@ -28,6 +28,9 @@ def compare(
             facts = {key: value for key, value in group.items() if key not in ("rows", "notes")}
             out.text(f"{group['image_set']['name']}, {group['backbone']}, {_shots(group['shots'])}")
             out.table([facts | row for row in group["rows"]], COLUMNS, "No rows.")
+            for row in group["rows"]:
+                for each in row.get("published", []):
+                    out.text(f"{row['method_title']}: {each['sentence']}")
             for note in [group["verdict"]["sentence"], *group["warnings"], *group["notes"]]:
                 if note:
                     out.text(note)

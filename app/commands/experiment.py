@@ -42,6 +42,7 @@ def run(
     A cell that was computed before, for this or another experiment, is not computed again. Stopped in any way, the same
     command goes on where it was. Exit code 1 says that a cell failed.
     """
+    from app.services.experiment_results import beside
     from app.services.experiments import create_or_resume, list_cells, list_rows, run_here
 
     with output(json) as out, opened() as ctx:
@@ -59,7 +60,7 @@ def run(
         line.end()
         if not json:
             _say_what_failed(out, list_cells(ctx, found["id"], state="failed"))
-        _show_rows(out, list_rows(ctx, found["id"]))
+        _show_rows(out, beside(ctx, found, list_rows(ctx, found["id"])))
         if ended["cells"]["failed"]:
             raise typer.Exit(FAILED)
 
@@ -68,6 +69,7 @@ def run(
 def show(name: Name, json: JsonFlag = False) -> None:
     """Show what an experiment has found so far: one object a cell, then one a row."""
     from app.services import experiments
+    from app.services.experiment_results import beside
 
     with output(json) as out, opened() as ctx:
         found = experiments.show(ctx, name)
@@ -76,7 +78,7 @@ def show(name: Name, json: JsonFlag = False) -> None:
         else:
             out.text(_sentence(found["experiment"]))
             _say_what_failed(out, [cell for cell in found["cells"] if cell["state"] == "failed"])
-        _show_rows(out, found["rows"])
+        _show_rows(out, beside(ctx, found["experiment"], found["rows"]))
         for note in found["notes"]:
             out.note(note)
 
@@ -184,6 +186,9 @@ def _show_rows(out: Output, rows: Sequence[Mapping[str, Any]]) -> None:
         out.text(f"Numbers are {rows[0]['metric'].replace('_', ' ')}.")
         for sentence in dict.fromkeys(row["claim"] for row in rows if row["claim"]):
             out.text(f"Intervals hold for {sentence}.")
+        for row in rows:
+            for each in row["published"]:
+                out.text(f"{row['line']} on {row['image_set']}, {_amount(row)}: {each['sentence']}")
         for note, lines in _notes(rows).items():
             out.text(f"{', '.join(lines)}: {note}")
         out.text(DISCLAIMER)

@@ -8,6 +8,8 @@ from app.services import experiments
 from app.services.context import Context
 from app.services.experiment_rows import MOST_ANSWERS, finished_cells
 from app.services.methods import method_title
+from app.services.published_beside import put_beside_experiment
+from app.services.runs import answers_of_runs
 from core.errors import NotFound
 from core.experiments.spec import ExperimentSpec, spec_from_record
 from core.records import experiments as records
@@ -25,10 +27,15 @@ def show(ctx: Context, id_or_name: str) -> dict[str, Any]:
     """
     found = experiments.show(ctx, id_or_name)
     return found["experiment"] | {
-        "rows": found["rows"],
+        "rows": beside(ctx, found["experiment"], found["rows"]),
         "notes": found["notes"],
         "titles": _titles(found["experiment"]),
     }
+
+
+def beside(ctx: Context, experiment: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the `published` numbers that stand beside each, see `core.evaluation.published_beside`."""
+    return put_beside_experiment(ctx, experiment, rows, lambda run_ids: answers_of_runs(ctx, run_ids))
 
 
 def progress(ctx: Context, id_or_name: str) -> dict[str, Any]:

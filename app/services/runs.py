@@ -11,6 +11,7 @@ from app.services import contents
 from app.services.context import ACTOR, Context
 from app.services.image_sets import ALL
 from app.services.methods import method_title
+from app.services.published_beside import put_beside_comparison
 from core.evaluation.claims import RunAnswers, run_answers
 from core.evaluation.comparison import compare_runs
 from core.records import audit, image_sets
@@ -80,17 +81,19 @@ def get_run(ctx: Context, id: str) -> dict[str, Any]:
 def compare(ctx: Context, image_set_id: str | None = None, run_ids: Sequence[str] | None = None) -> dict[str, Any]:
     """Runs in groups of like with like: {groups: [{image_set, fingerprint, backbone, shots, rows}], notes}.
 
+    Each row has the `published` numbers that stand beside it, see `core.evaluation.published_beside`.
     Of all runs, those of one image set, or the given ones. Raises NotFound.
     """
     chosen = _named(ctx, run_ids) if run_ids else _on(ctx, image_set_id)
-    return compare_runs(chosen, lambda run_ids: _answers(ctx, run_ids))
+    found = compare_runs(chosen, lambda run_ids: answers_of_runs(ctx, run_ids))
+    return put_beside_comparison(ctx, found, chosen, lambda run_ids: answers_of_runs(ctx, run_ids))
 
 
 _kept: OrderedDict[tuple[str, str], RunAnswers] = OrderedDict()
 """Answers read last, by database and run: those of finished runs do not change."""
 
 
-def _answers(ctx: Context, run_ids: Sequence[str]) -> Mapping[str, RunAnswers] | None:
+def answers_of_runs(ctx: Context, run_ids: Sequence[str]) -> Mapping[str, RunAnswers] | None:
     """What runs said of each test image; None where that would be too much for one page."""
     place = str(ctx.settings.database)
     missing = [run_id for run_id in run_ids if (place, run_id) not in _kept]

@@ -18,7 +18,6 @@ from core.evaluation.two_part import TwoPart, mean_over_sets, of_measured
 
 H1 = "H1, mean of harmonic means"
 H2 = "H2, harmonic mean of the means"
-NAMED_HARMONIC_BUT_ARITHMETIC = "listed as harmonic mean, is the arithmetic mean"
 
 
 def harmonic_mean(base: Any, novel: Any) -> np.ndarray:
@@ -60,19 +59,6 @@ def harmonic_means_over_sets(pairs: Sequence[tuple[Measured, Measured]]) -> dict
         H1: mean_over_sets([harmonic_two_part(base, novel) for base, novel in pairs]),
         H2: replace(of_means, mean=float(harmonic_mean(b, v))),
     }
-
-
-def name_of_listed_mean(base: float, novel: float, listed: float, decimals: int = 2) -> str:
-    """What a published "harmonic mean" is: "" if it is that of its row, else what it is instead. Numbers as printed.
-
-    Half a unit of the last decimal of all three is allowed for.
-    """
-    room = 10.0**-decimals
-    if abs(listed - float(harmonic_mean(base, novel))) <= room:
-        return ""
-    if abs(listed - (base + novel) / 2) <= room:
-        return NAMED_HARMONIC_BUT_ARITHMETIC
-    return f"is neither the harmonic ({harmonic_mean(base, novel):.{decimals}f}) nor the arithmetic mean"
 
 
 def _slopes(base: float, novel: float) -> tuple[float, float]:

@@ -64,7 +64,8 @@ class PublishedComparison:
     """Our accuracy beside a published one on n images. better: which is higher, "ours", "published" or "equal".
 
     low, high: the probability that this order is wrong, over all shares both can get right, which is not published;
-    at_overlap: at the overlap `rho` of our own runs of the two methods, None if they did not both run.
+    at_overlap: at the overlap `rho` of our own runs, None where that is not known. owner: who ran what was published.
+    decimals: of percentages in the sentence.
     """
 
     ours: float
@@ -75,11 +76,15 @@ class PublishedComparison:
     high: float
     rho: float | None
     at_overlap: float | None
+    owner: str = ""
+    decimals: int = 1
 
     @property
     def sentence(self) -> str:
         """For people, in percent."""
-        found = f"Published {100 * self.published:.1f}, ours {100 * self.ours:.1f} on {self.n} images: "
+        whose = f" ({self.owner})" if self.owner else ""
+        published, ours = (f"{100 * each:.{self.decimals}f}" for each in (self.published, self.ours))
+        found = f"Published {published}{whose}, ours {ours} on {self.n} images: "
         if self.better == "equal":
             return found + "equal, so neither is better. Spread over draws is not in this."
         own = "" if self.at_overlap is None else f"; {_chance(self.at_overlap)} at the overlap of our own runs"
@@ -89,17 +94,21 @@ class PublishedComparison:
         )
 
 
-def compare_to_published(ours: float, published: float, n: int, rho: float | None = None) -> PublishedComparison:
+def compare_to_published(
+    ours: float, published: float, n: int, rho: float | None = None, owner: str = "", decimals: int = 1
+) -> PublishedComparison:
     """How probable it is that the order of our accuracy and a published one is wrong, as a range.
 
     ours, published: accuracies on the same n images, fractions. rho: see `overlap`, below 0 where the two are right
-    together less often than by chance. Raises InvalidInput outside [0, 1], for no image and a rho that cannot be.
+    together less often than by chance. owner, decimals: of the sentence. Raises InvalidInput outside [0, 1], for no
+    image and a rho that cannot be.
     """
     better, worse = max(ours, published), min(ours, published)
     ends = false_claim(n, better, worse, both_right_range(better, worse))
     mark = None if rho is None else float(false_claim(n, better, worse, both_right(better, worse, rho)))
     name = "equal" if ours == published else "ours" if ours > published else "published"
-    return PublishedComparison(ours, published, n, name, float(ends[1]), float(ends[0]), rho, mark)
+    low, high = float(ends[1]), float(ends[0])
+    return PublishedComparison(ours, published, n, name, low, high, rho, mark, owner, decimals)
 
 
 def smallest_difference(n: int, discordant: float, level: float = LEVEL) -> float | None:

@@ -30,6 +30,7 @@ from core.records.description_tables import (
     DescriptionTaskRow,
     DescriptionVersionRow,
 )
+from core.records.published_tables import PublishedResultRow
 from core.records.types import JsonList, JsonObject, now
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "JobRow",
     "ModelRow",
     "PredictionRow",
+    "PublishedResultRow",
     "RunImageRow",
     "RunRow",
     "WorkerRow",

@@ -1,4 +1,4 @@
-"""The harmonic mean of base and novel classes: worked numbers, its interval and what papers call it."""
+"""The harmonic mean of base and novel classes: worked numbers, and its interval."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from core.errors import InvalidInput
 from core.evaluation.harmonic_mean import (
     H1,
     H2,
-    NAMED_HARMONIC_BUT_ARITHMETIC,
     harmonic_mean,
     harmonic_means_over_sets,
     harmonic_measured,
     harmonic_two_part,
-    name_of_listed_mean,
 )
 from core.evaluation.paired import difference, differences
 from core.evaluation.pseudo_values import Measured, measure
@@ -80,13 +78,6 @@ def test_patients_with_base_and_novel_images_count_once() -> None:
 def test_halves_of_other_seeds_have_no_interval() -> None:
     found = harmonic_two_part(exactly(0.9, seeds=3), exactly(0.5, seeds=2, prefix="n"))
     assert found.interval().interval == "none: base and novel classes were not measured with the same seeds"
-
-
-def test_a_published_mean_is_named() -> None:
-    assert name_of_listed_mean(80.47, 71.69, 75.83) == ""
-    assert name_of_listed_mean(80.47, 71.69, 76.08) == NAMED_HARMONIC_BUT_ARITHMETIC
-    assert name_of_listed_mean(80.47, 71.69, 78.0) == "is neither the harmonic (75.83) nor the arithmetic mean"
-    assert name_of_listed_mean(80.5, 71.7, 75.8, decimals=1) == ""
 
 
 def test_two_methods_are_held_against_each_other_by_their_harmonic_means() -> None:

@@ -323,7 +323,14 @@ def _fill_every_table(url: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 def _value(column: object, number: int, ids: dict[tuple[str, int], str]) -> object:
-    known = {"source": "demo", "part": "test", "role": "train", "author_kind": "model", "decision": "approve"}
+    known = {
+        "source": "demo",
+        "part": "test",
+        "role": "train",
+        "author_kind": "model",
+        "decision": "approve",
+        "whose": "authors",
+    }
     if column.table.name == "description_tasks":  # type: ignore[attr-defined]
         known |= {"kind": "write"}
     state = {"jobs": "queued", "attempts": "running", "experiment_cells": "waiting"} | dict.fromkeys(
