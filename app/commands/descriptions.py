@@ -108,6 +108,9 @@ def packs(
 def check(
     file_or_name: Annotated[str, typer.Argument(help="A file, or the name of a stored description set or a pack.")],
     backbone: Annotated[str, typer.Option(help="Whose text tower the sentences must fit.")] = "embedded",
+    embedding: Annotated[
+        bool, typer.Option("--embedding", help="Also load its text tower and find sentences nearer to another class.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """List findings, then a summary. Exit code 1 if a sentence stands twice or speaks of what no picture shows."""
@@ -117,6 +120,10 @@ def check(
     with output(json) as out:
         sentences = _sentences(file_or_name, out)
         findings = check_sentences(sentences, backbone, settings().home)
+        if embedding:
+            from app.services.description_closeness import check_closeness
+
+            findings += check_closeness(sentences, backbone, settings().home)
         for row in findings:
             out.row(row, f"{row['class']}: {row['finding']} ({row['detail']}): {row['sentence']}")
         serious = sum(row["finding"] in SERIOUS for row in findings)

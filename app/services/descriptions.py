@@ -15,7 +15,6 @@ from core.backbones.text_lengths import TextLengths
 from core.descriptions.checks import check_descriptions
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions
-from core.descriptions.packs import known_names
 from core.descriptions.templates import template_descriptions
 from core.errors import ClassMismatch, NotFound
 from core.records import audit, image_sets
@@ -147,8 +146,7 @@ def check_sentences(
 ) -> list[dict[str, str]]:
     """Findings in sentences that need not be saved: [{class, sentence, finding, detail}]."""
     texts = {name: tuple(found) for name, found in sentences.items()}
-    aliases = known_names(list(texts))
-    found = check_descriptions(DescriptionSet(texts, "unsaved"), TextLengths(backbone, home), aliases=aliases)
+    found = check_descriptions(DescriptionSet(texts, "unsaved"), TextLengths(backbone, home))
     return [finding.as_dict() for finding in found]
 
 

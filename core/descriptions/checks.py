@@ -12,6 +12,7 @@ from core.descriptions.findings.naming import ClassNames
 from core.descriptions.findings.repeats import alike, repeats
 from core.descriptions.findings.visibility import hidden_things, negations
 from core.descriptions.findings.wording import foreign_reason, length_reason
+from core.descriptions.packs import known_names
 
 Row = tuple[str, str]
 """A class and one of its sentences."""
@@ -29,10 +30,12 @@ def check_descriptions(
     """All findings that words alone give, sentence by sentence, class by class.
 
     backbones: texts longer than one of these reads are found too; a tokenizer is enough. aliases: further names of a
-    class that count as naming it. What needs a text tower is found by `core.descriptions.findings.tower`.
+    class that count as naming it; None takes those of a built-in pack that describes all classes. What needs features
+    of a text tower is found by `core.descriptions.findings.closeness`.
     """
     rows = [(name, text) for name, texts in descriptions.sentences.items() for text in texts]
-    names = ClassNames(tuple(descriptions.sentences), aliases)
+    classes = tuple(descriptions.sentences)
+    names = ClassNames(classes, known_names(classes) if aliases is None else aliases)
     found: list[list[Finding]] = [[] for _ in rows]
     for findings in (_repeated(rows, names), _single(rows, names), _too_long(rows, backbones)):
         for place, kind, detail in findings:

@@ -13,9 +13,13 @@ const TOKENS_PER_WORD = 1.6;
 
 const REMARKS = {
   duplicate: "said twice",
+  near_duplicate: "nearly said twice",
   not_visible: "not visible in an image",
+  negated: "says what is not there",
   class_missing: "class not named",
-  too_long: "too long",
+  language: "not English",
+  length: "too short or too long",
+  too_long: "cut by the text tower",
   near_other_class: "fits another class too",
   outlier: "unlike its class",
 };
