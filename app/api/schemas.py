@@ -528,12 +528,21 @@ class Attempt(Answer):
     error: Any = None
 
 
+class CellCounts(Answer):
+    """How many cells of an experiment are in each state."""
+
+    waiting: int
+    running: int
+    done: int
+    failed: int
+
+
 class Job(Answer):
     """A job: its state, how far it is, and its attempts. Times in seconds.
 
-    Of a training it names the run, of an experiment that: done and total then count cells, and note names the one at
-    work. Of a task about descriptions (kind write or evidence) it names the task and the description set; done and
-    total then count its parts, such as classes.
+    Of a training it names the run, of an experiment that: done and total then count cells, cells how many of it are in
+    each state, and note names the one at work. Of a task about descriptions (kind write or evidence) it names the task
+    and the description set; done and total then count its parts, such as classes.
     """
 
     id: str | int
@@ -541,6 +550,7 @@ class Job(Answer):
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     run_id: str | int | None = None
     experiment_id: str | int | None = None
+    cells: CellCounts | None = None
     description_task_id: str | None = None
     image_set: Named | None = None
     description_set: Named | None = None
@@ -945,15 +955,6 @@ class ExperimentFile(Body):
 
     toml: str = Field(max_length=200_000)
     start: bool = Field(default=True, description="Queue it at once.")
-
-
-class CellCounts(Answer):
-    """How many cells of an experiment are in each state."""
-
-    waiting: int
-    running: int
-    done: int
-    failed: int
 
 
 class ExperimentJob(Answer):

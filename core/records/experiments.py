@@ -202,7 +202,7 @@ def cell_states(session: Session, experiment_id: str) -> list[str]:
 
 def count_cells(session: Session, experiment_id: str) -> dict[str, int]:
     """How many cells are in each state."""
-    return _counts(session, [experiment_id])[experiment_id]
+    return cell_counts(session, [experiment_id])[experiment_id]
 
 
 def claim_cells(session: Session, experiment_id: str, holder: Holder, most: int = 1) -> list[ClaimedCell]:
@@ -481,7 +481,8 @@ def _at_work(holder: Holder, fences: Mapping[str, int]) -> bool | None:
     return None if holder.job_id is None else fences.get(holder.job_id) == holder.fence
 
 
-def _counts(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+def cell_counts(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many cells of each of these experiments are in each state."""
     cell = ExperimentCellRow
     found = {id_: dict.fromkeys(CELL_STATES, 0) for id_ in ids}
     query = select(cell.experiment_id, cell.state, func.count(cell.id)).where(cell.experiment_id.in_(ids))
@@ -497,7 +498,7 @@ def _newest_jobs(session: Session, ids: Sequence[str]) -> dict[str, JobRow]:
 
 def _dicts(session: Session, rows: Sequence[ExperimentRow]) -> list[dict[str, Any]]:
     ids = [row.id for row in rows]
-    counts, jobs = _counts(session, ids), _newest_jobs(session, ids)
+    counts, jobs = cell_counts(session, ids), _newest_jobs(session, ids)
     return [_dict(row, counts[row.id], jobs.get(row.id)) for row in rows]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
+from core.records.experiments import cell_counts
 from core.records.ids import new_id
 from core.records.tables import (
     AttemptRow,
@@ -341,12 +342,16 @@ def _dicts(session: Session, rows: Sequence[JobRow]) -> list[dict[str, Any]]:
     attempts = _attempts(session, [row.id for row in rows])
     positions = _queue_positions(session, [row.id for row in rows if row.state == "queued"])
     trained_on = _image_sets(session, [row.run_id for row in rows if row.run_id])
-    described = _description_sets(session, [row.description_task_id for row in rows if row.description_task_id])
+    tasks = [row.description_task_id for row in rows if row.description_task_id]
+    described = _description_sets(session, tasks) if tasks else {}
+    experiments = [row.experiment_id for row in rows if row.experiment_id]
+    compared = cell_counts(session, experiments) if experiments else {}
     return [
         _dict(row, positions.get(row.id), attempts[row.id])
         | {
             "image_set": trained_on.get(row.run_id or ""),
             "description_set": described.get(row.description_task_id or ""),
+            "cells": compared.get(row.experiment_id or ""),
         }
         for row in rows
     ]

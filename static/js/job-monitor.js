@@ -11,7 +11,7 @@ import { shortNumber } from "./charts.js";
 import { curves } from "./figures.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
 import { isBad, leakageLine } from "./honesty-words.js";
-import { failureText, imagesLine, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
+import { cellsText, experimentLine, failureText, imagesLine, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
 import { METRICS, metricText } from "./metric-words.js";
 import { fileName } from "./plot.js";
 import { recipeLines } from "./recipe-words.js";
@@ -88,7 +88,7 @@ class JobMonitor extends PsElement {
 
   showJob(job, run) {
     this.heading.textContent = job.label || job.id;
-    this.images.replaceChildren(imagesLine(job));
+    this.images.replaceChildren(imagesLine(job), experimentLine(job));
     this.chip.replaceChildren(stateChip(job.state));
     this.cancelButton.hidden = !isActive(job) || Boolean(job.cancel_requested);
     this.showStages(job);
@@ -98,7 +98,8 @@ class JobMonitor extends PsElement {
   }
 
   showStages(job) {
-    this.steps.hidden = this.bar.hidden = job.state !== "running";
+    this.bar.hidden = job.state !== "running";
+    this.steps.hidden = this.bar.hidden || Boolean(job.experiment_id); // cells go through the stages again and again
     if (job.state !== "running") return;
     const stages = STAGES.filter(([name, , rare]) => !rare || name === job.stage);
     const current = stages.findIndex(([name]) => name === job.stage);
@@ -121,14 +122,15 @@ class JobMonitor extends PsElement {
   }
 
   showFacts(job) {
-    const facts = [];
+    const facts = job.cells ? [["Cells", cellsText(job)]] : [];
+    if (job.state === "running" && job.experiment_id && job.note) facts.push(["Now", job.note]);
     if (job.state === "queued") {
       facts.push(["Place in the queue", job.queue_position ?? "next"]);
     } else if (job.state === "running") {
       if (job.cancel_requested) facts.push(["Now", "stopping"]);
       else if (!job.stage) facts.push(["Now", "starting a process of its own"]);
       if (job.epochs) facts.push(["Epoch", `${job.epoch ?? 0} of ${job.epochs}`]);
-      if (job.total && job.stage !== "training") facts.push(["Step", `${job.done} of ${job.total}`]);
+      if (job.total && job.stage !== "training" && !job.cells) facts.push(["Step", `${job.done} of ${job.total}`]);
       if (Number.isFinite(job.seconds_per_epoch)) facts.push(["Time per epoch", duration(job.seconds_per_epoch)]);
       if (Number.isFinite(job.seconds_left)) facts.push(["Time left", `about ${duration(job.seconds_left)}`]);
       if (Number.isFinite(job.heartbeat_age_s))
@@ -155,7 +157,11 @@ class JobMonitor extends PsElement {
     if (isActive(job)) return this.end.replaceChildren();
     if (job.state === "succeeded" && run?.metrics) return this.end.replaceChildren(...resultOf(run));
     if (job.state === "failed") return this.end.replaceChildren(this.failure(job, run));
-    const text = job.state === "cancelled" ? "It was stopped before its end and takes no part in comparisons." : "";
+    const stopped = job.experiment_id
+      ? "It was stopped before its end; finished cells stay."
+      : "It was stopped before its end and takes no part in comparisons.";
+    if (job.state === "succeeded" && job.experiment_id) return this.end.replaceChildren(...comparisonOf(job));
+    const text = job.state === "cancelled" ? stopped : "";
     this.end.replaceChildren(h("p", { class: "ps-soft" }, text), this.retryButton(job));
   }
 
@@ -177,7 +183,9 @@ class JobMonitor extends PsElement {
   async cancel() {
     const sure = await confirmDialog({
       title: "Cancel this job?",
-      text: `${this.job.label || "The job"} stops and gives no model. You can start it again later.`,
+      text: this.job.experiment_id
+        ? "Finished cells stay. You can go on with the others at any time."
+        : `${this.job.label || "The job"} stops and gives no model. You can start it again later.`,
       yes: "Cancel the job",
       no: "Let it run",
     });
@@ -193,6 +201,17 @@ class JobMonitor extends PsElement {
       this.end.replaceChildren(errorNotice(error));
     }
   }
+}
+
+/** Where a finished experiment goes on. */
+function comparisonOf(job) {
+  const actions = h(
+    "div",
+    { class: "ps-actions" },
+    link("See the results", linkTo("/compare", { experiment: job.experiment_id }), "small"),
+    link("Open the experiment", linkTo("/experiments", { id: job.experiment_id }), "small"),
+  );
+  return [job.note && h("p", { class: "ps-soft" }, job.note), actions].filter(Boolean);
 }
 
 /** Where leakage can be allowed, for a job that was refused for it. */

@@ -1,6 +1,8 @@
 /** Words for jobs: states and stages. Pages say the same thing the same way by using these. */
 
 import { chip, h } from "./core.js";
+import { progressText } from "./experiment-words.js";
+import { linkTo } from "./follow.js";
 
 /** state -> [icon, word, sentence end, tone]. The icon is decoration: the word carries the state. */
 const STATES = {
@@ -37,6 +39,22 @@ export function stateSentence(job) {
 export function stateChip(state) {
   const [icon, word, , tone] = STATES[state] || ["?", state, "", ""];
   return chip([h("span", { "aria-hidden": "true" }, icon), ` ${word}`], `${tone} ps-state`);
+}
+
+/** An experiment's job: what it compares stands on the page of experiments. */
+export function experimentLine(job) {
+  if (!job.experiment_id) return "";
+  const open = h("a", { href: linkTo("/experiments", { id: job.experiment_id }) }, "Open the experiment");
+  return h("span", { class: "ps-hint ps-block" }, "Experiment: ", open);
+}
+
+/** "12 of 45 cells done, 1 running, 2 failed" of an experiment's job; nothing of others. */
+export function cellsText({ cells }) {
+  if (!cells) return "";
+  return progressText(
+    cells,
+    Object.values(cells).reduce((sum, n) => sum + n, 0),
+  );
 }
 
 /** Which images a job trains on, as a line below its name; empty where nobody knows. */

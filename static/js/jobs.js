@@ -25,7 +25,7 @@ import {
   setParam,
 } from "./core.js";
 import { confirmDialog, follow, linkTo, uid } from "./follow.js";
-import { failureText, imagesLine, isActive, stageWord, stateChip, stateSentence } from "./job-words.js";
+import { cellsText, experimentLine, failureText, imagesLine, isActive, stageWord, stateChip, stateSentence } from "./job-words.js";
 import "./job-monitor.js";
 import { focusPager, pager } from "./pager.js";
 
@@ -207,6 +207,7 @@ class Jobs extends PsElement {
         { scope: "row" },
         this.rowButton(job, job.label || job.id, () => this.open(job.id)),
         imagesLine(job),
+        experimentLine(job),
       ),
       cell("State", stateChip(job.state)),
       cell("Progress", progressOf(job)),
@@ -255,7 +256,9 @@ class Jobs extends PsElement {
   async cancel(job) {
     const sure = await confirmDialog({
       title: "Cancel this job?",
-      text: `${job.label || "The job"} stops and gives no model. You can start it again later.`,
+      text: job.experiment_id
+        ? "Finished cells stay. You can go on with the others at any time."
+        : `${job.label || "The job"} stops and gives no model. You can start it again later.`,
       yes: "Cancel the job",
       no: "Let it run",
     });
@@ -336,7 +339,8 @@ function progressOf(job) {
   if (job.state === "running") {
     const share = job.total ? job.done / job.total : null;
     const words =
-      job.stage === "training" && job.epochs ? `Epoch ${job.epoch ?? 0} of ${job.epochs}` : stageWord(job.stage);
+      cellsText(job) ||
+      (job.stage === "training" && job.epochs ? `Epoch ${job.epoch ?? 0} of ${job.epochs}` : stageWord(job.stage));
     const left = Number.isFinite(job.seconds_left) ? `, about ${duration(job.seconds_left)} left` : "";
     const bar = h("progress", { max: 1, value: share ?? 0, "aria-label": `Progress of ${job.label}` });
     return h(
@@ -348,11 +352,13 @@ function progressOf(job) {
         { class: "ps-hint" },
         `${words || "Starting"}${left}${share === null ? "" : ` (${percent(share, 0)})`}`,
       ),
+      job.cells && job.note && h("small", { class: "ps-hint ps-block ps-break" }, `Now: ${job.note}`),
     );
   }
   if (job.state === "queued") return job.queue_position ? `Number ${job.queue_position} in the queue` : "Next";
   if (job.state === "failed")
     return h("span", { class: "ps-break" }, failureText(job.error) || "Ended without a message.");
+  if (job.cells) return cellsText(job);
   return job.epochs ? `${job.epoch ?? job.epochs} of ${job.epochs} epochs` : "–";
 }
 

@@ -89,7 +89,8 @@ def test_an_experiment_is_planned_queued_and_listed(client: TestClient, shades: 
     assert made["titles"] == {"zero_shot": "Zero-shot", "coop": "CoOp", "linear_probe": "Linear probe"}
     listed = client.get(URL).json()
     assert (listed["total"], listed["items"][0]["id"], listed["items"][0]["cells"]["waiting"]) == (1, made["id"], 14)
-    assert client.get("/api/v1/jobs").json()["items"][0]["experiment_id"] == made["id"]
+    job = client.get("/api/v1/jobs").json()["items"][0]
+    assert (job["experiment_id"], job["cells"]) == (made["id"], {"waiting": 14, "running": 0, "done": 0, "failed": 0})
     assert client.get(f"{URL}/First look").json()["rows"] == []
 
 
