@@ -285,3 +285,78 @@ class Planting(Answer):
     """The action that planted sentences or took them out."""
 
     action: DescriptionAction
+
+
+class _Agreement(Answer):
+    """Fractions; kappa, AC1 and alpha from -1 to 1. Null where not defined, intervals also below 10 sentences."""
+
+    n: int = Field(description="Sentences decided about by both, or by several.")
+    percent: float | None = Field(default=None, description="Share of equal decisions, from 0 to 1.")
+    percent_low: float | None = None
+    percent_high: float | None = None
+    ac1: float | None = Field(default=None, description="Gwet's AC1.")
+    ac1_low: float | None = None
+    ac1_high: float | None = None
+
+
+class _PairAgreement(_Agreement):
+    kappa: float | None = Field(default=None, description="Cohen's kappa.")
+    kappa_low: float | None = None
+    kappa_high: float | None = None
+
+
+class ClassAgreement(_PairAgreement):
+    """Agreement of two readers about the sentences of a class."""
+
+    class_name: str | None = Field(default=None, alias="class")
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class PairAgreement(_PairAgreement):
+    """Agreement of two readers, with 95 % intervals: bootstrap over sentences within classes."""
+
+    a: str
+    b: str
+    per_class: list[ClassAgreement]
+    disagreements: list[str] = Field(description="Ids of sentences the two decided about differently.")
+
+
+class SeveralAgreement(_Agreement):
+    """Agreement of more than two readers over sentences that at least two of them decided about."""
+
+    readers: int
+    alpha: float | None = Field(default=None, description="Krippendorff's alpha, nominal.")
+    alpha_low: float | None = None
+    alpha_high: float | None = None
+
+
+class ReaderAgreement(Answer):
+    """What a reader decided, and the share of other readers' decisions about the same sentences that are the same."""
+
+    reader: str
+    decided: int
+    approved: int
+    rejected: int
+    flagged: int
+    shared: int = Field(description="Sentences that somebody else decided about too.")
+    percent: float | None = None
+
+
+class CatchRate(Answer):
+    """How many of the planted sentences a reader rejected or flagged, with Wilson's 95 % interval."""
+
+    reader: str
+    planted_read: int
+    planted_caught: int
+    low: float | None = None
+    high: float | None = None
+
+
+class Agreement(Answer):
+    """How far readers agree about the wording of now. Settlements change no decision; planted sentences count apart."""
+
+    readers: list[ReaderAgreement]
+    pairs: list[PairAgreement]
+    several: SeveralAgreement | None = None
+    catch: list[CatchRate]

@@ -1,4 +1,4 @@
-"""Versions of a description set: frozen from its sentences, signed, compared; and sentences planted to be noticed."""
+"""Versions of a description set, agreement of those who reviewed it, and sentences planted to be noticed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from app.api import description_schemas as shapes
 from app.api.common import InContext, errors
 from app.api.values import Line, Word
+from app.services import description_agreement
 from app.services import description_versions as versions
 from app.services.context import ACTOR
 
@@ -37,6 +38,12 @@ def compare_versions(
 ) -> Any:
     """Sentences added, removed and edited, and states that changed."""
     return versions.compare_versions(ctx, description_set_id, before, after)
+
+
+@router.get("/agreement", summary="Show agreement of readers", response_model=shapes.Agreement, responses=errors(404))
+def agreement(description_set_id: Word, ctx: InContext) -> Any:
+    """Percent, Cohen's kappa and Gwet's AC1 of each two readers, also by class; Krippendorff's alpha of several."""
+    return description_agreement.agreement_of(ctx, description_set_id)
 
 
 @router.post(

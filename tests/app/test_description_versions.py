@@ -53,3 +53,20 @@ def test_planted_sentences_look_like_the_others(client, url, error_of):
     assert len(listed(client, url)) == 4
     error_of(client.delete(f"{url}/plant"), 409)
     error_of(client.post(f"{url}/plant", json={"actor": "Cy", "n": 150}), 409)
+
+
+def test_agreement_of_readers(client, url):
+    found = listed(client, url)
+    act(client, url, "approve", "Ada", ids=[row["id"] for row in found])
+    act(client, url, "approve", "Bo", ids=[row["id"] for row in found[:3]])
+    act(client, url, "reject", "Bo", ids=[found[3]["id"]])
+    act(client, url, "settle", "Cy", ids=[found[3]["id"]], approve=True)
+    client.post(f"{url}/plant", json={"actor": "Cy", "n": 2})
+    act(client, url, "flag", "Bo", where={"queue": "pending"})
+    told = client.get(f"{url}/agreement").json()
+    (pair,) = told["pairs"]
+    assert (pair["a"], pair["b"], pair["n"], pair["percent"], pair["kappa"]) == ("Ada", "Bo", 4, 0.75, 0.0)
+    assert pair["disagreements"] == [found[3]["id"]]
+    assert [(row["class"], row["percent"]) for row in pair["per_class"]] == [("bright", 1.0), ("dark", 0.5)]
+    assert (told["several"], told["readers"][0]["percent"]) == (None, 0.75)
+    assert [(row["reader"], row["planted_read"], row["planted_caught"]) for row in told["catch"]] == [("Bo", 2, 2)]
