@@ -38,8 +38,10 @@ def length_reason(text: str, beside_name: str) -> str | None:
     words = len(plain_words(text))
     if words > MOST_WORDS:
         return f"has {words} words; beyond {MOST_WORDS} single features blur, so split it"
-    if words < FEWEST_WORDS or not plain_words(beside_name):
+    if words < FEWEST_WORDS:
         return f"has {words} words, too few to describe anything"
+    if not plain_words(beside_name):
+        return "says its class's name and nothing else"
     return None
 
 

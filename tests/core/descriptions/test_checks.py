@@ -232,6 +232,11 @@ def test_sentences_that_say_too_little_or_too_much_are_found() -> None:
     assert kinds_of(planted) == [{"length"}, {"length"}]
 
 
+def test_a_sentence_of_its_class_name_alone_says_nothing() -> None:
+    found = check_descriptions(DescriptionSet({"basal cell carcinoma": ("Basal cell carcinoma.",)}, "me"))
+    assert [(each.finding, each.detail) for each in found] == [("length", "says its class's name and nothing else")]
+
+
 def test_the_words_that_a_text_tower_does_not_read_are_said() -> None:
     backbone = tiny_backbone("clip-causal")
     text = "a glioma " + "round " * 90 + "with a last word"
