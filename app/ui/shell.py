@@ -28,6 +28,7 @@ _HEAD = """
 <link rel="icon" type="image/svg+xml" href="{root}/static/icons/favicon.svg">
 <link rel="stylesheet" href="{root}/static/app.css">
 <link rel="stylesheet" href="{root}/static/results.css">
+<link rel="stylesheet" href="{root}/static/descriptions.css">
 <meta name="ps-charts" content="{root}{charts}">
 <script src="{root}/static/js/theme.js"></script>
 <script type="module" src="{root}/static/js/core.js"></script>

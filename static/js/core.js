@@ -50,8 +50,8 @@ const MOST_TRIES = 6;
 let waiting = 0;
 
 // A busy server has begun nothing, and reading twice does no harm; other writes are for the person to repeat.
-const canAskAgain = (method, error) =>
-  error instanceof ApiError && error.status === 503 && error.retryAfterS > 0 && (method === "GET" || error.code === "busy");
+const canAskAgain = (method, error, key) =>
+  error instanceof ApiError && error.status === 503 && error.retryAfterS > 0 && (method === "GET" || key || error.code === "busy");
 
 // Waits as long as the server asked for, and says so on the page meanwhile.
 async function waitForServer(error, signal) {
@@ -77,21 +77,24 @@ async function request(method, path, body, options = {}) {
     try {
       return await requestOnce(method, path, body, options);
     } catch (error) {
-      if (tries >= MOST_TRIES || !canAskAgain(method, error)) throw error;
+      if (tries >= MOST_TRIES || !canAskAgain(method, error, options.key)) throw error;
       await waitForServer(error, options.signal);
     }
   }
 }
 
-async function requestOnce(method, path, body, { signal } = {}) {
+// key: the server does what was sent with it once, however often it is sent.
+async function requestOnce(method, path, body, { signal, key } = {}) {
   const isForm = body instanceof FormData;
+  const headers = body === undefined || isForm ? {} : { "Content-Type": "application/json" };
+  if (key) headers["Idempotency-Key"] = key;
   let response;
   try {
     response = await fetch(BASE + path, {
       method,
       signal,
       credentials: "same-origin",
-      headers: body === undefined || isForm ? {} : { "Content-Type": "application/json" },
+      headers,
       body: body === undefined || isForm ? body : JSON.stringify(body),
     });
   } catch (error) {

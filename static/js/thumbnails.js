@@ -109,7 +109,7 @@ class Thumbnails extends PsElement {
   }
 
   #open(index) {
-    new Viewer(this.#page.items, index).show();
+    showImages(this.#page.items, index);
   }
 }
 
@@ -117,6 +117,9 @@ function choice(all, options) {
   const rows = [["", all], ...options];
   return h("select", {}, rows.map(([value, text]) => h("option", { value }, text)));
 }
+
+// Opens one of some images large, with its neighbours.
+export const showImages = (images, index) => new Viewer(images, index).show();
 
 // One image large, in a dialog. Arrow keys and buttons go to its neighbours.
 class Viewer {

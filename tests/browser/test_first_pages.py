@@ -50,18 +50,6 @@ def demo(site: Site) -> dict[str, Any]:
 
 
 @pytest.fixture
-def described(site: Site) -> dict[str, Any]:
-    """An image set of two classes with a first version of texts."""
-    if found := stored(site, "described"):
-        return found
-    files = [(name, io.BytesIO(content)) for name, content in two_classes().items()]
-    added = incoming_images.add_upload(site.context, files, "described")
-    texts = {name: [f"a picture of a {name}.", f"a {name} as one sees it."] for name in ("cyst", "solid mass")}
-    descriptions.save_version(site.context, added["id"], "Wording", texts, "A. Reader", "edited")
-    return added
-
-
-@pytest.fixture
 def zipped(tmp_path: Path) -> Path:
     """Two classes in both parts, one truncated image and one text called an image."""
     path = tmp_path / "small set.zip"
@@ -245,6 +233,8 @@ def test_pictures_without_contrast_are_marked_and_deep_ones_tell_their_range(
         files["train/cyst/1.png"] = png16(np.rint(brain() * 4000).astype("u2"))
         sent = [(name, io.BytesIO(content)) for name, content in files.items()]
         added = incoming_images.add_upload(site.context, sent, "dull and deep")
+        texts = {row["name"]: [f"a {row['name']}."] for row in added["classes"]}
+        descriptions.save_version(site.context, added["id"], "Wording", texts, "A. Reader", "edited")
     page = open_window(width=width, dark=scheme == "dark").open(f"/image-sets?id={added['id']}", ".ps-tile")
     assert page.get_by_text("1 of 24 images is nearly constant or empty: 'train/cyst/0.png'.").count() == 1
     assert page.locator(".ps-tile .ps-chip-warn").all_inner_texts() == ["Nearly constant"]
@@ -257,9 +247,9 @@ def test_pictures_without_contrast_are_marked_and_deep_ones_tell_their_range(
     assert "Shown range: 16-bit unsigned values, 0 shown as black and" in page.locator("dialog").inner_text()
     assert measured(page) == NOTHING_WRONG
     page.goto(f"{site.address}/descriptions?image_set={added['id']}")
-    page.wait_for_selector(".ps-example img")
+    page.wait_for_selector(".ps-review-examples img")
     black_id = image_sets.list_images(site.context, added["id"], class_name="cyst", part="train")[0]["id"]
-    shown = page.locator(".ps-example img").evaluate_all("all => all.map((image) => image.src)")
+    shown = page.locator(".ps-review-examples img").evaluate_all("all => all.map((image) => image.src)")
     assert [src for src in shown if black_id in src] == []
 
 
@@ -461,97 +451,12 @@ def test_a_set_that_does_not_exist_is_said_to_be_missing(window: Visit) -> None:
     assert page.locator(".ps-list-link").count() >= 1
 
 
-# ------------------------------------------------------------------ descriptions
-
-
-def open_descriptions(window: Visit, found: dict[str, Any]) -> Any:
-    return window.open(f"/descriptions?image_set={found['id']}", ".ps-class-card")
-
-
-def test_sentences_are_written_and_saved_by_keyboard(window: Visit, site: Site) -> None:
-    files = [(name, io.BytesIO(content)) for name, content in two_classes().items()]
-    page = open_descriptions(window, incoming_images.add_upload(site.context, files, "Not yet described"))
-    assert "Made from templates" in page.locator("ps-descriptions").inner_text()
-    page.get_by_label("Sentence 1 about cyst", exact=True).focus()
-    page.keyboard.press("Control+A")
-    page.keyboard.type("A cyst is round and black, with a thin wall.")
-    page.keyboard.press("Enter")
-    page.keyboard.type("Behind a cyst the tissue is brighter.")
-    page.get_by_label("Your name").fill("A. Reader")
-    page.get_by_label("Name of these texts").fill("Spring wording")
-    tab_to(page, "Save as version 1")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("text=Saved as version 1.")
-    saved = descriptions.find_description_set(site.context, "Spring wording")
-    assert saved["sentences"]["cyst"][:2] == [
-        "A cyst is round and black, with a thin wall.",
-        "Behind a cyst the tissue is brighter.",
-    ]
-    assert saved["versions"][0]["author"] == "A. Reader"
-
-
-def test_a_second_version_says_what_changed_and_the_first_can_still_be_opened(
-    window: Visit, described: dict[str, Any]
-) -> None:
-    page = open_descriptions(window, described)
-    page.get_by_label("Sentence 1 about solid mass", exact=True).fill("A solid mass has an uneven margin.")
-    assert "1 new sentence, 1 removed since version 1" in page.locator(".ps-save").inner_text()
-    page.get_by_label("Your name").fill("B. Second")
-    page.get_by_role("button", name="Save as version 2").click()
-    page.wait_for_selector("text=Saved as version 2.")
-    rows = page.locator("section[aria-label=Versions] tbody tr").all_inner_texts()
-    assert len(rows) == 2
-    assert "B. Second" in rows[0]
-    page.wait_for_selector("text=1 new sentence, 1 removed")
-    page.locator("section[aria-label=Versions]").get_by_role("button", name="Open").click()
-    page.wait_for_selector("text=This is an older version")
-    assert "version=1" in page.url
-    assert page.get_by_label("Sentence 1 about solid mass", exact=True).input_value() != (
-        "A solid mass has an uneven margin."
-    )
-
-
-def test_a_sentence_that_was_removed_can_be_put_back(window: Visit, described: dict[str, Any]) -> None:
-    page = open_descriptions(window, described)
-    before = page.get_by_label("Sentence 1 about cyst", exact=True).input_value()
-    page.get_by_role("button", name="Remove sentence 1 about cyst").click()
-    assert page.get_by_label("Sentence 1 about cyst", exact=True).input_value() != before
-    page.get_by_role("button", name="Put it back").click()
-    assert page.get_by_label("Sentence 1 about cyst", exact=True).input_value() == before
-    assert "No change since" in page.locator(".ps-save").inner_text()
-
-
-def test_remarks_on_sentences_are_words(window: Visit, described: dict[str, Any]) -> None:
-    page = open_descriptions(window, described)
-    page.get_by_label("Sentence 1 about cyst", exact=True).fill("Round and black.")
-    page.get_by_label("Sentence 2 about cyst", exact=True).fill("Round and black.")
-    remarks = page.locator(".ps-sentences li").first.inner_text()
-    assert "class not named" in remarks
-    assert "said twice" in remarks
-
-
-def test_a_template_replaces_all_sentences_and_a_wrong_one_says_why(window: Visit, described: dict[str, Any]) -> None:
-    window.expected.append("status of 422")
-    page = open_descriptions(window, described)
-    page.get_by_text("Fill from templates").click()
-    page.get_by_label("One sentence of your own").fill("no place for the name")
-    page.get_by_role("button", name="Replace all sentences").click()
-    page.wait_for_selector(".ps-notice-bad")
-    assert "{}" in page.locator(".ps-notice-bad").inner_text()
-    page.get_by_label("One sentence of your own").fill("an ultrasound image of a {}.")
-    page.get_by_role("button", name="Replace all sentences").click()
-    page.wait_for_selector("text=All sentences were replaced")
-    assert page.get_by_label("Sentence 1 about solid mass", exact=True).input_value() == (
-        "an ultrasound image of a solid mass."
-    )
-
-
 # ------------------------------------------------------------------ every look, full and failed
 
 
 @pytest.mark.usefixtures("demo")
 @pytest.mark.parametrize(
-    ("path", "shown"), [("/", ".ps-machine"), ("/image-sets", ".ps-wall"), ("/descriptions", ".ps-class-card")]
+    ("path", "shown"), [("/", ".ps-machine"), ("/image-sets", ".ps-wall"), ("/descriptions", ".ps-class-text")]
 )
 def test_full_pages_can_be_read_and_used_by_everybody(window: Visit, path: str, shown: str) -> None:
     assert faults_in_every_look(window.open(path, shown)) == {}
