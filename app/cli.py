@@ -11,6 +11,7 @@ from app.commands import (
     backbones,
     compare,
     database,
+    description_evidence,
     descriptions,
     doctor,
     experiment,
@@ -57,6 +58,8 @@ def program(
 for module in (serve, doctor, train, predict, explain, compare):
     for function in module.COMMANDS:
         app.command()(function)
+for function in description_evidence.COMMANDS:
+    descriptions.app.command()(function)
 for name, module in {
     "backbones": backbones,
     "methods": methods,
