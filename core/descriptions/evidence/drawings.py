@@ -23,13 +23,15 @@ def line_plot(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
         f'<text x="{width / 2 - 110:.0f}" y="{height - 8}">sentences a class</text>'
         f'<text x="0" y="{up(low):.0f}">{low:.0%}</text><text x="0" y="{up(high) + 8:.0f}">{high:.0%}</text>'
     ]
+    # all orders end with all sentences, so that their names stand below each other
+    named = max(14.0, up(lows[-1]) - 24)
     for at, (name, line) in enumerate(lines.items()):
         points = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line)
         dash = ("", "2 3", "7 3", "9 3 2 3")[at % 4]
         found.append(
             f'<polyline points="{points}" fill="none" stroke="{COLORS[at]}" stroke-width="2" '
             f'stroke-dasharray="{dash}"/>'
-            f'<text x="{across(most) + 6:.0f}" y="{up(line[-1][1]) + 16 * (at - 1.5):.0f}" style="fill:{COLORS[at]}">'
+            f'<text x="{across(most) + 6:.0f}" y="{named + 16 * at:.0f}" style="fill:{COLORS[at]}">'
             f"{name}</text>"
         )
     label = "Accuracy by number of sentences a class; the table below holds the same numbers"

@@ -72,13 +72,14 @@ def _head(summary: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{summary[name]} {text}" for name, text in VERDICTS.items())
     smallest = summary["smallest_effect"]
     small = "" if smallest is None else f" Effects below about {smallest:.2g} nats are like those of random words."
+    groups = f" of {summary['n_groups']} groups" if summary["groups"] == "groups" else ""
     notes = "".join(f"<li>{escape(note)}</li>" for note in summary.get("notes", []))
     return (
         f"<h1>Evidence about {escape(str(summary['descriptions']))}</h1>"
         "<p><strong>Research use only. Not for use in diagnostic procedures.</strong> This file holds small copies of "
         f"training images: share it as you would share them.</p><p class=s>{escape(summary['controls']['answer'])}</p>"
-        f"<p>{summary['sentences']} sentences: {counts}.{small} On {summary['n_images']} training images "
-        f"({summary['n_groups']} {summary['groups']}) of {escape(str(summary['images']))}, backbone "
+        f"<p>{summary['sentences']} sentences: {counts}.{small} On {summary['n_images']} training images"
+        f"{groups} of {escape(str(summary['images']))}, backbone "
         f"{escape(str(summary['backbone']))}; no test image was used.</p><ul>{notes}</ul>"
     )
 

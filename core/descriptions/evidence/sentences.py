@@ -193,6 +193,9 @@ def _verdict(
         return "harmful", "It lowers the log-likelihood more than random words in its place do."
     if helped <= LEVEL and (effect is None or effect > 0):
         return "helpful", "It raises the log-likelihood more than random words in its place do, of either vocabulary."
+    if effect is not None and abs(effect) >= tested.smallest_effect:
+        many = len(scores.places)
+        return "cannot_tell", f"95 % of random words change less; of one among {many} sentences that is no proof."
     small = f"an effect below {tested.smallest_effect:.2g} nats cannot be told from that of random words"
     return "cannot_tell", f"With {_many(scores)}, {small}."
 
