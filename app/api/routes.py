@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.api import (
     classifications,
+    description_effect,
     description_review,
     description_sets,
     description_versions,
@@ -53,6 +54,7 @@ def add_api(app: FastAPI) -> None:
     for module in (
         image_sets,
         description_sets,
+        description_effect,
         description_review,
         description_versions,
         methods,

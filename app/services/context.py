@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from core.scratch import process_folder
 from core.settings import Settings
 
 if TYPE_CHECKING:
+    from core.descriptions.ready_images import KeptImages
     from core.tuning.classifier import Classifier
 
 CLASSIFIERS_KEPT = 2
@@ -66,6 +68,13 @@ class Context:
     store: FileStore
     classifiers: LoadedClassifiers
     lines: Lines = field(default_factory=Lines)
+
+    @cached_property
+    def ready_images(self) -> KeptImages:
+        """Training images that sentences were tried on last, ready in memory."""
+        from core.descriptions.ready_images import KeptImages  # loads torch: only where sentences are tried
+
+        return KeptImages(self.home, folders=self.settings.allow_folders)
 
     @property
     def home(self) -> Path:

@@ -190,11 +190,13 @@ class Lines:
         self.pictures = Line("drawing small pictures", at_once=2, waiting=64)
         self.uploads = Line("reading uploads", at_once=2, waiting=12)
         self.comparisons = Line("comparing runs", at_once=1, waiting=32)
+        # Answered in a fraction of a second once images are ready, so it must not wait behind pictures to classify.
+        self.sentences = Line("trying sentences on images", at_once=1, waiting=32)
 
     @property
     def all(self) -> tuple[Line, ...]:
         """Every line."""
-        return self.models, self.pictures, self.uploads, self.comparisons
+        return self.models, self.pictures, self.uploads, self.comparisons, self.sentences
 
     def close(self) -> None:
         """Stop everything."""
