@@ -1,5 +1,5 @@
-// The Agreement view: how far readers agree, who caught planted sentences, and a paragraph for a paper.
-import { PsElement, announce, busy, button, chip, count, define, duration, empty, errorNotice, fill, h, percent, table } from "./core.js";
+// The Agreement view: how far readers agree, and who caught planted sentences.
+import { PsElement, busy, button, chip, count, define, duration, empty, errorNotice, fill, h, percent, table } from "./core.js";
 
 const MOST_LINKS = 30;
 
@@ -10,28 +10,28 @@ const share = (value) => (Number.isFinite(value) ? percent(value) : "not defined
 class DescriptionAgreement extends PsElement {
   async start() {
     this.show(busy("Comparing readers…"));
-    const [found, written] = await Promise.all([this.desk.get("/agreement"), this.desk.get("/methods-section").catch(() => null)]);
-    const { readers } = this.desk.summary;
+    const found = await this.desk.get("/agreement");
     this.show(h("div", { class: "ps-stack" },
-      this.#readers(readers, found.catch ?? []),
-      found.pairs.length ? found.pairs.map((pair) => this.#pair(pair)) : this.#alone(readers.length),
-      several(found.several),
-      written && this.#written(written.text)));
+      this.#readers(found.readers, found.catch),
+      found.pairs.length ? found.pairs.map((pair, place) => this.#pair(pair, `ps-pair-${place}`)) : this.#alone(found.readers.length),
+      several(found.several)));
   }
 
   #readers(readers, caught) {
     if (!readers.length) return null;
-    const catchOf = (row) => caught.find((each) => each.reader === row.reader);
+    const times = new Map(this.desk.summary.readers.map((row) => [row.reader, row.median_seconds]));
+    const catches = new Map(caught.map((row) => [row.reader, row]));
     return h("section", { class: "ps-card", "aria-labelledby": "ps-readers-title" },
       h("h3", { id: "ps-readers-title" }, "Readers"),
-      table("What each reader decided; planted sentences are wrong on purpose", [
+      table("What each reader decided; planted sentences are wrong on purpose and counted in the last column only", [
         { title: "Reader", cell: (row) => h("span", { class: "ps-break" }, row.reader) },
         { title: "Decided", cell: (row) => String(row.decided), number: true },
         { title: "Approved", cell: (row) => String(row.approved), number: true },
         { title: "Rejected", cell: (row) => String(row.rejected), number: true },
         { title: "Flagged", cell: (row) => String(row.flagged), number: true },
-        { title: "Median time", cell: (row) => duration(row.median_seconds) || "not known", number: true },
-        { title: "Planted caught", cell: (row) => caughtText(catchOf(row)) },
+        { title: "Median time", cell: (row) => duration(times.get(row.reader)) || "not known", number: true },
+        { title: "As others decided", cell: (row) => (row.shared ? `${share(row.percent)} of ${row.shared}` : "nobody else yet"), number: true },
+        { title: "Planted caught", cell: (row) => caughtText(catches.get(row.reader)) },
       ], readers));
   }
 
@@ -45,13 +45,12 @@ class DescriptionAgreement extends PsElement {
     this.dispatchEvent(new CustomEvent("ps-open-view", { detail: { view, sentence } }));
   }
 
-  #pair(pair) {
-    const id = `ps-pair-${pair.a}-${pair.b}`.replace(/[^\w-]/g, "-");
+  #pair(pair, id) {
     return h("section", { class: "ps-card", "aria-labelledby": id },
       h("h3", { id, class: "ps-break" }, `${pair.a} and ${pair.b}`),
       h("dl", { class: "ps-numbers" },
         figure("Sentences read by both", String(pair.n)),
-        figure("Agreement", share(pair.percent)),
+        figure("Agreement", shareWithin(pair)),
         figure("Cohen’s kappa", within(pair.kappa, pair.kappa_low, pair.kappa_high)),
         figure("Gwet’s AC1", within(pair.ac1, pair.ac1_low, pair.ac1_high))),
       pair.per_class?.length > 0 && h("details", { class: "ps-inline-fold" }, h("summary", {}, "Class by class"),
@@ -87,33 +86,17 @@ class DescriptionAgreement extends PsElement {
       if (error.name !== "AbortError") fill(list, h("li", {}, errorNotice(error)));
     }
   }
-
-  #written(text) {
-    const said = h("span", { role: "status", class: "ps-soft" });
-    const copy = async () => {
-      try {
-        await navigator.clipboard.writeText(text);
-        fill(said, "Copied.");
-      } catch {
-        getSelection().selectAllChildren(this.querySelector(".ps-methods-text"));
-        fill(said, "Marked; press Ctrl+C to copy.");
-      }
-      announce(said.textContent);
-    };
-    return h("section", { class: "ps-card", "aria-labelledby": "ps-methods-title" },
-      h("h3", { id: "ps-methods-title" }, "For the methods section of a paper"),
-      h("blockquote", { class: "ps-methods-text" }, text),
-      h("div", { class: "ps-actions" }, button("Copy the text", copy, "small"), said));
-  }
 }
 
 const figure = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
+function shareWithin({ percent: value, percent_low: low, percent_high: high }) {
+  return Number.isFinite(low) ? `${share(value)} (${share(low)} to ${share(high)})` : share(value);
+}
+
 function caughtText(row) {
-  const read = row?.planted_read ?? row?.read ?? 0;
-  if (!read) return "none read";
-  const caught = row.planted_caught ?? row.caught;
-  return `${caught} of ${read} (${share(row.low)} to ${share(row.high)})`;
+  if (!row?.planted_read) return "none read";
+  return `${row.planted_caught} of ${row.planted_read} (${share(row.low)} to ${share(row.high)})`;
 }
 
 function several(found) {
@@ -121,7 +104,8 @@ function several(found) {
   return h("section", { class: "ps-card", "aria-labelledby": "ps-several-title" },
     h("h3", { id: "ps-several-title" }, "All readers together"),
     h("dl", { class: "ps-numbers" },
-      Number.isFinite(found.percent) && figure("Agreement", share(found.percent)),
+      figure("Sentences read by several", String(found.n)),
+      figure("Agreement", shareWithin(found)),
       figure("Krippendorff’s alpha", within(found.alpha, found.alpha_low, found.alpha_high)),
       figure("Gwet’s AC1", within(found.ac1, found.ac1_low, found.ac1_high))));
 }

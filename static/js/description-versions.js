@@ -107,7 +107,6 @@ class DescriptionVersions extends PsElement {
           { title: "By", cell: (row) => row.author || "not named" },
           { title: "Signed", cell: (row) => (row.signed_by ? chip(`by ${row.signed_by}`, "good") : "no") },
           { title: "Note", cell: (row) => h("span", { class: "ps-break" }, row.note ?? "") },
-          { title: "Used by", cell: (row) => runsOf(row) },
           { title: "", cell: (row) => button("What changed since", () => this.#compare(String(row.version), NOW), "small") },
         ], this.versions));
   }
@@ -221,12 +220,6 @@ function leftOutWords(out) {
   if (!out) return "";
   const parts = Object.entries(out).filter(([, n]) => n > 0).map(([state, n]) => `${n} ${STATES[state]?.[0].toLowerCase() ?? state}`);
   return parts.length ? ` Left out: ${parts.join(", ")}.` : "";
-}
-
-function runsOf({ runs }) {
-  if (!runs?.length) return "no run";
-  return h("details", { class: "ps-inline-fold" }, h("summary", {}, count(runs.length, "run")),
-    h("ul", {}, runs.map((run) => h("li", {}, link(run.name ?? run.id, `/compare?run=${encodeURIComponent(run.id)}`, "quiet ps-button-small")))));
 }
 
 define("ps-description-versions", DescriptionVersions);

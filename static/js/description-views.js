@@ -4,5 +4,6 @@
 export const VIEWS = [
   { name: "review", title: "Review", element: "ps-description-review" },
   { name: "versions", title: "Versions", element: "ps-description-versions" },
+  { name: "agreement", title: "Agreement", element: "ps-description-agreement" },
   { name: "text", title: "As text", element: "ps-description-text", withoutTexts: true },
 ];

@@ -36,8 +36,10 @@ def image_set(site: Site) -> str:
 
 
 def sentence(class_name: str, n: int) -> str:
-    shape, edge = SHAPES[n % len(SHAPES)], EDGES[n // len(SHAPES) % len(EDGES)]
-    return f"A {class_name} is {shape} with {edge} in view {n}."
+    """The n-th sentence about a class; no two classes are said to look the same."""
+    other = CLASSES.index(class_name)
+    shape, edge = SHAPES[(n + other) % len(SHAPES)], EDGES[n // len(SHAPES) % len(EDGES)]
+    return f"A {class_name} is {shape} with {edge} in view {2 * n + other}."
 
 
 def texts(site: Site, name: str, per_class: int = 3) -> dict[str, Any]:

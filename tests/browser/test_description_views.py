@@ -167,6 +167,53 @@ def test_texts_are_deleted_only_after_a_question(window: Visit, site: Site) -> N
     assert "To delete" not in names
 
 
+# ------------------------------------------------------------------ agreement
+
+
+def test_agreement_says_how_far_readers_agree_and_leads_to_disagreements(window: Visit, site: Site) -> None:
+    found = texts(site, "Agreement", 6)
+    page = open_review(window, found["id"])
+    press(page, "a" * 11)
+    page.keyboard.press("r")
+    page.wait_for_selector("text=You have read everything")
+    wait_until_saved(page)
+    page = open_review(window, found["id"], "Ben")
+    press(page, "a" * 10 + "r")
+    page.keyboard.press("r")
+    page.wait_for_selector("text=You have read everything")
+    wait_until_saved(page)
+    page.get_by_role("tab", name="Agreement").click()
+    pair = page.locator("section", has=page.get_by_role("heading", name="Ada and Ben"))
+    pair.wait_for()
+    assert "91.7 %" in pair.inner_text()
+    pair.get_by_text("1 disagreement").click()
+    pair.get_by_role("button", name=sentence("solid mass", 4)).click()
+    page.wait_for_selector(f"blockquote:has-text('{sentence('solid mass', 4)}')")
+    assert "Ada approved" in page.locator(".ps-review-card").inner_text()
+
+
+def test_planted_sentences_give_a_catch_rate_and_can_be_taken_out(window: Visit, site: Site) -> None:
+    found = texts(site, "Planted", 6)
+    page = open_review(window, found["id"])
+    page.get_by_text("Reading options").click()
+    page.get_by_label("Plant wrong sentences").fill("3")
+    page.get_by_role("button", name="Plant them").click()
+    page.wait_for_selector("text=3 wrong sentences now stand among the others.")
+    page.wait_for_selector("text=15 sentences wait for you.")
+    press(page, "r" * 14)
+    page.keyboard.press("r")
+    page.wait_for_selector("text=You have read everything")
+    wait_until_saved(page)
+    page.get_by_role("tab", name="Agreement").click()
+    page.wait_for_selector("text=3 of 3")
+    assert "12" in page.locator("section[aria-labelledby=ps-readers-title] tbody tr").inner_text()
+    page.get_by_role("tab", name="Review").click()
+    page.get_by_text("Reading options").click()
+    page.get_by_role("button", name="Take planted ones out").click()
+    page.wait_for_selector("text=No planted sentence is left.")
+    page.wait_for_selector("text=12 of 12 decided")
+
+
 # ------------------------------------------------------------------ as text
 
 
@@ -243,7 +290,9 @@ def test_a_template_replaces_all_sentences_and_a_wrong_one_says_why(window: Visi
 # ------------------------------------------------------------------ every look
 
 
-@pytest.mark.parametrize(("view", "shown"), [("versions", "#ps-log-title"), ("text", ".ps-class-text")])
+@pytest.mark.parametrize(
+    ("view", "shown"), [("versions", "#ps-log-title"), ("agreement", "#ps-readers-title"), ("text", ".ps-class-text")]
+)
 def test_views_can_be_read_and_used_by_everybody(window: Visit, site: Site, view: str, shown: str) -> None:
     found = texts(site, f"Looks {view}")
     page = open_review(window, found["id"])
