@@ -59,6 +59,17 @@ def estimate(body: Given, ctx: InContext) -> Any:
     return experiment_estimate.estimate(ctx, values_of(body))
 
 
+@router.post(
+    "/file",
+    summary="Write an experiment as a file",
+    response_model=schemas.ExperimentText,
+    responses=errors(422),
+)
+def write_file(body: Given) -> Any:
+    """The text of the TOML file with these values, defaults written out. Looks for no image set and records nothing."""
+    return experiment_results.file_of(values_of(body))
+
+
 @router.get(
     "/{experiment_id}",
     summary="Show an experiment",

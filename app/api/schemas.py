@@ -1079,6 +1079,13 @@ class PairMatrix(Answer):
     disclaimer: str = DISCLAIMER
 
 
+class ExperimentLine(Answer):
+    """A line of a comparison: what `compare_to` takes, and what people call it."""
+
+    name: str
+    title: str
+
+
 class ExperimentEstimate(Answer):
     """How many cells an experiment has, and what they take, judged by earlier runs here. unknown: methods left out."""
 
@@ -1086,6 +1093,7 @@ class ExperimentEstimate(Answer):
     seconds: float | None = None
     peak_mb: float | None = None
     unknown: list[str] = []
+    lines: list[ExperimentLine] = []
     sentence: str
 
 

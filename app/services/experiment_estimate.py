@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.services.context import Context
-from app.services.experiment_plan import Given, plan
+from app.services.experiment_plan import Given, line_titles, plan
 from core.records import experiments as records
 from core.tuning.method_cards import baseline_method
 
@@ -28,7 +28,9 @@ def estimate(ctx: Context, given: Given) -> dict[str, Any]:
     planned = plan(ctx, given)
     backbone, _ = find_folder(planned.spec.backbone, ctx.home, folders=ctx.settings.allow_folders)
     cells = plan_cells(planned.spec, baseline_method())
-    return judge(planned.spec, cells, planned.image_sets, backbone, _earlier(ctx, cells, backbone)).as_dict()
+    found = judge(planned.spec, cells, planned.image_sets, backbone, _earlier(ctx, cells, backbone))
+    lines = [{"name": name, "title": title} for name, title in line_titles(planned.spec).items()]
+    return found.as_dict() | {"lines": lines}
 
 
 def measured_estimate(ctx: Context, opened: Opened, work: Work) -> Estimate:

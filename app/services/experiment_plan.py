@@ -13,6 +13,7 @@ from app.services.context import Context
 from app.services.descriptions import get_description_set
 from app.services.image_sets import get_image_set, load_image_set
 from app.services.incoming_images import kept_from_path
+from app.services.methods import method_title
 from app.services.packs import pack_meant
 from app.services.recipes import recipe_method
 from app.services.training import check_test_part, checked_config
@@ -45,10 +46,24 @@ class Planned:
     cells: list[dict[str, Any]]
 
 
+def parsed(given: Given) -> ExperimentSpec:
+    """The experiment in values or in the text of a file. Raises InvalidOption, InvalidInput."""
+    spec = parse_spec(given if isinstance(given, Mapping) else parse_toml(given))
+    return replace(spec, name=fit_name(spec.name, "An experiment's name"))
+
+
+def line_titles(spec: ExperimentSpec) -> dict[str, str]:
+    """What people call each line: the method's title in place of its name."""
+    found = {
+        line.label: f"{method_title(line.method)}{line.label.removeprefix(line.method)}" for line in spec.candidates
+    }
+    baseline = baseline_method()
+    return {baseline: method_title(baseline)} | found
+
+
 def plan(ctx: Context, given: Given, *, paths: bool = False) -> Planned:
     """The experiment as it would be recorded, checked; images at paths are kept as image sets. Raises as `create`."""
-    spec = parse_spec(given if isinstance(given, Mapping) else parse_toml(given))
-    spec = replace(spec, name=fit_name(spec.name, "An experiment's name"))
+    spec = parsed(given)
     for line in spec.candidates:
         check_method_name(recipe_method(line.recipe) if line.recipe else line.method)
     _check_lines(ctx, spec, paths or ctx.settings.allow_folders)

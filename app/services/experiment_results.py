@@ -6,12 +6,12 @@ from typing import Any
 
 from app.services import experiments
 from app.services.context import Context
+from app.services.experiment_plan import Given, line_titles, parsed
 from app.services.experiment_rows import MOST_ANSWERS, finished_cells
-from app.services.methods import method_title
 from app.services.published_beside import put_beside_experiment
 from app.services.runs import answers_of_runs
 from core.errors import NotFound
-from core.experiments.spec import ExperimentSpec, spec_from_record
+from core.experiments.spec import spec_from_record
 from core.records import experiments as records
 from core.records import runs as run_records
 from core.text import shown
@@ -29,7 +29,7 @@ def show(ctx: Context, id_or_name: str) -> dict[str, Any]:
     return found["experiment"] | {
         "rows": beside(ctx, found["experiment"], found["rows"]),
         "notes": found["notes"],
-        "titles": _titles(found["experiment"]),
+        "titles": line_titles(spec_from_record(found["experiment"]["spec"])),
     }
 
 
@@ -46,7 +46,10 @@ def progress(ctx: Context, id_or_name: str) -> dict[str, Any]:
     found = experiments.get(ctx, id_or_name)
     with ctx.db.reading() as session:
         states = records.cell_states(session, found["id"])
-    return found | {"states": "".join(STATE_LETTERS[state] for state in states), "titles": _titles(found)}
+    return found | {
+        "states": "".join(STATE_LETTERS[state] for state in states),
+        "titles": line_titles(spec_from_record(found["spec"])),
+    }
 
 
 def matrix(
@@ -83,11 +86,9 @@ def file_text(ctx: Context, id_or_name: str) -> str:
     return toml_text(spec_from_record(experiments.get(ctx, id_or_name)["spec"]))
 
 
-def _titles(experiment: dict[str, Any]) -> dict[str, str]:
-    """What people call each line: the method's title in place of its name."""
-    spec: ExperimentSpec = spec_from_record(experiment["spec"])
-    found = {
-        line.label: f"{method_title(line.method)}{line.label.removeprefix(line.method)}" for line in spec.candidates
-    }
-    baseline = baseline_method()
-    return {baseline: method_title(baseline)} | found
+def file_of(given: Given) -> dict[str, str]:
+    """{name, toml} of values that make an experiment. Raises InvalidOption, InvalidInput."""
+    from core.experiments.toml_text import toml_text
+
+    spec = parsed(given)
+    return {"name": spec.name, "toml": toml_text(spec)}

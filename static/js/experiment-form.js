@@ -2,7 +2,8 @@
  * <ps-experiment-form>: what to compare, on what, how often; or a TOML file.
  *
  * Set `known` = {sets, methods, backbones, texts} and `taken` = names in use. Every change asks the server how long it would
- * take. Fires "experiment-made" (detail: the experiment).
+ * take. All that a file can say can be chosen here, what few need under folds. Fires "experiment-made" (detail: the
+ * experiment).
  */
 
 import {
@@ -19,15 +20,24 @@ import {
   h,
   PsElement,
 } from "./core.js";
+import { checks, radios } from "./choices.js";
 import { classSummary } from "./class-bars.js";
+import "./experiment-options.js";
 import { PROTOCOLS } from "./experiment-words.js";
 import { uid } from "./follow.js";
 import { METRICS } from "./metric-words.js";
+import "./method-form.js";
+import "./recipe-picker.js";
 
 const SHOTS = [1, 2, 4, 8, 16, "all"];
 const FIRST_SHOTS = [1, 4, 16];
 const SHARES = [10, 30, 100];
 const SEEDS = { 3: [1, 2, 3], 5: [1, 2, 3, 4, 5] };
+const VARIANTS = [
+  { value: "default", words: "Ours", note: "" },
+  { value: "paper", words: "As in the papers", note: "" },
+  { value: "reference", words: "As in the official code", note: "" },
+];
 const ESTIMATE_MS = 600;
 const LARGEST_FILE = 200_000;
 const GROUPS = [
@@ -74,12 +84,21 @@ class ExperimentForm extends PsElement {
     );
     this.targets = checks(sets.map((set) => ({ value: set.name, words: set.name, note: classSummary(set) })));
     this.targetBox = part("Test on these sets", this.targets.node);
+    this.baseNode = h("div");
+    this.baseHelp = h("small", { class: "ps-hint" });
+    this.baseBox = part("Base classes, which are trained on", this.baseNode, this.baseHelp);
     this.methods = methodGroups(methods);
+    this.options = h("ps-experiment-options");
+    this.recipes = h("ps-recipe-picker");
+    this.recipes.methods = methods;
+    this.variant = radios(VARIANTS, "default");
     this.shots = checks(SHOTS.map((value) => ({ value, words: String(value), on: FIRST_SHOTS.includes(value) })));
+    this.ownShots = h("input", { type: "text", inputmode: "numeric", autocomplete: "off", placeholder: "3, 32" });
     this.shotsHelp = h("small", { class: "ps-hint" });
-    this.shotsBox = part("Training images per class", this.shots.node, this.shotsHelp);
+    this.shotsBox = part("Training images per class", this.shots.node, this.shotsHelp, field("Other numbers", this.ownShots));
     this.shares = checks(SHARES.map((value) => ({ value, words: `${value} %`, on: true })));
-    this.sharesBox = part("Share of the labels", this.shares.node);
+    this.ownShares = h("input", { type: "text", inputmode: "decimal", autocomplete: "off", placeholder: "1, 50" });
+    this.sharesBox = part("Share of the labels", this.shares.node, field("Other shares in %", this.ownShares));
     this.protocol = radios(
       PROTOCOLS.map(([value, words, note]) => ({ value, words, note })),
       "few-shot",
@@ -95,6 +114,8 @@ class ExperimentForm extends PsElement {
     this.ownSeeds = h("input", { type: "text", value: "1, 2, 3", inputmode: "numeric", autocomplete: "off" });
     this.ownBox = field("Seeds, such as 1, 2, 3", this.ownSeeds);
     this.controlled = h("input", { type: "checkbox", id: uid("controlled") });
+    this.updates = h("input", { type: "number", min: "1", placeholder: "our number" });
+    this.updatesBox = field("Updates of each method", this.updates);
     this.texts = this.wordings();
     this.problem = h("div", { class: "ps-form-problem" });
     this.estimate = h("p", { class: "ps-soft", role: "status" });
@@ -104,8 +125,8 @@ class ExperimentForm extends PsElement {
       { class: "ps-stack", novalidate: true, "aria-label": "New experiment" },
       h("div", { class: "ps-actions" }, this.fromFile()),
       part("1 Images", this.sets.node, field("Name of the experiment", this.name)),
-      part("2 Methods", this.methods.node),
-      part("3 Protocol", this.protocol.node, this.targetBox),
+      part("2 Methods", this.methods.node, this.otherwise()),
+      part("3 Protocol", this.protocol.node, this.targetBox, this.baseBox),
       part(
         "4 How many images and repeats",
         h(
@@ -119,11 +140,58 @@ class ExperimentForm extends PsElement {
       ),
       this.texts.node,
       this.more(),
-      h("div", { class: "ps-start-bar" }, this.problem, h("div", { class: "ps-actions" }, this.go, this.estimate)),
+      h("div", { class: "ps-start-bar" }, this.problem, h("div", { class: "ps-actions" }, this.go, this.estimate), this.asFile()),
     );
     this.form.addEventListener("submit", (event) => this.begin(event));
     this.form.addEventListener("change", () => this.changed());
-    this.form.addEventListener("input", (event) => event.target === this.ownSeeds && this.changed());
+    const typed = [this.ownSeeds, this.ownShots, this.ownShares];
+    this.form.addEventListener("input", (event) => typed.includes(event.target) && this.changed());
+  }
+
+  /** Options, variants and published settings of methods, which most comparisons leave as they are. */
+  otherwise() {
+    return h(
+      "details",
+      { class: "ps-unfold" },
+      h("summary", {}, "Options of the chosen methods, variants, published settings"),
+      h(
+        "div",
+        { class: "ps-stack" },
+        this.options,
+        part(
+          "Variant",
+          this.variant.node,
+          h("small", { class: "ps-hint" }, "Where paper and official code differ. It holds for all chosen methods that have it."),
+        ),
+        this.recipes,
+      ),
+    );
+  }
+
+  /** The experiment as a file, to copy. */
+  asFile() {
+    this.fileText = h("textarea", { class: "ps-log", rows: "12", readonly: true, hidden: true, "aria-label": "TOML file" });
+    return h(
+      "div",
+      { class: "ps-stack-s" },
+      button("Copy as TOML", () => this.copyToml(), "quiet ps-button-small ps-self-start"),
+      this.fileText,
+    );
+  }
+
+  async copyToml() {
+    if (this.missing) return this.say(h("p", { class: "ps-notice ps-notice-bad", role: "alert" }, this.missing));
+    try {
+      const { toml } = await api.post("/experiments/file", this.values, { signal: this.signal });
+      this.fileText.hidden = false;
+      this.fileText.value = toml;
+      this.fileText.select();
+      await navigator.clipboard?.writeText(toml);
+      announce("The file was copied");
+    } catch (error) {
+      if (error.name === "NotAllowedError") announce("The file is selected: copy it");
+      else if (error.name !== "AbortError") this.say(errorNotice(error));
+    }
   }
 
   fairness() {
@@ -143,6 +211,7 @@ class ExperimentForm extends PsElement {
         h("label", { for: this.controlled.id }, "Controlled comparison"),
       ),
       note,
+      this.updatesBox,
     );
   }
 
@@ -177,6 +246,9 @@ class ExperimentForm extends PsElement {
     );
     this.metric.value = "balanced_accuracy";
     this.epochs = h("input", { type: "number", min: "1", max: "5000", placeholder: "each method's own" });
+    this.views = h("input", { type: "number", min: "1", max: "5000", placeholder: "each method's own" });
+    this.template = h("input", { type: "text", autocomplete: "off", placeholder: "a photo of a {}." });
+    this.compareTo = choice([["", "Each with each other"]]);
     this.modality = h("input", { type: "text", autocomplete: "off", placeholder: "as the images say" });
     this.leakage = h("input", { type: "checkbox", id: uid("leakage") });
     return h(
@@ -189,7 +261,10 @@ class ExperimentForm extends PsElement {
         field("Encoder", this.backbone),
         field("Ranked by", this.metric),
         field("Epochs", this.epochs, "Leave it empty for each method's own number. Not in a controlled comparison."),
+        field("Views", this.views, "Random crops of each training image that are kept ready."),
         field("Modality", this.modality, "A word for the sentences, such as ultrasound."),
+        field("Sentence", this.template, "{} takes the class name. For lines without descriptions."),
+        field("Compare to", this.compareTo, "One line that all others are held against: fewer tests, so that more is seen."),
         h(
           "div",
           { class: "ps-field" },
@@ -229,9 +304,15 @@ class ExperimentForm extends PsElement {
     this.shotsBox.hidden = protocol === "full";
     this.ownBox.hidden = this.seeds.value !== "own";
     this.epochs.disabled = this.controlled.checked;
+    this.updatesBox.hidden = !this.controlled.checked;
+    this.baseBox.hidden = protocol !== "base-to-novel";
+    this.limitBase();
+    this.options.backbone = this.backbone.value;
+    this.options.methods = this.given.methods.filter(({ name }) => this.methods.values.includes(name));
     this.limitShots(protocol);
     this.problem.replaceChildren();
     clearTimeout(this.waiting);
+    this.estimate.textContent = this.missing || "Estimating …"; // an earlier figure is of another choice
     this.waiting = setTimeout(() => this.askEstimate(), ESTIMATE_MS);
   }
 
@@ -249,31 +330,62 @@ class ExperimentForm extends PsElement {
         : "";
   }
 
+  /** Classes that all chosen sets have: base classes are the same in each of them. */
+  limitBase() {
+    const chosen = this.given.sets.filter((set) => this.sets.values.includes(set.name));
+    const names = (chosen[0]?.classes ?? [])
+      .map(({ name }) => name)
+      .filter((name) => chosen.every((set) => set.classes.some((row) => row.name === name)));
+    if (this.base && names.join() === this.baseNames.join()) return;
+    this.baseNames = names;
+    this.base = checks(names.map((name) => ({ value: name, words: name })));
+    this.baseNode.replaceChildren(this.base.node);
+    this.baseHelp.textContent = names.length
+      ? "Without a choice the first half of the classes of each set."
+      : "The chosen sets have no class in common: the first half of the classes of each is trained on.";
+  }
+
+  /** Lines of the comparison, as the server knows them, to be compared to. */
+  offerLines(lines) {
+    const before = this.compareTo.value;
+    const rows = [{ name: "", title: "Each with each other" }, ...(lines ?? [])];
+    this.compareTo.replaceChildren(...rows.map(({ name, title }) => h("option", { value: name }, title)));
+    if (rows.some(({ name }) => name === before)) this.compareTo.value = before;
+  }
+
   /** What the server is sent. */
   get values() {
     const protocol = this.protocol.value;
     const given = {
       name: this.name.value.trim(),
       images: this.sets.values,
-      methods: this.methods.values,
       protocol,
       seeds:
         this.seeds.value === "own"
-          ? this.ownSeeds.value
-              .split(/[\s,;]+/)
-              .filter(Boolean)
-              .map(Number)
+          ? numbers(this.ownSeeds)
           : SEEDS[this.seeds.value],
       backbone: this.backbone.value,
       metric: this.metric.value,
     };
-    if (protocol === "full") given.shares = this.shares.values;
-    else given.shots = this.shots.values;
+    const { values: methods } = this.methods;
+    if (methods.length) given.methods = methods;
+    if (this.recipes.values?.length) given.recipes = this.recipes.values;
+    if (this.variant.value !== "default") given.variant = this.variant.value;
+    const options = this.options.values;
+    if (Object.keys(options).length) given.options = options;
+    if (protocol === "full") given.shares = once([...this.shares.values, ...numbers(this.ownShares)]);
+    else given.shots = once([...this.shots.values, ...numbers(this.ownShots)]);
     if (protocol === "cross-set") given.target_images = this.targets.values;
+    if (protocol === "base-to-novel" && this.base.values.length) given.base_classes = this.base.values;
     const worded = this.texts.values;
     if (worded.join() !== "templates") given.descriptions = worded;
-    if (this.controlled.checked) given.controlled = true;
-    else if (this.epochs.value) given.epochs = Number(this.epochs.value);
+    if (this.controlled.checked) {
+      given.controlled = true;
+      if (this.updates.value) given.updates = Number(this.updates.value);
+    } else if (this.epochs.value) given.epochs = Number(this.epochs.value);
+    if (this.views.value) given.views = Number(this.views.value);
+    if (this.template.value.trim()) given.template = this.template.value.trim();
+    if (this.compareTo.value) given.compare_to = this.compareTo.value;
     if (this.modality.value.trim()) given.modality = this.modality.value.trim();
     if (this.leakage.checked) given.allow_leakage = true;
     return given;
@@ -281,10 +393,14 @@ class ExperimentForm extends PsElement {
 
   /** What is missing, in a sentence; empty where nothing is. */
   get missing() {
-    const { name, images, methods, shots, shares, seeds, target_images: targets, descriptions } = this.values;
+    const { name, images, methods, recipes, shots, shares, seeds, target_images: targets, descriptions } = this.values;
     if (!images.length) return "Choose one image set or more.";
-    if (!methods.length) return "Choose one method or more; zero-shot is added by itself.";
+    if (!methods && !recipes) return "Choose one method or more; zero-shot is added by itself.";
     if (targets && !targets.length) return "Choose the image sets to test on.";
+    if (this.options.problems.length) return this.options.problems[0];
+    if (shots?.some((each) => each !== "all" && !(Number.isInteger(each) && each > 0)))
+      return "Other numbers of training images are whole numbers from 1, such as 3, 32.";
+    if (shares?.some((each) => !(each > 0 && each <= 100))) return "Other shares lie above 0 and up to 100, such as 1, 50.";
     if (shots && !shots.length) return "Choose one number of training images or more.";
     if (shares && !shares.length) return "Choose one share of the labels or more.";
     if (!seeds.length || seeds.some((seed) => !Number.isInteger(seed) || seed < 0))
@@ -299,10 +415,11 @@ class ExperimentForm extends PsElement {
       this.estimate.textContent = this.missing;
       return;
     }
-    this.estimate.textContent = "Estimating …";
     try {
       const found = await api.post("/experiments/estimate", this.values, { signal: this.signal });
-      if (asked === this.asked) this.estimate.textContent = estimateText(found, this.given.methods);
+      if (asked !== this.asked) return;
+      this.estimate.textContent = estimateText(found, this.given.methods);
+      this.offerLines(found.lines);
     } catch (error) {
       if (error.name !== "AbortError" && asked === this.asked) this.estimate.textContent = error.message;
     }
@@ -362,6 +479,15 @@ function estimateText({ n_cells: cells, seconds, peak_mb: memory, unknown }, met
   return `${count(cells, "cell")}, about ${duration(seconds)}${size}, judged by earlier runs here.${left}`;
 }
 
+/** Numbers in a text field, with commas or blanks between. */
+const numbers = (input) =>
+  input.value
+    .split(/[\s,;]+/)
+    .filter(Boolean)
+    .map(Number);
+
+const once = (values) => [...new Set(values)];
+
 const part = (title, ...children) =>
   h("fieldset", { class: /^\d/.test(title) ? "ps-card" : "" }, legend(title), ...children);
 
@@ -375,55 +501,6 @@ function legend(title) {
         words,
       )
     : h("legend", {}, words);
-}
-
-/** Check boxes: {node, values, limit(allowed)}. rows: [{value, words, note, on}]. */
-function checks(rows) {
-  const inputs = rows.map((row) =>
-    h("input", { type: "checkbox", value: String(row.value), checked: Boolean(row.on), id: uid("check") }),
-  );
-  const line = (row, at) =>
-    h(
-      "label",
-      { class: "ps-radio", for: inputs[at].id },
-      inputs[at],
-      h("span", {}, row.words, row.note && h("small", { class: "ps-hint ps-block" }, row.note)),
-    );
-  const wanted = rows.map((row) => Boolean(row.on)); // what was chosen comes back when it is possible again
-  inputs.forEach((input, at) => input.addEventListener("change", () => (wanted[at] = input.checked)));
-  return {
-    node: h("div", { class: "ps-radios" }, rows.map(line)),
-    get values() {
-      return rows.filter((_, at) => inputs[at].checked && !inputs[at].disabled).map((row) => row.value);
-    },
-    limit(allowed) {
-      rows.forEach((row, at) => {
-        inputs[at].disabled = !allowed(row.value);
-        inputs[at].checked = wanted[at] && !inputs[at].disabled;
-      });
-    },
-  };
-}
-
-/** Radio buttons one below the other: {node, value}. */
-function radios(rows, first) {
-  const group = uid("radio");
-  const inputs = rows.map((row) =>
-    h("input", { type: "radio", name: group, value: row.value, checked: row.value === first }),
-  );
-  const line = (row, at) =>
-    h(
-      "label",
-      { class: "ps-radio" },
-      inputs[at],
-      h("span", {}, row.words, row.note && h("small", { class: "ps-hint ps-block" }, row.note)),
-    );
-  return {
-    node: h("div", { class: "ps-stack-s" }, rows.map(line)),
-    get value() {
-      return inputs.find((input) => input.checked).value;
-    },
-  };
 }
 
 /** All methods in groups; the first that is offered first and one simple baseline are chosen. */

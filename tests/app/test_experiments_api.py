@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from app.services import experiment_rows
 from app.services.context import Context
 from core.evaluation.metrics import METRICS
-from core.experiments.spec import parse_spec
+from core.experiments.spec import parse_spec, parse_toml
 from core.records import experiments as records
 from core.records import runs as run_records
 from core.records.experiments import Holder
@@ -206,7 +206,17 @@ def test_an_estimate_counts_cells_and_names_what_is_not_known(client: TestClient
     found = client.post(f"{URL}/estimate", json=asked()).json()
     assert (found["n_cells"], found["seconds"]) == (14, None)
     assert set(found["unknown"]) == {"zero_shot", "coop", "linear_probe"}
+    assert found["lines"][:2] == [{"name": "zero_shot", "title": "Zero-shot"}, {"name": "coop", "title": "CoOp"}]
     assert client.get(URL).json()["total"] == 0
+
+
+def test_values_are_written_as_the_file_that_gives_them_again(client: TestClient, error_of: Any) -> None:
+    values = asked(options={"coop": {"epochs": [5, 10]}}, recipes=["coop/biomedcoop-2025/btmri/few-shot"], views=2)
+    values |= {"protocol": "base-to-novel", "base_classes": ["dark"], "compare_to": "linear_probe", "variant": "paper"}
+    text = client.post(f"{URL}/file", json=values).json()["toml"]
+    assert parse_spec(parse_toml(text)) == parse_spec({key: each for key, each in values.items() if key != "start"})
+    assert client.post(f"{URL}/file", json={"toml": text}).json() == {"name": "First look", "toml": text}
+    error_of(client.post(f"{URL}/file", json=values | {"shots": [0]}), 422)
 
 
 WRONG = [

@@ -390,6 +390,7 @@ ESTIMATE = {
     "by_earlier_runs": ["coop"],
     "by_timing": [],
     "unknown": ["linear_probe"],
+    "lines": [{"name": "zero_shot", "title": "Zero-shot"}, {"name": "coop", "title": "CoOp"}],
     "sentence": "14 cells, about 6 minutes.",
 }
 

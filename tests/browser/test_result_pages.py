@@ -112,6 +112,7 @@ class Api:
             "/jobs": items(answers.job("queued")),
             "/experiments": answers.in_progress("w" * 14, "queued"),
             "/experiments/estimate": answers.ESTIMATE,
+            "/experiments/file": {"name": "Experiment 1", "toml": 'name = "Experiment 1"\n'},
             "/experiments/experiment-1/cancel": {},
             "/experiments/experiment-1/start": {},
             "/experiments/experiment-1/retry": {},
@@ -738,6 +739,62 @@ def test_an_experiment_is_chosen_estimated_and_started(window: Visit, api: Api) 
     assert sent_to(api, "/experiments/estimate")[-1] == expected
     assert page.evaluate("document.activeElement.localName") == "h2"
     assert "id=experiment-1" in page.url
+
+
+def test_all_that_a_file_can_say_can_be_chosen(window: Visit, api: Api) -> None:
+    api.recipes = [answers.RECIPE]
+    page = window.open("/experiments", EXPERIMENT_READY)
+    form = page.locator("ps-experiment-form")
+    form.get_by_label("Linear probe").uncheck()
+    form.get_by_label("Base to novel").check()
+    form.get_by_role("group", name="Base classes").get_by_label(answers.CLASSES[1]).check()
+    form.get_by_text("Options of the chosen methods").click()
+    options = form.locator("ps-experiment-options > details")
+    assert options.count() == 1
+    options.locator("summary").first.click()
+    options.get_by_label("Learning rate").fill("0.01")
+    options.get_by_role("button", name="Compare several values").click()
+    options.get_by_label("Option", exact=True).select_option("epochs")
+    options.get_by_label("Values, with commas").fill("5, x")
+    assert "'epochs' takes a whole number" in options.inner_text() or "'epochs' takes a number" in options.inner_text()
+    options.get_by_label("Values, with commas").fill("5, 10")
+    assert "CoOp: 2 own settings" in options.inner_text()
+    form.get_by_label("As in the papers", exact=True).check()
+    form.get_by_text("Published settings, each a line").click()
+    form.get_by_role("button", name="Add", exact=True).click()
+    assert answers.RECIPE_NAME in form.locator("ps-recipe-picker").inner_text()
+    form.get_by_label("Other numbers").fill("3")
+    form.get_by_text("Further settings").click()
+    form.get_by_label("Views", exact=True).fill("2")
+    form.get_by_label("Sentence", exact=True).fill("a scan of a {}.")
+    page.wait_for_selector("text=14 cells, about")
+    form.get_by_label("Compare to").select_option("coop")
+    page.wait_for_selector("text=14 cells, about")
+    form.get_by_role("button", name="Copy as TOML").click()
+    page.wait_for_selector("textarea:visible")
+    assert form.get_by_label("TOML file").input_value() == 'name = "Experiment 1"\n'
+    sent = sent_to(api, "/experiments/file")[-1]
+    assert sent == {
+        "name": "Experiment 1",
+        "images": [answers.IMAGE_SET["name"]],
+        "methods": ["coop"],
+        "recipes": [answers.RECIPE_NAME],
+        "variant": "paper",
+        "options": {"coop": {"learning_rate": 0.01, "epochs": [5, 10]}},
+        "protocol": "base-to-novel",
+        "base_classes": [answers.CLASSES[1]],
+        "shots": [1, 4, 3],
+        "seeds": [1, 2, 3, 4, 5],
+        "backbone": "embedded",
+        "metric": "balanced_accuracy",
+        "views": 2,
+        "template": "a scan of a {}.",
+        "compare_to": "coop",
+    }
+    assert sent_to(api, "/experiments/estimate")[-1] == sent
+    form.get_by_role("button", name="Remove " + answers.RECIPE_NAME).click()
+    form.get_by_label("CoOp", exact=False).first.uncheck()
+    assert form.locator("ps-experiment-options > details").count() == 0
 
 
 def test_shots_stop_at_the_smallest_class_of_the_chosen_sets(window: Visit, api: Api) -> None:
