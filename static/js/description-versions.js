@@ -159,10 +159,10 @@ class DescriptionVersions extends PsElement {
       rows.length === 0 ? h("p", { class: "ps-soft" }, "Nothing yet.") :
         table("Newest first; taking something back is itself something that can be taken back", [
           { title: "What", cell: (row) => kindWord(row.kind) },
-          { title: "Sentences", cell: (row) => String(row.changed), number: true },
-          { title: "By", cell: (row) => h("span", { class: "ps-break" }, row.actor) },
-          { title: "When", cell: (row) => moment(row.at) },
           { title: "", cell: (row) => (row.undone_by ? chip("taken back", "") : row.changed > 0 ? this.#undoButton(row) : "") },
+          { title: "Sentences", cell: (row) => String(row.changed), number: true },
+          { title: "By", cell: (row) => row.actor },
+          { title: "When", cell: (row) => moment(row.at) },
         ], rows),
       pager("Pages of what was done", ["entry", "entries"], place, go));
     focusPager(this.log, focus);
