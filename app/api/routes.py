@@ -12,6 +12,7 @@ from app.api import (
     description_effect,
     description_review,
     description_sets,
+    description_tasks,
     description_versions,
     experiments,
     image_sets,
@@ -53,6 +54,8 @@ def add_api(app: FastAPI) -> None:
     app.include_router(system.router)
     for module in (
         image_sets,
+        # before the sets, whose ids would take the words of its addresses
+        description_tasks,
         description_sets,
         description_effect,
         description_review,

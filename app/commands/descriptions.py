@@ -8,10 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from app.commands.description_writing import generate
 from app.commands.home import opened, settings
 from app.commands.output import FAILED, LARGEST_NUMBER, JsonFlag, Output, command, output
 
-app = typer.Typer(help="Class descriptions: imported, exported, deleted and checked.", no_args_is_help=True)
+app = typer.Typer(
+    help="Class descriptions: written by a model, imported, exported, deleted and checked.", no_args_is_help=True
+)
+app.command()(generate)
 
 
 @app.command("import")

@@ -47,6 +47,7 @@ def doctor(ctx: Context | None = None, settings: Settings | None = None) -> list
         "worker": _worker,
         "backbone": _backbone,
         "device": _device,
+        "language model": _language_model,
     }
     return [{"check": name, **_tried(check, settings)} for name, check in checks.items()]
 
@@ -152,3 +153,19 @@ def _device(settings: Settings) -> dict[str, str]:
     if torch.cuda.is_available():
         return _finding("pass", f"GPU: {torch.cuda.get_device_name(0)}")
     return _finding("pass", f"No GPU: training runs on {torch.get_num_threads()} processor threads")
+
+
+def _language_model(settings: Settings) -> dict[str, str]:
+    """Whether one is configured; it is not asked, since that may cost money."""
+    from core.descriptions.writing.address import check_encryption, completions_url
+    from core.descriptions.writing.order import caps_of, endpoint_of, is_configured
+
+    if not is_configured(settings):
+        fix = "To have descriptions written, set PROMPTOSCOPE_LLM_BASE_URL and PROMPTOSCOPE_LLM_MODEL."
+        return _finding("pass", "No language model is configured: people write the descriptions", fix)
+    base, model = endpoint_of(settings)
+    url = completions_url(base)
+    check_encryption(url, allowed=settings.llm_allow_http)
+    caps_of(settings, local=False)
+    key = "with a key" if settings.llm_api_key else "without a key"
+    return _finding("pass", f"Descriptions are written by '{model}' at {url.host}, {key}")

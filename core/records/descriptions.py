@@ -67,10 +67,15 @@ def make_description_set(session: Session, image_set_id: str | None, name: str) 
     """An empty set, for sentences that are still to be written: its id. Raises Conflict where the name is taken."""
     if not name.strip():
         raise InvalidInput("A description set has a name", "found none", "Write one.")
-    same_set = DescriptionSetRow.image_set_id.is_not_distinct_from(image_set_id)
-    if session.scalar(select(DescriptionSetRow.id).where(same_set, DescriptionSetRow.name == name)):
+    if find_set_named(session, image_set_id, name):
         raise Conflict("A name no other description set of these images has", f"'{name}' exists", "Choose another.")
     return _set_named(session, image_set_id, name).id
+
+
+def find_set_named(session: Session, image_set_id: str | None, name: str) -> str | None:
+    """The id of the set with this name among those of an image set; None where there is none."""
+    same_set = DescriptionSetRow.image_set_id.is_not_distinct_from(image_set_id)
+    return session.scalar(select(DescriptionSetRow.id).where(same_set, DescriptionSetRow.name == name))
 
 
 def list_description_sets(
