@@ -1028,7 +1028,8 @@ class ExperimentRow(Answer):
 
 
 class Experiment(ExperimentInShort):
-    """An experiment with what is finished of it. titles: what people call each line.
+    """An experiment with what is finished of it. titles: what people call each line. rank_tests: ranks of the lines
+    over image sets at each number of training images, tested from five sets on, and why not where there are fewer.
 
     Without its rows (`rows=false`) it has `states` instead, a letter for each cell in order: w(aiting), r(unning),
     d(one), f(ailed).
@@ -1038,6 +1039,7 @@ class Experiment(ExperimentInShort):
     sources: dict[str, Any] = {}
     titles: dict[str, str] = {}
     rows: list[ExperimentRow] | None = None
+    rank_tests: list[dict[str, Any]] = []
     states: str | None = None
     notes: list[str] = []
 

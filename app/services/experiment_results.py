@@ -21,13 +21,18 @@ STATE_LETTERS = {"waiting": "w", "running": "r", "done": "d", "failed": "f"}
 
 
 def show(ctx: Context, id_or_name: str) -> dict[str, Any]:
-    """The experiment with its rows, notes on what is missing, and titles of its lines for people. Raises NotFound.
+    """The experiment with rows, ranks over its sets, notes on what is missing, and titles of its lines for people.
+
+    Raises NotFound.
 
     The rows of finished cells are kept from one asking to the next; only new results are put together again.
     """
+    from core.experiments.rank_tests import rank_tests
+
     found = experiments.show(ctx, id_or_name)
     return found["experiment"] | {
         "rows": beside(ctx, found["experiment"], found["rows"]),
+        "rank_tests": rank_tests(found["rows"]),
         "notes": found["notes"],
         "titles": line_titles(spec_from_record(found["experiment"]["spec"])),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -97,6 +98,7 @@ def rank_test(scores: Mapping[str, Sequence[float]], *, lower_is_better: bool = 
     )
 
 
+@cache
 def critical_difference(methods: int, sets: int, level: float = LEVEL) -> float:
     """Nemenyi's: q sqrt(M (M + 1) / (6 D)) with q the studentised range over M groups / sqrt(2)."""
     from scipy.stats import studentized_range

@@ -32,6 +32,7 @@ import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
 import { METRICS, metricOf, metricText } from "./metric-words.js";
 import { fileName, saveCsv } from "./plot.js";
+import { publishedTable } from "./published.js";
 import { recipeLines, recipeShort } from "./recipe-words.js";
 
 const RESULTS_POLL_MS = 5000;
@@ -211,6 +212,7 @@ class Compare extends PsElement {
       ),
       plot,
       this.table(group, title),
+      publishedTable(group.rows, rowName, title),
       (group.notes || []).map((note) => h("p", { class: "ps-hint" }, note)),
     );
   }

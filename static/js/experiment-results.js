@@ -36,6 +36,8 @@ import { colourAt, cssColour, inkOn } from "./colour-maps.js";
 import { isBad, knownLine, leakageChip } from "./honesty-words.js";
 import { METRICS, metricOf, metricText } from "./metric-words.js";
 import { saveCsv } from "./plot.js";
+import { publishedTable } from "./published.js";
+import { rankNodes, rankPlot, ranksAt } from "./rank-tests.js";
 import "./answers.js";
 
 const MEAN = "mean over sets";
@@ -45,7 +47,7 @@ const setName = (row) => row.image_set ?? MEAN;
 
 class ExperimentResults extends PsElement {
   set experiment(experiment) {
-    const told = JSON.stringify(experiment.rows);
+    const told = JSON.stringify([experiment.rows, experiment.rank_tests]);
     const same = told === this.told;
     this.told = told;
     const rows = experiment.rows.map((row) => ({ ...row, line: titleOf(row.line, experiment.titles) }));
@@ -137,6 +139,7 @@ class ExperimentResults extends PsElement {
         ),
         this.plotCard("Classes that were not trained on", baseAndNovel(rows, this.metric, title)),
         this.matrixCard(rows, title),
+        this.ranksCard(rows, title),
         this.detailsCard(rows),
         this.plotCard("What it costs", costs(rows, this.metric, title, this.kinds)),
       ].filter(Boolean),
@@ -171,6 +174,7 @@ class ExperimentResults extends PsElement {
         button("Download these rows (CSV)", asCsv, "small"),
         button("Download all rows (CSV)", allAsCsv, "small"),
       ),
+      publishedTable(rows, (row) => row.line, title),
     );
   }
 
@@ -258,6 +262,20 @@ class ExperimentResults extends PsElement {
     } catch (error) {
       if (error.name !== "AbortError") place.replaceChildren(errorNotice(error, () => this.fillMatrix(place, row)));
     }
+  }
+
+  /** Ranks count image sets, so they are the same whichever set is chosen. */
+  ranksCard(rows, title) {
+    const found = rows.length > 1 && ranksAt(this.current, rows[0]);
+    if (!found) return null;
+    const { titles } = this.current;
+    return h(
+      "section",
+      { class: "ps-card" },
+      h("h2", {}, "Ranks over image sets"),
+      plotOf(rankPlot(found, titles, title)),
+      rankNodes(found, titles),
+    );
   }
 
   // one line in detail ------------------------------------------------------------------------------------------
