@@ -2,6 +2,7 @@
 // next sentence does not wait for them.
 import { PsElement, announce, busy, button, count, define, empty, fill, h, param, setParam } from "./core.js";
 import { Decisions, SAID, isDeciding } from "./description-decisions.js";
+import { EditEffect } from "./description-effect.js";
 import { keyHelp, listenToKeys } from "./description-keys.js";
 import { QueuePanel } from "./description-queue.js";
 import { ReadingOptions } from "./description-reading.js";
@@ -30,7 +31,9 @@ class DescriptionReview extends PsElement {
   }
 
   #draw() {
+    this.effect = new EditEffect(this.desk, this.signal);
     this.card = new SentenceCard(this.desk, {
+      editing: () => this.effect.prepare(),
       decide: (kind, more) => this.#decide(kind, more),
       save: (text, approve) => this.#save(text, approve),
       undo: () => this.#undo(),
@@ -65,7 +68,7 @@ class DescriptionReview extends PsElement {
     this.decisions = new Decisions(desk, trail, signal, {
       refused: (entry, text, theirs) => this.#refused(entry, text, theirs),
       many: (text) => this.#again(text),
-      saved: () => {},
+      saved: (entry) => this.#showEffect(entry),
       note: (text) => this.#note(text),
       error: (error) => this.#tell(error),
     });
@@ -255,6 +258,12 @@ class DescriptionReview extends PsElement {
     this.startledUntil = performance.now() + STARTLED_MS;
     this.card.fail(new Error(text), theirs);
     if (entry.body.kind === "edit") this.card.edit(entry.body.text);
+  }
+
+  async #showEffect(entry) {
+    if (entry.body.kind !== "edit") return;
+    const node = await this.effect.of(entry);
+    if (node && !this.pickReason) fill(this.strip, node);
   }
 
   async #news(action) {

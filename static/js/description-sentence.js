@@ -7,7 +7,7 @@ import { showImages, thumbnail } from "./thumbnails.js";
 
 const LONGEST = 2000;
 
-// ask: { decide(kind, more), save(text, approve), undo(), step(by), remove(), restore(), reopen(), settle(approve) }.
+// ask: { editing(), decide(kind, more), save(text, approve), undo(), step(by), remove(), restore(), reopen(), settle(approve) }.
 export class SentenceCard {
   constructor(desk, ask) {
     this.desk = desk;
@@ -139,6 +139,7 @@ export class SentenceCard {
         button("Save", () => this.#save(false), "small"), button("Save and approve", () => this.#save(true), "small"), button("Leave", () => this.#leave(), "small"),
         h("span", { class: "ps-hint" }, "Enter saves, Ctrl+Enter saves and approves, Escape leaves.")));
     this.buttons.hidden = true;
+    this.ask.editing();
     this.input.focus();
     this.input.setSelectionRange(this.input.value.length, this.input.value.length);
   }

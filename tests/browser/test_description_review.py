@@ -136,6 +136,9 @@ def test_an_edit_is_left_without_loss_and_saved_with_enter(window: Visit, site: 
     wait_until_saved(page)
     assert sentences(site, found["id"])[0]["text"] == f"{sentence('cyst', 0)} Half a thought"
     page.wait_for_selector("text=1 sentence changed since")
+    page.wait_for_selector("text=Accuracy on the training images")
+    page.get_by_text("Class by class").click()
+    assert page.locator(".ps-strip-after tbody tr").count() == 2
 
 
 def test_all_that_match_are_decided_and_taken_back_in_one_go(window: Visit, site: Site) -> None:
