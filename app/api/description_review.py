@@ -12,7 +12,7 @@ from app.api.common import InContext, InPages, errors
 from app.api.values import Line, Word
 from app.services import description_review as review
 from core.records.sentence_actions import Order
-from core.records.sentence_filters import Filter
+from core.records.sentence_filters import Filter, asked_for
 
 router = APIRouter(prefix="/description-sets/{description_set_id}", tags=["description review"])
 Reader = Annotated[Line | None, Query(description="Who reads: for `mine`, queues and blind reading.")]
@@ -39,18 +39,8 @@ class Asked:
 
 
 def _filter(asked: Asked | shapes.SentenceFilter, reader: str | None, blind: bool) -> Filter:
-    withdrawn = asked.state == "withdrawn"
-    return Filter(
-        class_name=asked.class_name,
-        state=None if withdrawn else asked.state,
-        queue=asked.queue,
-        q=asked.q or None,
-        finding=asked.finding,
-        author_kind=asked.author_kind,
-        reader=reader or None,
-        blind=blind,
-        withdrawn=withdrawn,
-    )
+    given = (asked.class_name, asked.state, asked.queue, asked.q, asked.finding, asked.author_kind)
+    return asked_for(*given, reader, blind)
 
 
 @router.get("/sentences", summary="List sentences", response_model=shapes.SentenceList, responses=errors(404, 422))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from app.api.schemas import Answer, Body, Page
-from app.api.values import LARGEST_COUNT, Line, Sentence, Whole, Word
+from app.api.values import LARGEST_COUNT, Line, Sentence, Whole, Word, fit_body
 
 MOST_NAMED = 10_000
 LONGEST_READING_S = 86_400
@@ -360,3 +360,36 @@ class Agreement(Answer):
     pairs: list[PairAgreement]
     several: SeveralAgreement | None = None
     catch: list[CatchRate]
+
+
+class FileToImport(Body):
+    """The text of a file with sentences."""
+
+    text: str = Field(description="JSON, CSV, or the Python file of a public repository, as its layout says.")
+    name: Line = Field(min_length=1, description="Name of the file; its ending says the layout.")
+    layout: Word | None = None
+    actor: Line = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit(cls, data: Any) -> Any:
+        """Ends of lines may be those of any system."""
+        if isinstance(data, dict) and isinstance(data.get("text"), str):
+            data = data | {"text": data["text"].replace("\r\n", "\n").replace("\r", "\n")}
+        return fit_body(data)
+
+
+class Imported(Answer):
+    """What came in."""
+
+    action: DescriptionAction | None = Field(default=None, description="Null where the set had all of it.")
+    layout: str
+    added: int
+    known: int = Field(description="Sentences the set had already.")
+    other_classes: list[str] = Field(description="Classes of the file that the images do not have.")
+
+
+class MethodsSection(Answer):
+    """Text for a paper."""
+
+    text: str

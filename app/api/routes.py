@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from app.api import (
     classifications,
     description_effect,
+    description_files,
     description_review,
     description_sets,
     description_tasks,
@@ -60,6 +61,7 @@ def add_api(app: FastAPI) -> None:
         description_effect,
         description_review,
         description_versions,
+        description_files,
         methods,
         recipes,
         jobs,

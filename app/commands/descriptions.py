@@ -1,4 +1,4 @@
-"""`descriptions`: sentences about classes, moved in and out and checked."""
+"""`descriptions`: sentences about classes, moved in and out, reviewed and checked."""
 
 from __future__ import annotations
 
@@ -8,68 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
+from app.commands import description_files, description_review
 from app.commands.description_writing import generate
 from app.commands.home import opened, settings
-from app.commands.output import FAILED, LARGEST_NUMBER, JsonFlag, Output, command, output
+from app.commands.output import FAILED, JsonFlag, Output, command, output
 
 app = typer.Typer(
-    help="Class descriptions: written by a model, imported, exported, deleted and checked.", no_args_is_help=True
+    help="Class descriptions: written by a model, imported, reviewed, signed, exported and checked.",
+    no_args_is_help=True,
 )
 app.command()(generate)
-
-
-@app.command("import")
-@command
-def import_(
-    file: Annotated[
-        str,
-        typer.Argument(
-            help="JSON {class: [sentences]}, CSV with the columns class, sentence, or the name of a built-in pack."
-        ),
-    ],
-    images: Annotated[str, typer.Option(help="Name or id of the image set they describe.")],
-    name: Annotated[
-        str | None, typer.Option(help="Name of the description set; the file's or pack's by default.")
-    ] = None,
-    author: Annotated[str, typer.Option(help="Who wrote them.")] = "",
-    json: JsonFlag = False,
-) -> None:
-    """Save the sentences of a file or of a built-in pack as a new version."""
-    from app.services.descriptions import import_file
-    from app.services.packs import import_pack, shadowing_note
-    from core.descriptions.packs import find_pack
-
-    with output(json) as out, opened() as ctx:
-        if not os.path.isfile(file) and find_pack(file):
-            saved = import_pack(ctx, file, images, name, author)
-        else:
-            if note := shadowing_note(file, "the file"):
-                out.note(note)
-            saved = import_file(ctx, Path(file), images, name, author)
-        out.row(saved, f"Saved '{saved['name']}', version {saved['version']}.")
-
-
-@app.command()
-@command
-def export(
-    name: Annotated[str, typer.Argument(help="Name or id of a description set.")],
-    out_path: Annotated[Path, typer.Option("--out", help="A file ending in .json or .csv.")],
-    version: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST_NUMBER, help="A saved version; the newest by default.")
-    ] = None,
-    json: JsonFlag = False,
-) -> None:
-    """Write a version to a file that `import` and `train --descriptions` read."""
-    from app.services.descriptions import find_description_set
-    from core.descriptions.description_set import DescriptionSet
-    from core.descriptions.files import write_descriptions
-
-    with output(json) as out, opened() as ctx:
-        found = find_description_set(ctx, name, version)
-        sentences = {label: tuple(texts) for label, texts in found["sentences"].items()}
-        write_descriptions(DescriptionSet(sentences, found["source"]), out_path)
-        done = {"name": found["name"], "version": found["version"], "path": str(out_path)}
-        out.row(done, f"Wrote '{found['name']}', version {found['version']}, to {out_path}.")
+for name, function in {**description_files.COMMANDS, **description_review.COMMANDS}.items():
+    app.command(name)(function)
 
 
 @app.command()

@@ -155,7 +155,7 @@ def _fit(order: Order) -> Order:
     return replace(
         order,
         actor=fit_name(order.actor, "The name of who does it"),
-        text=None if order.text is None else fit_text(order.text, "A sentence"),
+        text=None if order.text is None else " ".join(fit_text(order.text, "A sentence").split()),
         class_name=None if order.class_name is None else fit_name(order.class_name, "The name of a class"),
         reason=reason or None,
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from app.services.context import Context
+from core.errors import InvalidOption
 from core.records import audit, planted
 from core.records.description_versions import freeze
 from core.records.sentences import classes_of
 from core.records.version_diff import diff
-from core.text import fit_name, fit_text
+from core.text import fit_name, fit_text, shown
 
 NOW = "now"
+LONGEST_NUMBER = 10
 
 
 def save_reviewed_version(ctx: Context, set_id: str, actor: str, note: str = "", sign: bool = False) -> dict[str, Any]:
@@ -51,4 +53,8 @@ def take_planted_out(ctx: Context, set_id: str, actor: str) -> dict[str, Any]:
 
 
 def _number(version: str) -> int | None:
+    if version != NOW and not (version.isdecimal() and len(version) < LONGEST_NUMBER):
+        raise InvalidOption(
+            f'The number of a version, or "{NOW}"', f"found '{shown(version, 60)}'", "Choose one listed."
+        )
     return None if version == NOW else int(version)

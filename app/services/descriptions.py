@@ -13,8 +13,10 @@ from app.services.context import ACTOR, Context
 from app.services.image_sets import checked_name
 from core.backbones.text_lengths import TextLengths
 from core.descriptions.checks import check_descriptions
+from core.descriptions.class_matching import for_classes_of_images
 from core.descriptions.description_set import DescriptionSet
-from core.descriptions.files import read_descriptions
+from core.descriptions.files import layout_of, read_descriptions
+from core.descriptions.layouts.catalogue import find_layout
 from core.descriptions.templates import template_descriptions
 from core.errors import ClassMismatch, NotFound
 from core.records import audit, image_sets
@@ -126,10 +128,23 @@ def make_description_set(ctx: Context, image_set_id: str, name: str, author: str
     return get_description_set(ctx, ctx.db.write(work))
 
 
-def import_file(ctx: Context, path: Path, image_set_id: str, name: str | None, author: str) -> dict[str, Any]:
-    """Save the sentences of a JSON or CSV file as a version for an image set."""
-    found = read_descriptions(path)
-    return save_version(ctx, image_set_id, name or path.stem, found.sentences, author, found.source)
+def import_file(
+    ctx: Context, path: Path, image_set_id: str, name: str | None, author: str, layout: str | None = None
+) -> dict[str, Any]:
+    """Save the sentences of a file as a version for an image set. layout: as the file's ending says, unless given.
+
+    other_classes: those of a file of many image sets that these images do not have. Raises NotFound, UnreadableSource,
+    InvalidInput, ClassMismatch.
+    """
+    found = read_descriptions(path, layout)
+    sentences, others = dict(found.sentences), list[str]()
+    if find_layout(layout or layout_of(path.name)).assigned:
+        # These files hold the classes of many image sets.
+        with ctx.db.reading() as session:
+            row = image_sets.image_set_dict(session, image_sets.find_image_set(session, image_set_id).id)
+        sentences, others = for_classes_of_images(found, [each["name"] for each in row["classes"]])
+    saved = save_version(ctx, image_set_id, name or path.stem, sentences, author, found.source)
+    return saved | {"other_classes": others}
 
 
 def check(ctx: Context, id: str, version: int | None = None, backbone: str = EMBEDDED) -> list[dict[str, str]]:
@@ -159,6 +174,6 @@ def _for_classes(sentences: Mapping[str, Sequence[str]], classes: list[str]) -> 
             f"found {', '.join(repr(name) for name in unknown)}",
             "Correct the spelling of the class names.",
         )
-    kept = {name: tuple(text.strip() for text in texts if text.strip()) for name, texts in sentences.items()}
+    kept = {name: tuple(" ".join(text.split()) for text in texts if text.strip()) for name, texts in sentences.items()}
     ordered = DescriptionSet(kept, "").for_classes(tuple(classes))
     return {name: list(texts) for name, texts in ordered.sentences.items()}

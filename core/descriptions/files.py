@@ -1,22 +1,28 @@
-"""Description sets as files: JSON {class: [sentences]} and CSV with the columns class and sentence."""
+"""Description sets as files: JSON, CSV and the layouts of public repositories, read as data and never run."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from core.descriptions.description_set import DescriptionSet
+from core.descriptions.layouts.catalogue import find_layout, layouts
+from core.descriptions.layouts.csv_layout import read_csv, write_csv
+from core.descriptions.layouts.json_layout import read_json, write_json
+from core.descriptions.layouts.python_layout import read_python, write_python
 from core.errors import NotFound, UnreadableSource
+from core.text import fit_name, fit_text, shown
 
 MAX_BYTES = 20_000_000
+MOST_SENTENCES = 20_000
 EXPECTED = 'A description file is JSON {"class": ["sentence", ...]} or CSV with the columns class and sentence'
 
 
-def read_descriptions(path: Path) -> DescriptionSet:
-    """Read a file; its name becomes the source. Raises UnreadableSource with what was expected and found."""
+def read_descriptions(path: Path, layout: str | None = None) -> DescriptionSet:
+    """Read a file; its name becomes the source. Raises UnreadableSource with what was expected and found.
+
+    layout: one of `layouts()`; without one the ending of the name says it.
+    """
     if not path.is_file():
         raise NotFound("A description file", f"'{path.name}' does not exist", "Check the path.")
     if path.stat().st_size > MAX_BYTES:
@@ -25,57 +31,55 @@ def read_descriptions(path: Path) -> DescriptionSet:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnreadableSource(EXPECTED, f"'{path.name}' is not UTF-8 text", "Save it as UTF-8.") from None
-    return parse_descriptions(text, path.name)
+    return parse_descriptions(text, path.name, layout)
 
 
-def parse_descriptions(text: str, name: str) -> DescriptionSet:
-    """Read the content of a description file called `name`."""
-    table = _from_csv(text, name) if name.lower().endswith(".csv") else _from_json(text, name)
-    sentences = {label: _clean(found) for label, found in table.items()}
+def parse_descriptions(text: str, name: str, layout: str | None = None) -> DescriptionSet:
+    """Read the content of a description file called `name`. Raises UnreadableSource, InvalidInput, InvalidOption."""
+    name = shown(name)
+    table = _table(text, name, layout)
+    if sum(len(texts) for texts in table.values()) > MOST_SENTENCES:
+        raise UnreadableSource(f"At most {MOST_SENTENCES} sentences", f"'{name}' has more", "Split it.")
+    sentences = {
+        fit_name(label, f"The name of a class in '{name}'"): _clean(found, name) for label, found in table.items()
+    }
     if not any(sentences.values()):
         raise UnreadableSource(EXPECTED, f"'{name}' holds no sentence", "Add sentences.")
     return DescriptionSet(sentences, f"file:{name}")
 
 
-def write_descriptions(descriptions: DescriptionSet, path: Path) -> None:
-    """Write as CSV if the name ends so, else as JSON; `read_descriptions` gives the same sentences back."""
-    if path.suffix.lower() == ".csv":
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(["class", "sentence"])
-        writer.writerows((name, text) for name, texts in descriptions.sentences.items() for text in texts)
-        path.write_text(out.getvalue(), encoding="utf-8")
-        return
-    table = {name: list(texts) for name, texts in descriptions.sentences.items()}
-    path.write_text(json.dumps(table, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+def layout_of(name: str) -> str:
+    """The layout that the ending of a file's name stands for, JSON where none has it."""
+    suffix = Path(name.lower()).suffix
+    return next((layout.name for layout in layouts().values() if layout.suffix == suffix), "json")
 
 
-def _from_json(text: str, name: str) -> dict[str, list[str]]:
-    try:
-        table: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}: {error.msg}"
-        raise UnreadableSource(EXPECTED, f"'{name}' is no JSON ({where})", "Mend that line.") from None
-    fits = isinstance(table, dict) and all(
-        isinstance(texts, list) and all(isinstance(t, str) for t in texts) for texts in table.values()
-    )
-    if not fits:
-        raise UnreadableSource(EXPECTED, f"'{name}' is JSON of another shape", "Bring it into this shape.")
-    return table
+def descriptions_text(table: Mapping[str, Sequence[str]], layout: str) -> str:
+    """Sentences by class in a layout; `parse_descriptions` gives them back. Raises InvalidOption for an unknown one."""
+    chosen = find_layout(layout)
+    if chosen.assigned:
+        return write_python(table, chosen.assigned)
+    return write_csv(table) if chosen.suffix == ".csv" else write_json(table)
 
 
-def _from_csv(text: str, name: str) -> dict[str, list[str]]:
-    rows = csv.DictReader(io.StringIO(text))
-    columns = [column.strip().lower() for column in rows.fieldnames or []]
-    if not {"class", "sentence"} <= set(columns):
-        raise UnreadableSource(EXPECTED, f"'{name}' has the columns {', '.join(columns)}", "Rename the columns.")
-    rows.fieldnames = columns
-    table: dict[str, list[str]] = {}
-    for row in rows:
-        table.setdefault((row["class"] or "").strip(), []).append(row["sentence"] or "")
-    table.pop("", None)
-    return table
+def write_descriptions(descriptions: DescriptionSet, path: Path, layout: str | None = None) -> None:
+    """Write in a layout, by default as the name ends; `read_descriptions` gives the same sentences back."""
+    path.write_text(descriptions_text(descriptions.sentences, layout or layout_of(path.name)), encoding="utf-8")
 
 
-def _clean(sentences: list[str]) -> tuple[str, ...]:
-    return tuple(text for text in (" ".join(sentence.split()) for sentence in sentences) if text)
+def _table(text: str, name: str, layout: str | None) -> dict[str, list[str]]:
+    chosen = find_layout(layout or layout_of(name))
+    if chosen.assigned:
+        others = [each.assigned for each in layouts().values() if each.assigned]
+        return read_python(text, name, [chosen.assigned, *others])
+    return read_csv(text, name) if chosen.suffix == ".csv" else read_json(text, name)
+
+
+def _clean(sentences: Sequence[str], name: str) -> tuple[str, ...]:
+    """Sentences on one line each, empty ones left out. Raises InvalidInput for what no sentence may hold."""
+    found = []
+    for number, sentence in enumerate(sentences, 1):
+        text = " ".join(sentence.split())
+        if text:
+            found.append(fit_text(text, f"Sentence {number} of a class in '{name}'"))
+    return tuple(found)

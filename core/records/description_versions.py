@@ -69,6 +69,16 @@ def newest_number(session: Session, set_id: str) -> int | None:
     return session.scalar(select(func.max(table.version)).where(table.description_set_id == set_id))
 
 
+def newest_signature(session: Session, set_id: str) -> tuple[int, str, str] | None:
+    """(version, who, day) of the newest signed version of a set, None where none is signed."""
+    table = DescriptionVersionRow
+    query = select(table.version, table.signed_by, table.signed_at).where(
+        table.description_set_id == set_id, table.signed_by.is_not(None)
+    )
+    row = session.execute(query.order_by(table.version.desc()).limit(1)).first()
+    return None if row is None else (row[0], row[1] or "", row[2].date().isoformat() if row[2] else "")
+
+
 def freeze(
     session: Session, set_id: str, classes: Sequence[str], *, author: str, note: str = "", sign: bool = False
 ) -> dict[str, Any]:

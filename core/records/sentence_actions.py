@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.descriptions.review import APPROVE, APPROVED, FLAG, REJECT, REJECTED, Event, Judgement, Standing, reason_of
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, InvalidOption
 from core.records.description_tables import DescriptionActionRow, DescriptionRevisionRow
 from core.records.sentence_writing import (
     Change,
@@ -76,8 +76,13 @@ def act(session: Session, set_id: str, order: Order) -> tuple[dict[str, Any], li
     """Do what is ordered, all of it or nothing: (the action, ids of the sentences it touched).
 
     Raises NotFound for sentences that are not there, StaleSentences where they changed since they were seen, Conflict
-    where nothing is left to do, InvalidInput for an order that lacks something.
+    where nothing is left to do, InvalidInput for an order that lacks something,
+    InvalidOption for a kind that is none.
     """
+    if order.kind not in KINDS:
+        raise InvalidOption(
+            f"An action of {', '.join(KINDS)}", f"found '{shown(order.kind, 60)}'", "Choose one of them."
+        )
     hold_set(session, set_id)
     if order.kind == "add":
         return _add(session, set_id, order)

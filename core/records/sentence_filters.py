@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.descriptions.review import DRAFT, FLAG, SECOND_READER
+from core.errors import InvalidOption
+from core.records.description_tables import SENTENCE_STATES
 from core.records.sentences import Sentence
+from core.text import shown
 
+WITHDRAWN = "withdrawn"
 QUEUES = ("pending", "flagged", "done")
 ORDERS = ("given", "evidence", "class")
 
@@ -59,6 +63,34 @@ class Filter:
             and (self.author_kind is None or sentence.author_kind == self.author_kind)
             and (self.finding is None or (self.finding in findings and not self.hides(sentence)))
         )
+
+
+def asked_for(
+    class_name: str | None,
+    state: str | None,
+    queue: str | None,
+    q: str | None,
+    finding: str | None,
+    author_kind: str | None,
+    reader: str | None,
+    blind: bool,
+) -> Filter:
+    """The filter that a query stands for; its state may also be "withdrawn". Raises InvalidOption for other words."""
+    for name, value, words in (("state", state, (*SENTENCE_STATES, WITHDRAWN)), ("queue", queue, QUEUES)):
+        if value is not None and value not in words:
+            raise InvalidOption(f"A {name} of {', '.join(words)}", f"found '{shown(value, 60)}'", "Choose one of them.")
+    withdrawn = state == WITHDRAWN
+    return Filter(
+        class_name=class_name,
+        state=None if withdrawn else state,
+        queue=queue,
+        q=q or None,
+        finding=finding,
+        author_kind=author_kind,
+        reader=reader or None,
+        blind=blind,
+        withdrawn=withdrawn,
+    )
 
 
 def in_order(

@@ -61,3 +61,13 @@ def revisions_of(session: Session, set_id: str, sentence_id: str) -> list[dict[s
             "at": origin.get("changed_at", found[0]["at"]),
         }
     return found
+
+
+def first_wordings(session: Session, set_id: str) -> dict[str, tuple[str, str]]:
+    """{sentence: (class, text)} as each was written first."""
+    revision, row = DescriptionRevisionRow, DescriptionRow
+    query = select(revision.description_id, revision.class_name, revision.text).join(
+        row, row.id == revision.description_id
+    )
+    rows = session.execute(query.where(row.description_set_id == set_id, revision.number == 1))
+    return {id_: (label, text) for id_, label, text in rows}
