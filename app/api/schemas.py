@@ -666,6 +666,18 @@ class RunPart(Answer):
     majority: float | None = None
 
 
+class DescriptionUse(Answer):
+    """The version of a description set that something was trained on, beside what the set has now."""
+
+    set_id: str
+    set: str
+    version: int
+    signed_by: str | None = None
+    newest: int = Field(description="The set's newest version now.")
+    newest_signed: int | None = None
+    sentence: str = Field(description="The same in words.")
+
+
 class Run(Answer):
     """One training and everything needed to repeat it. Metrics are fractions; null until finished."""
 
@@ -686,6 +698,9 @@ class Run(Answer):
     precision: str | None = Field(default=None, description="Of the towers' arithmetic; null of older runs.")
     options: dict[str, Any]
     metrics: dict[str, float | None] | None = None
+    description_version: DescriptionUse | None = Field(
+        default=None, description="Null where it was trained on template sentences or a file."
+    )
     parts: dict[str, RunPart] | None = Field(
         default=None, description="What each part of its protocol gave, the ranked one first; of runs of experiments."
     )
@@ -806,6 +821,9 @@ class Model(Answer):
     allowed_leakage: bool = False
     known_classes: list[str] | None = None
     calibration: Calibration | None = None
+    description_version: DescriptionUse | None = Field(
+        default=None, description="Null where it was trained on template sentences or a file."
+    )
     created_at: str
     disclaimer: str = DISCLAIMER
 
@@ -1057,6 +1075,7 @@ class ExperimentCell(Answer):
     share: float | None = None
     seed: int
     descriptions: str | None = None
+    description_version: DescriptionUse | None = None
     run: str | int | None = None
     reused: bool = False
     attempts: int = 0

@@ -86,6 +86,10 @@ def compare(ctx: Context, image_set_id: str | None = None, run_ids: Sequence[str
     """
     chosen = _named(ctx, run_ids) if run_ids else _on(ctx, image_set_id)
     found = compare_runs(chosen, lambda run_ids: answers_of_runs(ctx, run_ids))
+    # Beside the rows, not among what they are grouped by: it changes when somebody saves another version.
+    versions = {run["id"]: run["description_version"] for run in chosen}
+    for row in (row for group in found["groups"] for row in group["rows"]):
+        row["description_version"] = versions.get(next(iter(row.get("run_ids") or ()), None))
     return put_beside_comparison(ctx, found, chosen, lambda run_ids: answers_of_runs(ctx, run_ids))
 
 

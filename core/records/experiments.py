@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
 from core.records.contents import experiment_path, job_path
+from core.records.description_use import with_description_versions
 from core.records.ids import new_id
 from core.records.tables import (
     CELL_STATES,
@@ -184,14 +185,15 @@ def list_cells(
 ) -> list[dict[str, Any]]:
     """Cells in order, a page at a time: what they are, their state, and the metrics of their run, by part too."""
     query = (
-        select(ExperimentCellRow, RunRow.metrics, RunRow.parts, RunRow.notes)
+        select(ExperimentCellRow, RunRow.metrics, RunRow.parts, RunRow.notes, RunRow.description_version_id)
         .outerjoin(RunRow, ExperimentCellRow.run_id == RunRow.id)
         .where(ExperimentCellRow.experiment_id == experiment_id)
         .order_by(ExperimentCellRow.position)
     )
     query = query if state is None else query.where(ExperimentCellRow.state == state)
     query = query if positions is None else query.where(ExperimentCellRow.position.in_(positions))
-    return [_cell_dict(row) for row in session.execute(query.limit(limit).offset(offset))]
+    found = [_cell_dict(row) for row in session.execute(query.limit(limit).offset(offset))]
+    return with_description_versions(session, found)
 
 
 def cell_states(session: Session, experiment_id: str) -> list[str]:
@@ -529,8 +531,8 @@ def _state(cells: Mapping[str, int], job: JobRow | None) -> str:
     return "failed" if cells["failed"] else "done"
 
 
-def _cell_dict(found: Row[ExperimentCellRow, dict[str, Any], dict[str, Any], list[Any]]) -> dict[str, Any]:
-    row, metrics, parts, notes = found
+def _cell_dict(found: Row[ExperimentCellRow, dict[str, Any], dict[str, Any], list[Any], str]) -> dict[str, Any]:
+    row, metrics, parts, notes, description_version_id = found
     named = ("classes", "n_test", "metrics")
     return {
         "id": row.id,
@@ -546,6 +548,7 @@ def _cell_dict(found: Row[ExperimentCellRow, dict[str, Any], dict[str, Any], lis
         "share": row.share,
         "seed": row.seed,
         "descriptions": row.descriptions,
+        "description_version_id": description_version_id,
         "run": row.run_id,
         "reused": row.reused,
         "attempts": row.attempts,

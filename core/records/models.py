@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, defer, load_only
 
 from core.errors import NotFound
 from core.records.contents import model_path
+from core.records.description_use import with_description_versions
 from core.records.ids import new_id
 from core.records.tables import ExplanationRow, ModelRow, RunRow
 from core.records.types import iso, unreadable_columns
@@ -63,7 +64,7 @@ def list_models(session: Session, limit: int = 500, offset: int = 0) -> list[dic
     """Models, the newest first, in the shape of `model_dict` without the card."""
     query = _models().options(defer(ModelRow.card, raiseload=True))
     query = query.order_by(ModelRow.created_at.desc(), ModelRow.id.desc()).limit(limit).offset(offset)
-    return [_dict(row) for row in session.execute(query)]
+    return with_description_versions(session, [_dict(row) for row in session.execute(query)])
 
 
 def count_models(session: Session) -> int:
@@ -74,7 +75,8 @@ def count_models(session: Session) -> int:
 def model_dict(session: Session, model_id: str) -> dict[str, Any]:
     """One model with the facts of its run, and its card. Raises NotFound."""
     row = session.execute(_models().where(ModelRow.id == find_model(session, model_id).id)).one()
-    return _dict(row) | {"card": row[0].card}
+    (told,) = with_description_versions(session, [_dict(row)])
+    return told | {"card": row[0].card}
 
 
 def delete_model(session: Session, model_id: str) -> list[str]:
@@ -91,7 +93,7 @@ def delete_model(session: Session, model_id: str) -> list[str]:
 
 def _models() -> Select[ModelRow, RunRow]:
     used = (
-        "backbone calibration classes descriptions_source image_set_id image_set_name intervals "
+        "backbone calibration classes description_version_id descriptions_source image_set_id image_set_name intervals "
         "known_classes leakage method metrics n_test n_train n_val request seed shots trainable_parameters "
         "variant"
     )
@@ -120,6 +122,7 @@ def _dict(row: Row[ModelRow, RunRow]) -> dict[str, Any]:
         "n_val": run.n_val,
         "n_test": run.n_test,
         "descriptions": run.descriptions_source,
+        "description_version_id": run.description_version_id,
         "calibrated": model.calibrated,
         "calibration": run.calibration,
         "leakage": run.leakage,

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, defer
 
 from core.errors import Conflict, NotFound
 from core.records.contents import job_path, model_path
+from core.records.description_use import with_description_versions
 from core.records.ids import new_id
 from core.records.image_sets import hold_image_set
 from core.records.tables import (
@@ -331,7 +332,8 @@ def list_runs(
     query = query if image_set_id is None else query.where(RunRow.image_set_id == image_set_id)
     query = query if run_ids is None else query.where(RunRow.id.in_(run_ids))
     query = query.where(RunRow.sealed_at.is_not(None)) if sealed_only else query
-    return [_in_full(row) if in_full else _short(row) for row in session.execute(query)]
+    found = [_in_full(row) if in_full else _short(row) for row in session.execute(query)]
+    return with_description_versions(session, found)
 
 
 def count_runs(session: Session, image_set_id: str | None = None) -> int:
@@ -383,7 +385,8 @@ def run_dict(session: Session, run_id: str) -> dict[str, Any]:
     row = session.execute(_runs().where(RunRow.id == run_id)).first()
     if row is None:
         raise NotFound("A run with this id", f"'{run_id}' is none", "List the runs to see their ids.")
-    return _in_full(row) | {"epoch_metrics": epoch_metrics(session, run_id)}
+    (told,) = with_description_versions(session, [_in_full(row)])
+    return told | {"epoch_metrics": epoch_metrics(session, run_id)}
 
 
 def _runs() -> Select[RunRow, str, str, str]:

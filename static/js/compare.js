@@ -483,6 +483,7 @@ function csvOf(group, title) {
       "peak_mb",
       "precision",
       "differs",
+      "descriptions",
       "interval_over",
       "claim",
       "leakage",
@@ -510,6 +511,7 @@ function csvOf(group, title) {
         row.peak_mb,
         row.precision ?? "",
         row.differs ?? "",
+        row.description_version?.sentence ?? row.descriptions ?? "",
         row.over ?? "",
         row.metrics.balanced_accuracy?.claim ?? "",
         row.leakage?.sentence ?? "",
@@ -540,7 +542,7 @@ function runDetails(run) {
   const finished = run.state === "succeeded";
   const facts = [
     ["Images", finished && `${run.n_train} to train, ${run.n_val} to tune, ${run.n_test} to test`],
-    ["Descriptions", textOf(run.descriptions)],
+    ["Descriptions", run.description_version?.sentence ?? textOf(run.descriptions)],
     ["Learned numbers", run.trainable_parameters?.toLocaleString("en")],
     ["Update steps", run.steps?.toLocaleString("en")],
     ["Training took", duration(run.seconds)],

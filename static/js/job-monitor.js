@@ -288,6 +288,7 @@ function resultOf(run) {
     h("p", { class: "ps-soft" }, `On ${run.n_test} test images${isBad(run.leakage) ? "" : " that took no part in training"}.${calibration}`),
     leakageLine(run.leakage),
     recipeLines(run.recipe),
+    run.description_version ? h("p", { class: "ps-hint" }, run.description_version.sentence) : "",
     (run.notes || [])
       .filter((note) => note !== run.leakage?.sentence)
       .map((note) => h("p", { class: "ps-hint" }, note)),

@@ -42,6 +42,7 @@ export function modelFacts(model) {
     ["Method", model.method_title || model.method],
     ["Learned from", learnedFrom(model)],
     ["Classes", model.classes.join(", ")],
+    ...(model.description_version ? [["Descriptions", model.description_version.sentence]] : []),
     ["On test images", testFigures(model)],
     ["Made", moment(model.created_at)],
     ...leakageFacts(model.leakage),

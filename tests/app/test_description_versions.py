@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from core.records import descriptions
 from tests.app.test_description_review import act, listed, url
+from tests.core.records.samples import add_sample_set, add_sealed_run
 
 __all__ = ["url"]
 
@@ -70,3 +72,19 @@ def test_agreement_of_readers(client, url):
     assert [(row["class"], row["percent"]) for row in pair["per_class"]] == [("bright", 1.0), ("dark", 0.5)]
     assert (told["several"], told["readers"][0]["percent"]) == (None, 0.75)
     assert [(row["reader"], row["planted_read"], row["planted_caught"]) for row in told["catch"]] == [("Bo", 2, 2)]
+
+
+def test_comparisons_say_on_which_version_a_row_was_trained(client, context):
+    with context.db.writing() as session:
+        image_set = add_sample_set(session, context.settings.images_dir)
+        wording = {"lesion": ["one"], "calm": ["two"]}
+        set_id, _ = descriptions.save_version(session, image_set, "texts", wording, author="Ada", source="api")
+        version = descriptions.find_version(session, set_id).id
+        run_id, model_id = add_sealed_run(session, image_set, description_version_id=version)
+        descriptions.save_version(session, image_set, "texts", wording, author="Bo", source="api")
+    said = "Trained on version 1 of 'texts'; now there is version 2."
+    (group,) = client.get("/api/v1/runs/comparison").json()["groups"]
+    (row,) = [row for row in group["rows"] if not row["missing"]]
+    assert row["description_version"]["sentence"] == said
+    assert client.get(f"/api/v1/runs/{run_id}").json()["description_version"]["newest"] == 2
+    assert client.get(f"/api/v1/models/{model_id}").json()["description_version"]["sentence"] == said
