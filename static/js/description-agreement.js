@@ -1,5 +1,5 @@
-// The Agreement view: how far readers agree, and who caught planted sentences.
-import { PsElement, busy, button, chip, count, define, duration, empty, errorNotice, fill, h, percent, table } from "./core.js";
+// The Agreement view: how far readers agree, who caught planted sentences, and a paragraph for a paper.
+import { PsElement, announce, busy, button, chip, count, define, duration, empty, errorNotice, fill, h, percent, table } from "./core.js";
 
 const MOST_LINKS = 30;
 
@@ -10,11 +10,12 @@ const share = (value) => (Number.isFinite(value) ? percent(value) : "not defined
 class DescriptionAgreement extends PsElement {
   async start() {
     this.show(busy("Comparing readers…"));
-    const found = await this.desk.get("/agreement");
+    const [found, written] = await Promise.all([this.desk.get("/agreement"), this.#methods()]);
     this.show(h("div", { class: "ps-stack" },
       this.#readers(found.readers, found.catch),
       found.pairs.length ? found.pairs.map((pair, place) => this.#pair(pair, `ps-pair-${place}`)) : this.#alone(found.readers.length),
-      several(found.several)));
+      several(found.several),
+      written && this.#written(written)));
   }
 
   #readers(readers, caught) {
@@ -39,6 +40,12 @@ class DescriptionAgreement extends PsElement {
     return empty(n ? "One reader so far" : "Nobody has read yet",
       "Agreement needs two readers of the same sentences. Ask a colleague to open this page and say who they are; with blind reading on, neither sees what the other decided.",
       h("div", { class: "ps-actions" }, button("Go to Review", () => this.#go("review"), "main")));
+  }
+
+  // The paragraph for a paper; the rest stands without it.
+  async #methods() {
+    const found = await this.desk.get("/methods-section").catch(() => null);
+    return found?.text;
   }
 
   #go(view, sentence = null) {
@@ -85,6 +92,24 @@ class DescriptionAgreement extends PsElement {
     } catch (error) {
       if (error.name !== "AbortError") fill(list, h("li", {}, errorNotice(error)));
     }
+  }
+
+  #written(text) {
+    const said = h("span", { role: "status", class: "ps-soft" });
+    const copy = async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        fill(said, "Copied.");
+      } catch {
+        getSelection().selectAllChildren(this.querySelector(".ps-methods-text"));
+        fill(said, "Marked; press Ctrl+C to copy.");
+      }
+      announce(said.textContent);
+    };
+    return h("section", { class: "ps-card", "aria-labelledby": "ps-methods-title" },
+      h("h3", { id: "ps-methods-title" }, "For the methods section of a paper"),
+      h("blockquote", { class: "ps-methods-text" }, text),
+      h("div", { class: "ps-actions" }, button("Copy the text", copy, "small"), said));
   }
 }
 

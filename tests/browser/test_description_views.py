@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -186,6 +187,10 @@ def test_agreement_says_how_far_readers_agree_and_leads_to_disagreements(window:
     pair = page.locator("section", has=page.get_by_role("heading", name="Ada and Ben"))
     pair.wait_for()
     assert "91.7 %" in pair.inner_text()
+    written = page.locator(".ps-methods-text")
+    assert "2 readers" in written.inner_text()
+    page.get_by_role("button", name="Copy the text").press("Enter")
+    page.get_by_text(re.compile(r"Copied\.|Marked; press")).wait_for()
     pair.get_by_text("1 disagreement").click()
     pair.get_by_role("button", name=sentence("solid mass", 4)).click()
     page.wait_for_selector(f"blockquote:has-text('{sentence('solid mass', 4)}')")
