@@ -21,26 +21,23 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
-from core.descriptions.description_set import DescriptionSet
 from core.disk import is_full
-from core.errors import DatabaseAway, DiskFull, InvalidInput, PromptoscopeError, Unavailable
-from core.experiments.spec import Candidate, ExperimentSpec, spec_from_record
-from core.images.signature_store import kept_signatures
-from core.records import audit, experiments, image_sets, models, runs
+from core.errors import DatabaseAway, DiskFull, PromptoscopeError, Unavailable
+from core.records import audit, experiments, models, runs
 from core.records.experiments import ClaimedCell, HeldCell, Holder
 from core.records.runs import EpochMetric, RunRequest
 from core.records.session import Database
 from core.records.types import now
 from core.settings import Settings
-from core.tuning.method_cards import baseline_method
 from core.tuning.model_folder import describe_model_folder
 from training_jobs import job_queue
+from training_jobs.opened import Opened
 from training_jobs.patience import error_dict, patiently
 from training_jobs.processes import started, this_host
 
 if TYPE_CHECKING:
     from core.experiments.cells import Cell
-    from core.experiments.grid import CellResult, Grid
+    from core.experiments.grid import CellResult
     from core.tuning.progress import Progress
 
 BEAT_EVERY_S = 5.0
@@ -71,85 +68,6 @@ class Listener:
 
     def waiting(self) -> None:
         """What is left is in the hands of other processes."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """An experiment with its images, wordings and backbone loaded. sources: ids of image sets by their name in it."""
-
-    id: str
-    spec: ExperimentSpec
-    sources: dict[str, dict[str, str]]
-    versions: dict[tuple[str, str], str]
-    grid: Grid
-
-    def cell(self, place: Any) -> Cell:
-        """The engine's cell for one of the records. Raises InvalidInput for a line the experiment does not have."""
-        from core.experiments.cells import Cell
-
-        line = self._line(place.line)
-        return Cell(place.position, place.image_set, line, place.shots, place.share, place.seed, place.descriptions)
-
-    def _line(self, label: str) -> Candidate:
-        known = {line.label: line for line in self.spec.candidates}
-        baseline = baseline_method()
-        if label not in known and label != baseline:
-            raise InvalidInput(
-                "A cell of one of the experiment's lines", f"found '{label}'", "Make the experiment anew."
-            )
-        return known.get(label) or Candidate(baseline, label=baseline)
-
-
-@contextmanager
-def opened(database: Database, settings: Settings, experiment_id: str, *, folders: bool = True) -> Iterator[Opened]:
-    """The experiment, ready to be worked on.
-
-    folders: whether folders of this machine may stand for backbones and language models. Raises NotFound, Unavailable,
-    NotAllowed, InvalidInput.
-    """
-    from core.backbones.loading import load_backbone
-    from core.experiments.controlled import PRECISION
-    from core.experiments.grid import Grid
-
-    row, loaded = patiently(lambda: _load(database, settings, experiment_id))
-    spec = spec_from_record(row.spec)
-    _check_language_models(spec, folders)
-    backbone = load_backbone(
-        spec.backbone, precision=PRECISION if spec.controlled else "auto", home=settings.home, folders=folders
-    )
-    texts: dict[str | tuple[str, str], DescriptionSet] = {}
-    versions = {}
-    for name, by_set in row.texts.items():
-        for of, text in by_set.items():
-            sentences = {label: tuple(own) for label, own in text["sentences"].items()}
-            texts[(of, name) if of else name] = DescriptionSet(sentences, text["source"])
-            if text.get("version_id"):
-                versions[of, name] = text["version_id"]
-    grid = Grid(spec, backbone, loaded["images"], loaded["targets"], texts, settings.home)
-    try:
-        with kept_signatures(settings.signatures_path):
-            yield Opened(row.id, spec, dict(row.sources), versions, grid)
-    finally:
-        grid.close()
-
-
-def _load(database: Database, settings: Settings, experiment_id: str) -> tuple[Any, dict[str, dict[str, Any]]]:
-    with database.reading() as session:
-        row = experiments.find_experiment(session, experiment_id)
-        return row, {
-            kind: {
-                name: image_sets.load_image_set(session, set_id, settings.images_dir) for name, set_id in known.items()
-            }
-            for kind, known in row.sources.items()
-        }
-
-
-def _check_language_models(spec: ExperimentSpec, folders: bool) -> None:
-    from core.language_models.folder import check_name
-
-    for line in spec.candidates:
-        if name := str(line.options.get("language_model") or "").strip():
-            check_name(name, folders=folders)
 
 
 def recover(database: Database, settings: Settings, experiment_id: str) -> int:

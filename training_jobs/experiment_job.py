@@ -14,6 +14,7 @@ from core.records.session import Database
 from core.settings import Settings
 from training_jobs import cells, job_queue
 from training_jobs.job_log import JobLog
+from training_jobs.opened import opened
 from training_jobs.patience import patiently
 from training_jobs.reporter import Reporter, StopRequested, Superseded
 
@@ -31,9 +32,9 @@ def run_experiment(
     and StopRequested.
     """
     heard = JobListener(database, experiment_id, job_id, fence, reporter, log)
-    with cells.opened(database, settings, experiment_id, folders=settings.allow_folders) as opened:
-        log.write(f"experiment on {opened.spec.backbone}, {heard.total} cells")
-        cells.Work(database, settings, opened, heard, job_id, fence).run()
+    with opened(database, settings, experiment_id, folders=settings.allow_folders) as found:
+        log.write(f"experiment on {found.spec.backbone}, {heard.total} cells")
+        cells.Work(database, settings, found, heard, job_id, fence).run()
     patiently(lambda: _end(database, experiment_id, job_id, heard))
 
 

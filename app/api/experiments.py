@@ -54,9 +54,15 @@ def create(body: Given, ctx: InContext) -> Any:
     response_model=schemas.ExperimentEstimate,
     responses=errors(404, 422),
 )
-def estimate(body: Given, ctx: InContext) -> Any:
+def estimate(
+    body: Given,
+    ctx: InContext,
+    measure: Annotated[
+        bool, Query(description="Have methods that were never run here timed in the background: ask again for them.")
+    ] = False,
+) -> Any:
     """How many cells it would have, and roughly what they would take. Records nothing."""
-    return experiment_estimate.estimate(ctx, values_of(body))
+    return experiment_estimate.estimate(ctx, values_of(body), measure=measure)
 
 
 @router.post(

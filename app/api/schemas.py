@@ -1108,12 +1108,20 @@ class ExperimentLine(Answer):
 
 
 class ExperimentEstimate(Answer):
-    """How many cells an experiment has, and what they take, judged by earlier runs here. unknown: methods left out."""
+    """How many cells an experiment has, and what they take, judged by earlier runs here or by a few steps.
+
+    low, high: seconds between which it probably lies. unknown: methods left out, measuring: those of them that are
+    being timed.
+    """
 
     n_cells: int
     seconds: float | None = None
+    low: float | None = None
+    high: float | None = None
     peak_mb: float | None = None
     unknown: list[str] = []
+    measuring: list[str] = []
+    by_timing: list[str] = []
     lines: list[ExperimentLine] = []
     sentence: str
 

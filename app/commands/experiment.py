@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +23,9 @@ from app.commands.output import (
 )
 from app.commands.train import ProgressLine, progress_text
 from core.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from core.experiments.estimate import Estimate
 
 app = typer.Typer(
     help="Experiments: methods compared over shots, seeds and image sets, in cells that survive a kill.",
@@ -50,14 +54,16 @@ def run(
         line = ProgressLine(out)
         for cell in list_cells(ctx, found["id"], state="done"):
             _show_cell(out, cell)
+        clock = _Clock(out)
         ended = run_here(
             ctx,
             found["id"],
             on_cells=lambda cells: _show_cells(out, cells),
             on_progress=lambda cell, progress: line.show_text(f"{cell.label}: {progress_text(progress)}"),
-            on_estimate=lambda estimate: out.note(estimate.sentence),
+            on_estimate=clock.start,
         )
         line.end()
+        clock.stop()
         if not json:
             _say_what_failed(out, list_cells(ctx, found["id"], state="failed"))
         _show_rows(out, beside(ctx, found, list_rows(ctx, found["id"])))
@@ -121,6 +127,27 @@ def retry(
 
     with output(json) as out, opened() as ctx:
         out.row(found := experiments.retry(ctx, name, cell), _sentence(found))
+
+
+class _Clock:
+    """Says what is expected, and afterwards what it took."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._expected: float | None = None
+        self._begun = 0.0
+
+    def start(self, estimate: Estimate) -> None:
+        self._out.note(estimate.sentence)
+        self._expected, self._begun = estimate.seconds, time.monotonic()
+
+    def stop(self) -> None:
+        from core.experiments.estimate import duration_text
+
+        if self._expected:
+            took = time.monotonic() - self._begun
+            share = took / self._expected
+            self._out.note(f"It took {duration_text(took)}, {share:.2g} times what was estimated.")
 
 
 def _read(file: Path) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.services.line import Lines
+from app.services.timings import Timings
 from core.images.store import FileStore
 from core.records.session import BUSY_TIMEOUT_S, Database
 from core.scratch import process_folder
@@ -68,6 +69,7 @@ class Context:
     store: FileStore
     classifiers: LoadedClassifiers
     lines: Lines = field(default_factory=Lines)
+    timings: Timings = field(default_factory=Timings)
 
     @cached_property
     def ready_images(self) -> KeptImages:
@@ -128,6 +130,7 @@ class Context:
     def close(self) -> None:
         """Stop heavy work and give up database connections."""
         self.lines.close()
+        self.timings.close()
         self.db.close()
 
 

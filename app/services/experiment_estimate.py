@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.services.context import Context
-from app.services.experiment_plan import Given, line_titles, plan
+from app.services.experiment_plan import Given, Planned, line_titles, plan
 from core.records import experiments as records
 from core.tuning.method_cards import baseline_method
 
 if TYPE_CHECKING:
     from core.experiments.cells import Cell
     from core.experiments.estimate import Cost, Estimate
-    from training_jobs.cells import Opened, Work
+    from training_jobs.cells import Work
+    from training_jobs.opened import Opened
 
 
-def estimate(ctx: Context, given: Given) -> dict[str, Any]:
-    """How long an experiment would take by earlier runs here: {n_cells, seconds, peak_mb, unknown, sentence, ...}.
+def estimate(ctx: Context, given: Given, *, measure: bool = False) -> dict[str, Any]:
+    """How long an experiment would take by earlier runs here: {n_cells, seconds, low, high, peak_mb, sentence, ...}.
 
-    Nothing is recorded or timed: of methods that have not been run here only the names are told. Raises as `create`.
+    measure: have methods that were never run here timed by a few steps, in a process of its own; `measuring` names
+    those that are waited for, so that asking again tells more. Nothing is recorded. Raises as `create`.
     """
     from core.backbones.catalogue import find_folder
     from core.experiments.cells import plan_cells
@@ -28,9 +30,23 @@ def estimate(ctx: Context, given: Given) -> dict[str, Any]:
     planned = plan(ctx, given)
     backbone, _ = find_folder(planned.spec.backbone, ctx.home, folders=ctx.settings.allow_folders)
     cells = plan_cells(planned.spec, baseline_method())
-    found = judge(planned.spec, cells, planned.image_sets, backbone, _earlier(ctx, cells, backbone))
+    methods = list(dict.fromkeys(cell.candidate.method for cell in cells))
+    earlier = _earlier(ctx, cells, backbone)
+    costs = ctx.timings.known(backbone, methods) | earlier
+    left = [method for method in methods if method not in costs]
+    waited = ctx.timings.time(ctx.settings, backbone, left, _as_asked(ctx, planned)) if measure and left else []
+    found = judge(planned.spec, cells, planned.image_sets, backbone, costs)
     lines = [{"name": name, "title": title} for name, title in line_titles(planned.spec).items()]
-    return found.as_dict() | {"lines": lines}
+    return found.as_dict() | {"lines": lines, "measuring": waited}
+
+
+def _as_asked(ctx: Context, planned: Planned) -> dict[str, Any]:
+    return {
+        "spec": planned.spec.as_dict(),
+        "sources": planned.sources,
+        "texts": planned.texts,
+        "folders": ctx.settings.allow_folders,
+    }
 
 
 def measured_estimate(ctx: Context, opened: Opened, work: Work) -> Estimate:

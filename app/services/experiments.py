@@ -195,6 +195,7 @@ def run_here(
     the next call goes on from there. Raises NotFound, Unavailable, InvalidInput.
     """
     from training_jobs import cells
+    from training_jobs.opened import opened as opened_experiment
 
     found = get(ctx, id_or_name)
 
@@ -209,7 +210,7 @@ def run_here(
 
     if not cells.recover(ctx.db, ctx.settings, found["id"]):
         return get(ctx, found["id"])
-    with cells.opened(ctx.db, ctx.settings, found["id"]) as opened:
+    with opened_experiment(ctx.db, ctx.settings, found["id"]) as opened:
         work = cells.Work(ctx.db, ctx.settings, opened, Foreground())
         if on_estimate:
             on_estimate(measured_estimate(ctx, opened, work))

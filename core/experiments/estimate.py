@@ -25,25 +25,38 @@ IMAGES_TIMED = 32
 """Test images that a method is measured on while it is timed; their features are kept, so nothing is done twice."""
 
 
+LEAST_SPREAD, SPREAD_OF_TIMING, MOST_SPREAD = 1.25, 2.0, 4.0
+"""Factors by which what is left may take less or more."""
+SURELY_WARM_S = 10.0
+"""A first timing that took longer than this is not repeated."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a training of a method takes here: fixed_s and per_step_s in seconds, peak_mb of the process.
 
-    timed: measured just now, by a few steps; otherwise by earlier runs.
+    timed: measured just now, by a few steps; otherwise by earlier runs. spread: by which factor it may be off, as far
+    as earlier runs differ among each other.
     """
 
     fixed_s: float
     per_step_s: float
     peak_mb: float | None
     timed: bool = False
+    spread: float = SPREAD_OF_TIMING
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of the cells of which something is known: seconds and megabytes, None where nothing is. unknown: methods."""
+    """Of the cells of which something is known: seconds and megabytes, None where nothing is. unknown: methods.
+
+    low, high: seconds between which it probably lies.
+    """
 
     n_cells: int
     seconds: float | None
+    low: float | None
+    high: float | None
     peak_mb: float | None
     by_earlier_runs: tuple[str, ...]
     by_timing: tuple[str, ...]
@@ -56,7 +69,10 @@ class Estimate:
             return "No cell is to be computed."
         cells = "1 cell" if self.n_cells == 1 else f"{self.n_cells} cells"
         memory = f" and {self.peak_mb / 1000:.1f} GB of memory" if self.peak_mb else ""
-        time_ = f"about {_duration(self.seconds)}{memory}" if self.seconds is not None else "of unknown length"
+        time_ = "of unknown length"
+        if self.seconds is not None and self.low is not None and self.high is not None:
+            between = f" ({duration_text(self.low)} to {duration_text(self.high)})"
+            time_ = f"about {duration_text(self.seconds)}{between}{memory}"
         said = [
             (self.by_earlier_runs, "by earlier runs on this machine"),
             (self.by_timing, "by a few steps timed now"),
@@ -70,6 +86,8 @@ class Estimate:
         return {
             "n_cells": self.n_cells,
             "seconds": self.seconds,
+            "low": self.low,
+            "high": self.high,
             "peak_mb": self.peak_mb,
             "by_earlier_runs": list(self.by_earlier_runs),
             "by_timing": list(self.by_timing),
@@ -85,13 +103,25 @@ def cost_of_earlier(runs: Sequence[Mapping[str, Any]]) -> Cost | None:
     stepped = [row["seconds"] / row["steps"] for row in runs if row.get("steps")]
     peaks = [row["peak_mb"] for row in runs if row.get("peak_mb")]
     peak = max(peaks, default=None)
-    if stepped:
-        return Cost(0.0, statistics.median(stepped), peak)
-    return Cost(statistics.median(row["seconds"] for row in runs), 0.0, peak)
+    took = stepped or [row["seconds"] for row in runs]
+    usual = statistics.median(took)
+    spread = min(MOST_SPREAD, max(LEAST_SPREAD, max(took) / usual, usual / min(took)))
+    return Cost(0.0, usual, peak, spread=spread) if stepped else Cost(usual, 0.0, peak, spread=spread)
 
 
 def time_method(grid: Grid, cell: Cell) -> Cost | None:
-    """The cost of a cell's method by one epoch of it; None where its training cannot even begin."""
+    """The cost of a cell's method by one epoch of it; None where its training cannot even begin.
+
+    Timed twice unless the first took long: that one also computes features, which later cells find kept.
+    """
+    began = time.monotonic()
+    found = _timed_once(grid, cell)
+    if found is None or time.monotonic() - began > SURELY_WARM_S:
+        return found
+    return _timed_once(grid, cell)
+
+
+def _timed_once(grid: Grid, cell: Cell) -> Cost | None:
     image_set, setup = grid.image_sets[cell.image_set], replace(grid.setup(cell), epochs=1, views=1)
     started = time.monotonic()
     try:
@@ -151,16 +181,19 @@ def estimate(
 ) -> Estimate:
     """What cells will take. costs: by method; of methods without one nothing is said but their names."""
     known = [cell for cell in cells if cell.candidate.method in costs]
-    seconds = 0.0
+    seconds = low = high = 0.0
     for cell in known:
         cost = costs[cell.candidate.method]
         steps = planned_steps(spec, cell, image_sets[cell.image_set], backbone) if cost.per_step_s else 0
-        seconds += cost.fixed_s + cost.per_step_s * steps
+        own = cost.fixed_s + cost.per_step_s * steps
+        seconds, low, high = seconds + own, low + own / cost.spread, high + own * cost.spread
     methods = list(dict.fromkeys(cell.candidate.method for cell in cells))
     peaks = [peak for cell in known if (peak := costs[cell.candidate.method].peak_mb)]
     return Estimate(
         len(cells),
         round(seconds, 1) if known else None,
+        round(low, 1) if known else None,
+        round(high, 1) if known else None,
         max(peaks, default=None),
         tuple(name for name in methods if name in costs and not costs[name].timed),
         tuple(name for name in methods if name in costs and costs[name].timed),
@@ -172,7 +205,8 @@ def _peak() -> float:
     return round(peak_memory_mb(), 1)
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """A duration for people, such as "40 s", "6 minutes" or "2.5 hours"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -39,6 +39,7 @@ const VARIANTS = [
   { value: "reference", words: "As in the official code", note: "" },
 ];
 const ESTIMATE_MS = 600;
+const MEASURED_MS = 2500;
 const LARGEST_FILE = 200_000;
 const GROUPS = [
   ["Simple baselines: solved without training steps", (method) => method.is_simple],
@@ -416,10 +417,11 @@ class ExperimentForm extends PsElement {
       return;
     }
     try {
-      const found = await api.post("/experiments/estimate", this.values, { signal: this.signal });
+      const found = await api.post("/experiments/estimate?measure=true", this.values, { signal: this.signal });
       if (asked !== this.asked) return;
       this.estimate.textContent = estimateText(found, this.given.methods);
       this.offerLines(found.lines);
+      if (found.measuring?.length) this.waiting = setTimeout(() => this.askEstimate(), MEASURED_MS);
     } catch (error) {
       if (error.name !== "AbortError" && asked === this.asked) this.estimate.textContent = error.message;
     }
@@ -468,15 +470,23 @@ class ExperimentForm extends PsElement {
   }
 }
 
-/** "45 cells, about 6 min and 0.7 GB of memory …" */
-function estimateText({ n_cells: cells, seconds, peak_mb: memory, unknown }, methods) {
-  const titles = (unknown ?? []).map((name) => methods.find((method) => method.name === name)?.title ?? name);
-  if (seconds === null || seconds === undefined) {
-    return `${count(cells, "cell")}. None of these methods has run here yet, so their time is not known.`;
-  }
+/** "45 cells, about 6 min (4 min to 9 min) and 0.7 GB of memory …" */
+function estimateText(found, methods) {
+  const { n_cells: cells, seconds, low, high, peak_mb: memory } = found;
+  const named = (names) => names.map((name) => methods.find((method) => method.name === name)?.title ?? name).join(", ");
+  const measuring = found.measuring ?? [];
+  const unknown = (found.unknown ?? []).filter((name) => !measuring.includes(name));
+  const known = Number.isFinite(seconds);
   const size = memory ? ` and ${(memory / 1000).toFixed(1)} GB of memory` : "";
-  const left = titles.length ? ` Not counted, since they have not run here yet: ${titles.join(", ")}.` : "";
-  return `${count(cells, "cell")}, about ${duration(seconds)}${size}, judged by earlier runs here.${left}`;
+  const between = Number.isFinite(low) ? ` (${duration(low)} to ${duration(high)})` : "";
+  const how = found.by_timing?.length ? "judged by earlier runs here and by a few steps" : "judged by earlier runs here";
+  return [
+    known ? `${count(cells, "cell")}, about ${duration(seconds)}${between}${size}, ${how}.` : `${count(cells, "cell")}.`,
+    measuring.length && `Measuring ${named(measuring)} …`,
+    unknown.length && `${known ? "Not counted, since they" : "These"} have not run here yet: ${named(unknown)}.`,
+  ]
+    .filter(Boolean)
+    .join(" ");
 }
 
 /** Numbers in a text field, with commas or blanks between. */

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.services import experiment_estimate, experiment_plan, experiment_rows, experiments, kept_rows
 from app.services.context import Context, open_context
+from app.services.timings import Timings
 from core.errors import ClassMismatch, Conflict, InvalidInput, InvalidOption, NotFound, TooFewImages
 from core.records import image_sets, jobs, runs
 from core.settings import Settings
@@ -115,6 +117,7 @@ def test_run_prints_each_cell_and_then_each_row(run, file, ctx):
     assert probe["difference"]["against"] == "zero_shot"
     assert "5 cells, about" in result.stderr
     assert "timed now" in result.stderr
+    assert "times what was estimated." in result.stderr
 
 
 def test_show_gives_what_run_gave_and_list_counts(run, file):
@@ -400,6 +403,61 @@ def test_the_estimate_rests_on_earlier_runs_and_names_the_unknown(ctx, given):
     with ctx.db.reading() as session:
         assert [row["name"] for row in experiments.list_experiments(ctx)] == ["first look"]
         assert runs.count_runs(session) == 2
+
+
+TELLS = """
+import json, sys
+for method in json.loads(sys.stdin.readline())["methods"]:
+    print(json.dumps({"method": method, "fixed_s": 1.0, "per_step_s": 0.5, "peak_mb": 100.0}), flush=True)
+"""
+
+
+def test_timings_that_come_in_are_counted_with_a_range(ctx, given):
+    plan = experiment_plan.plan(ctx, given, paths=True)
+    settings = ctx.settings.model_copy(update={"allow_folders": True})
+    allowed = Context(settings, ctx.db, ctx.store, ctx.classifiers, timings=Timings([sys.executable, "-c", TELLS]))
+    asked = given | {"images": list(plan.spec.images)}
+    while (found := experiment_estimate.estimate(allowed, asked, measure=True))["measuring"]:
+        time.sleep(0.05)
+    # zero-shot and two linear probes take 1 s each, two CoOp runs 1 s and 2 epochs of 1 whole step of 0.5 s
+    assert (found["seconds"], found["low"], found["high"]) == (7.0, 3.5, 14.0)
+    assert "about 7 s (4 s to 14 s) and 0.1 GB of memory" in found["sentence"]
+    assert experiment_estimate.estimate(allowed, asked | {"seeds": [1]})["seconds"] == 4.0
+
+
+@pytest.mark.slow
+def test_unknown_methods_are_timed_by_a_process_of_its_own_and_then_known(ctx, given):
+    plan = experiment_plan.plan(ctx, given, paths=True)
+    settings = ctx.settings.model_copy(update={"allow_folders": True})
+    allowed = Context(settings, ctx.db, ctx.store, ctx.classifiers)
+    asked = given | {"images": list(plan.spec.images), "shots": [2, 50]}
+    try:
+        first = experiment_estimate.estimate(allowed, asked, measure=True)
+        assert first["measuring"] == ["zero_shot", "coop", "linear_probe"]
+        assert first["seconds"] is None
+        until = time.monotonic() + 240
+        while (found := experiment_estimate.estimate(allowed, asked, measure=True))["measuring"]:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+    finally:
+        allowed.timings.close()
+    assert found["unknown"] == []
+    assert found["by_timing"] == ["zero_shot", "coop", "linear_probe"]
+    assert 0 < found["low"] < found["seconds"] < found["high"]
+    assert experiments.list_experiments(ctx) == []
+
+
+def test_what_cannot_be_timed_stays_unknown_and_is_not_tried_again(ctx, given):
+    plan = experiment_plan.plan(ctx, given, paths=True)
+    settings = ctx.settings.model_copy(update={"allow_folders": True})
+    timings = Timings([sys.executable, "-c", "print('no json')"])
+    allowed = Context(settings, ctx.db, ctx.store, ctx.classifiers, timings=timings)
+    asked = given | {"images": list(plan.spec.images)}
+    while found := experiment_estimate.estimate(allowed, asked, measure=True)["measuring"]:
+        assert found == ["zero_shot", "coop", "linear_probe"]
+        time.sleep(0.05)
+    again = experiment_estimate.estimate(allowed, asked, measure=True)
+    assert (again["measuring"], again["unknown"]) == ([], ["zero_shot", "coop", "linear_probe"])
 
 
 def test_deleting_takes_the_runs_only_where_asked_and_only_its_own(ctx, given):

@@ -386,6 +386,8 @@ def experiment_in_short(state: str = "done", protocol: str = "few-shot", **cells
 ESTIMATE = {
     "n_cells": 14,
     "seconds": 372.0,
+    "low": 240.0,
+    "high": 720.0,
     "peak_mb": 812.0,
     "by_earlier_runs": ["coop"],
     "by_timing": [],

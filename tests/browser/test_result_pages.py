@@ -65,6 +65,7 @@ class Api:
         self.experiments: list[dict[str, Any]] = []
         self.progress = [answers.in_progress("d" * 14, "done")]
         self.recipes = [answers.RECIPE]
+        self.measured = [answers.ESTIMATE]
         visit.page.route("**/api/v1/**", self.answer)
 
     def answer(self, route: Any) -> None:
@@ -104,14 +105,17 @@ class Api:
             self.jobs = [answers.job("cancelled")]
         if path.startswith("/jobs") and path.endswith("/retry"):
             self.jobs = [answers.job("queued")]
-        return route.fulfill(json=self.posted()[path])
+        answer = self.posted()[path]
+        if path == "/experiments/estimate" and len(self.measured) > 1:
+            self.measured.pop(0)
+        return route.fulfill(json=answer)
 
     def posted(self) -> dict[str, Any]:
         """Answers to POST."""
         return {
             "/jobs": items(answers.job("queued")),
             "/experiments": answers.in_progress("w" * 14, "queued"),
-            "/experiments/estimate": answers.ESTIMATE,
+            "/experiments/estimate": self.measured[0],
             "/experiments/file": {"name": "Experiment 1", "toml": 'name = "Experiment 1"\n'},
             "/experiments/experiment-1/cancel": {},
             "/experiments/experiment-1/start": {},
@@ -719,7 +723,7 @@ def test_an_experiment_is_chosen_estimated_and_started(window: Visit, api: Api) 
     form.get_by_label("3 seeds").check()
     form.get_by_label("Controlled comparison").check()
     form.get_by_label("Name of the experiment").fill("Words or vectors")
-    page.wait_for_selector("text=14 cells, about 6 min and 0.8 GB of memory")
+    page.wait_for_selector("text=14 cells, about 6 min (4 min to 12 min) and 0.8 GB of memory")
     assert "have not run here yet: Linear probe." in form.inner_text()
     api.experiments, api.progress = [answers.experiment_in_short("queued")], [answers.in_progress("w" * 14, "queued")]
     form.get_by_role("button", name="Start experiment").click()
@@ -739,6 +743,14 @@ def test_an_experiment_is_chosen_estimated_and_started(window: Visit, api: Api) 
     assert sent_to(api, "/experiments/estimate")[-1] == expected
     assert page.evaluate("document.activeElement.localName") == "h2"
     assert "id=experiment-1" in page.url
+
+
+def test_what_is_being_measured_is_said_until_it_is_known(window: Visit, api: Api) -> None:
+    api.measured = [answers.ESTIMATE | {"measuring": ["linear_probe"]}, answers.ESTIMATE | {"unknown": []}]
+    page = window.open("/experiments", EXPERIMENT_READY)
+    page.wait_for_selector("text=Measuring Linear probe …")
+    page.wait_for_selector("text=(4 min to 12 min)")
+    page.wait_for_function("!document.querySelector('.ps-start-bar').innerText.includes('Measuring')")
 
 
 def test_all_that_a_file_can_say_can_be_chosen(window: Visit, api: Api) -> None:

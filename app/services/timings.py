@@ -1,0 +1,99 @@
+"""What methods take on this machine that no earlier run tells: timed by a process of its own, one at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from app.worker_process import worker_environment
+from core.settings import Settings
+from training_jobs.processes import session_options
+from training_jobs.spare import has_room
+from training_jobs.timing import COMMAND
+
+if TYPE_CHECKING:
+    from core.experiments.estimate import Cost
+
+LONGEST_S = 240
+"""A process that takes longer is ended; what it has not timed by then stays unknown."""
+
+
+class Timings:
+    """Costs by backbone and method, for as long as this process lives. Any thread may ask."""
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        self._command = list(command)
+        self._lock = threading.Lock()
+        self._costs: dict[tuple[str, str], Cost | None] = {}
+        self._process: subprocess.Popen[str] | None = None
+
+    def known(self, backbone: str, methods: Sequence[str]) -> dict[str, Cost]:
+        """Costs of those that have been timed."""
+        with self._lock:
+            found = {method: self._costs.get((backbone, method)) for method in methods}
+        return {method: cost for method, cost in found.items() if cost is not None}
+
+    def time(self, settings: Settings, backbone: str, methods: Sequence[str], asked: Mapping[str, Any]) -> list[str]:
+        """Have methods timed that were not; those that are waited for. asked: see `training_jobs.timing`.
+
+        While one process is at work, others wait for the next asking. None is begun where memory is short.
+        """
+        with self._lock:
+            open_ = [method for method in methods if (backbone, method) not in self._costs]
+            if open_ and self._process is None and has_room():
+                self._begin(settings, backbone, open_, asked)
+            return open_ if self._process is not None else []
+
+    def close(self) -> None:
+        """End what is at work."""
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+
+    def _begin(self, settings: Settings, backbone: str, methods: Sequence[str], asked: Mapping[str, Any]) -> None:
+        process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | worker_environment(settings),
+            **session_options(),
+        )
+        self._process = process
+        text = json.dumps({**asked, "methods": list(methods)}, default=list)
+        threading.Thread(
+            target=self._follow, args=(process, backbone, methods, text), name="timings", daemon=True
+        ).start()
+
+    def _follow(self, process: subprocess.Popen[str], backbone: str, methods: Sequence[str], text: str) -> None:
+        from core.experiments.estimate import Cost
+
+        end = threading.Timer(LONGEST_S, process.kill)
+        end.daemon = True
+        end.start()
+        given, told_in = process.stdin, process.stdout
+        assert given is not None
+        assert told_in is not None
+        try:
+            given.write(f"{text}\n")
+            given.flush()
+            for line in told_in:
+                told = json.loads(line)
+                method = told.pop("method")
+                with self._lock:
+                    self._costs[backbone, method] = Cost(**told, timed=True) if told else None
+        except (OSError, ValueError):
+            pass  # it ended early: what it did not say stays unknown
+        finally:
+            end.cancel()
+            process.kill()
+            process.wait()
+            with self._lock:
+                for method in methods:
+                    self._costs.setdefault((backbone, method), None)
+                self._process = None
