@@ -47,7 +47,7 @@ class Cell:
         if self.share is not None:
             amount = f"{self.share:.0%} of the labels"
         else:
-            amount = "all images" if self.shots is None else f"{self.shots} shots"
+            amount = "all images" if self.shots is None else f"{self.shots} {'shot' if self.shots == 1 else 'shots'}"
         worded = f", {self.descriptions}" if self.descriptions else ""
         return (
             f"{self.candidate.label or self.candidate.method} on {self.image_set}, {amount}, seed {self.seed}{worded}"

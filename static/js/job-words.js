@@ -45,7 +45,7 @@ export function stateChip(state) {
 export function experimentLine(job) {
   if (!job.experiment_id) return "";
   const open = h("a", { href: linkTo("/experiments", { id: job.experiment_id }) }, "Open the experiment");
-  return h("span", { class: "ps-hint ps-block" }, "Experiment: ", open);
+  return h("span", { class: "ps-hint ps-block" }, open);
 }
 
 /** "12 of 45 cells done, 1 running, 2 failed" of an experiment's job; nothing of others. */

@@ -116,7 +116,7 @@ def test_realistic_scores_a_class_it_has_not_seen_by_zero_shot(grid_of: GridOf, 
     found = run(grid_of(spec), tmp_path)
     lacking = 0
     for seed in spec.seeds:
-        head, plain = (good(found[f"{name} on shades, 1 shots, seed {seed}"]) for name in ("linear_probe", "zero_shot"))
+        head, plain = (good(found[f"{name} on shades, 1 shot, seed {seed}"]) for name in ("linear_probe", "zero_shot"))
         assert head.record["n_val"] == 0
         assert len(head.predictions["test"][0]["probabilities"]) == 4
         missing = [n for n in head.record["notes"] if n.startswith("The draw holds no image of")]
