@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.records import descriptions
+from core.records import descriptions, runs
 from tests.app.test_description_review import act, listed, url
-from tests.core.records.samples import add_sample_set, add_sealed_run
+from tests.core.records.samples import add_sample_set, add_sealed_run, record
 
 __all__ = ["url"]
 
@@ -80,7 +80,10 @@ def test_comparisons_say_on_which_version_a_row_was_trained(client, context):
         wording = {"lesion": ["one"], "calm": ["two"]}
         set_id, _ = descriptions.save_version(session, image_set, "texts", wording, author="Ada", source="api")
         version = descriptions.find_version(session, set_id).id
-        run_id, model_id = add_sealed_run(session, image_set, description_version_id=version)
+        _, model_id = add_sealed_run(session, image_set, description_version_id=version)
+        asked = runs.RunRequest(image_set=image_set, method="coop", description_version_id=version)
+        run_id = runs.add_run(session, asked)
+        runs.seal_run(session, run_id, record(metrics={"accuracy": 0.75, "balanced_accuracy": 0.75}))
         descriptions.save_version(session, image_set, "texts", wording, author="Bo", source="api")
     said = "Trained on version 1 of 'texts'; now there is version 2."
     (group,) = client.get("/api/v1/runs/comparison").json()["groups"]
