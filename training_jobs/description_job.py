@@ -13,7 +13,7 @@ from core.records import jobs
 from core.records.audit import add_audit_entry
 from core.records.session import Database
 from core.settings import Settings
-from training_jobs import job_queue, writing
+from training_jobs import evidence, job_queue, writing
 from training_jobs.job_log import JobLog
 from training_jobs.patience import patiently
 from training_jobs.reporter import Reporter, StopRequested, Superseded
@@ -27,25 +27,36 @@ def run_task(
     Parts that failed before a person had the job tried again are done again. Raises Superseded and StopRequested, and
     the error that the job is to end with.
     """
-    patiently(lambda: _begin(database, task_id, job_id))
+    task = patiently(lambda: _begin(database, task_id, job_id))
     heard = JobListener(job_id, fence, reporter, log)
-    work = writing.WritingWork(database, settings, task_id, heard, folders=settings.allow_folders)
-    result = work.run()
-    patiently(lambda: _end(database, task_id, job_id, heard, result))
+    if task.kind == tasks.EVIDENCE:
+        result = evidence.weigh_task(database, settings, task, heard.weighs)
+    else:
+        result = writing.WritingWork(database, settings, task_id, heard, folders=settings.allow_folders).run()
+    patiently(lambda: _end(database, task, job_id, heard, result))
 
 
-def _begin(database: Database, task_id: str, job_id: str) -> None:
+def _begin(database: Database, task_id: str, job_id: str) -> tasks.Task:
     with database.writing() as session:
         tasks.wait_again(session, task_id, before=jobs.find_job(session, job_id).queued_at)
+        return tasks.find_task(session, task_id)
 
 
-def _end(database: Database, task_id: str, job_id: str, heard: JobListener, result: dict[str, Any]) -> None:
-    dropped = f", {result['dropped']} left out" if result["dropped"] else ""
+def _end(database: Database, task: tasks.Task, job_id: str, heard: JobListener, result: dict[str, Any]) -> None:
     with database.writing() as session:
         heard.check(session)
-        tasks.finish_task(session, task_id, result)
-        job_queue.succeed(session, job_id, heard.fence, f"{result['sentences']} sentences written{dropped}.")
-        add_audit_entry(session, "worker", "finish", "description_task", task_id, {"job_id": job_id})
+        tasks.finish_task(session, task.id, result)
+        job_queue.succeed(session, job_id, heard.fence, _outcome(task, result))
+        add_audit_entry(session, "worker", "finish", "description_task", task.id, {"job_id": job_id})
+
+
+def _outcome(task: tasks.Task, result: dict[str, Any]) -> str:
+    if task.kind == tasks.EVIDENCE:
+        found = result["summary"]
+        known = f"{found['helpful']} helpful, {found['harmful']} harmful, {found['cannot_tell']} cannot be told"
+        return f"{found['sentences']} sentences weighed: {known}."
+    dropped = f", {result['dropped']} left out" if result["dropped"] else ""
+    return f"{result['sentences']} sentences written{dropped}."
 
 
 class JobListener(writing.Listener):
@@ -80,3 +91,11 @@ class JobListener(writing.Listener):
 
     def told(self, line: str) -> None:
         self._log.write(line)
+
+    def weighs(self, what: str, done: int, total: int) -> None:
+        """Progress of evidence. Raises StopRequested or Superseded."""
+        if what != self._label:
+            self._label = what
+            self._log.write(f"stage {what}")
+        self._reporter.stand_at(stage="evidence", done=done, total=total, note=what)
+        self._reporter.raise_if_stopped()

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from app.api.schemas import MOST_CLASSES, Answer, Body, Named, Page
-from app.api.values import Line, Number, Word
+from app.api.values import Count, Line, Number, Sentence, Word
 from core.descriptions.writing.messages import LONGEST_INSTRUCTIONS
 from core.descriptions.writing.prompts import MOST_SENTENCES
 
+FEWEST_REPLACEMENTS, MOST_REPLACEMENTS = 99, 99_999
 Kind = Literal["write", "evidence"]
 PartState = Literal["waiting", "done", "failed"]
 
@@ -65,6 +66,26 @@ class NewWriting(WritingWish):
     fingerprint: Word | None = Field(
         default=None, description="That of the preview that was seen: other texts are then not sent (409)."
     )
+
+
+class EvidenceWish(Body):
+    """What is to be weighed, and on which images."""
+
+    image_set: Word | None = Field(default=None, description="Id or name; the set's own images unless said.")
+    version: Count | None = Field(
+        default=None, description="Of the sentences; without it as they stand now, without rejected ones."
+    )
+    backbone: Word = "embedded"
+    shots: Count | None = Field(default=16, description="Training images per class; null takes all.")
+    seed: Number = 1
+    replacements: Annotated[int, Field(ge=FEWEST_REPLACEMENTS, le=MOST_REPLACEMENTS)] = Field(
+        default=999, description="Sentences of random words that each sentence is held against."
+    )
+    curve: bool = Field(default=False, description="Accuracy by number of sentences too.")
+    modality: Line | None = None
+    template: Sentence | None = Field(default=None, description="The control's sentence, with {} for the class name.")
+    allow_leakage: bool = False
+    actor: Line = Field(default="", description="Who asks.")
 
 
 class Message(Answer):

@@ -1,14 +1,15 @@
-"""Tasks about description sets: sentences written by a language model, watched part by part."""
+"""Tasks about description sets: sentences written by a language model, evidence from images; both watched."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from app.api import description_task_schemas as shapes
-from app.api.common import InContext, InPages, errors
+from app.api.common import InContext, InPages, errors, research_use
 from app.api.values import Word
+from app.services import description_tasks as tasks
 from app.services import description_writing as writing
 
 router = APIRouter(prefix="/description-sets", tags=["description tasks"])
@@ -48,6 +49,19 @@ async def start(description_set_id: Word, body: shapes.NewWriting, request: Requ
     return await ctx.lines.models.do(request.receive, _start, ctx, description_set_id, wish_of(body))
 
 
+@router.post(
+    "/{description_set_id}/evidence",
+    summary="Weigh sentences on images",
+    status_code=202,
+    response_model=shapes.DescriptionTask,
+    responses=errors(404, 422),
+    dependencies=[Depends(research_use)],
+)
+def weigh(description_set_id: Word, body: shapes.EvidenceWish, ctx: InContext) -> Any:
+    """Queue a job that weighs each sentence on training images, never on test images, beside the set's controls."""
+    return tasks.start_evidence(ctx, description_set_id, tasks.EvidenceWish(**body.model_dump()))
+
+
 @router.get(
     "/{description_set_id}/tasks",
     summary="List tasks of a description set",
@@ -61,7 +75,7 @@ def list_tasks(
     kind: Annotated[shapes.Kind | None, Query(description="Only tasks of this kind.")] = None,
 ) -> Any:
     """Tasks, newest first, with their progress."""
-    items, total = writing.list_tasks(ctx, description_set_id, kind, pages.limit, pages.offset)
+    items, total = tasks.list_tasks(ctx, description_set_id, kind, pages.limit, pages.offset)
     return pages.page(items, total)
 
 
@@ -73,7 +87,7 @@ def list_tasks(
 )
 def get_task(description_set_id: Word, task_id: Word, ctx: InContext) -> Any:
     """What was asked for, how far it is, and its result."""
-    return writing.get_task(ctx, description_set_id, task_id)
+    return tasks.get_task(ctx, description_set_id, task_id)
 
 
 @router.get(
@@ -90,7 +104,7 @@ def list_parts(
     state: Annotated[shapes.PartState | None, Query(description="Only parts in this state.")] = None,
 ) -> Any:
     """What was sent about each class, what came back, and what was left out of it and why."""
-    items, total = writing.list_parts(ctx, description_set_id, task_id, pages.limit, pages.offset, state)
+    items, total = tasks.list_parts(ctx, description_set_id, task_id, pages.limit, pages.offset, state)
     return pages.page(items, total)
 
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +18,14 @@ from app.services.packs import pack_meant
 from app.services.training import check_numbers
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions
-from core.descriptions.templates import checked_template, class_template
+from core.descriptions.templates import checked_template
 from core.images.columns import ColumnChoice
 from core.images.image_set import ImageSet
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.backbones.contract import Backbone
-    from core.descriptions.evidence.random_words import Draw
-    from core.descriptions.evidence.scores import Encode, SentenceScores
     from core.descriptions.evidence.sentences import SentenceEvidence
-    from core.images.labelled_image import LabelledImage
+    from core.descriptions.evidence.weighing import Look, OpenSentences
 
 Opened = Callable[[], AbstractContextManager[Context]]
 Heard = Callable[[str, int, int], None]
@@ -57,27 +54,11 @@ class EvidenceRequest:
     group: str | None = None
     label: str | None = None
 
+    def look(self) -> Look:
+        """How the images are looked at."""
+        from core.descriptions.evidence.weighing import Look
 
-@dataclass(frozen=True)
-class OpenSentences:
-    """Sentences and images encoded and ready: what evidence is taken from and edits are tried on.
-
-    images: those drawn, in the order of `scores.images`. encode: for changed sentences. draw: of random sentences.
-    """
-
-    descriptions: DescriptionSet
-    image_set: ImageSet
-    backbone: Backbone
-    images: tuple[LabelledImage, ...]
-    scores: SentenceScores
-    encode: Encode
-    draw: Draw
-
-    def what_if(self, class_name: str, index: int, text: str | None) -> dict[str, Any]:
-        """What an edit of one sentence does to zero-shot on these images; see `scores.what_if`. Nothing is changed."""
-        from core.descriptions.evidence.scores import what_if
-
-        return what_if(self.scores, class_name, index, text, self.encode)[0]
+        return Look(**{each.name: getattr(self, each.name) for each in fields(Look)})
 
 
 @dataclass(frozen=True)
@@ -115,52 +96,19 @@ def open_sentences(settings: Settings, asked: EvidenceRequest, opened: Opened, h
     image_set = _images(asked, opened)
     descriptions = _descriptions(asked, opened, image_set.classes).for_classes(image_set.classes)
     # torch is loaded here, after the refusals that need none
-    from core.backbones.loading import load_backbone
-    from core.descriptions.evidence.gather import evidence_images, gather_scores, text_encoder
-    from core.descriptions.evidence.random_words import random_words
-    from core.tuning.feature_store import FeatureStore
+    from core.descriptions.evidence.weighing import open_on
 
-    images = evidence_images(image_set, asked.shots, asked.seed, asked.allow_leakage)
-    backbone = load_backbone(asked.backbone, home=settings.home)
-    store = FeatureStore(settings.home / "cache" / "features.sqlite")
-    scores = gather_scores(
-        backbone, image_set.classes, images, descriptions, store, lambda done, total: heard("images", done, total)
-    )
-    draw = random_words(backbone, store, asked.seed)
-    return OpenSentences(descriptions, image_set, backbone, images, scores, text_encoder(backbone, store), draw)
+    return open_on(image_set, descriptions, asked.look(), settings.home, heard)
 
 
 def weigh(settings: Settings, asked: EvidenceRequest, opened: Opened, heard: Heard = silent) -> Evidence:
     """Evidence about each sentence, with the controls of the set. Raises as `open_sentences`, and InvalidOption."""
-    from core.descriptions.evidence.controls import controls
-    from core.descriptions.evidence.curve import curve
-    from core.descriptions.evidence.sentences import summary_of, weigh_sentences
+    from core.descriptions.evidence.weighing import weigh_open
 
     started = time.monotonic()
     ready = open_sentences(settings, asked, opened, heard)
-    scores = ready.scores
-    rows = weigh_sentences(scores, ready.draw, asked.replacements, lambda done, n: heard("sentences", done, n))
-    template = class_template(asked.modality or ready.image_set.modality, asked.template)
-    heard("controls", 0, 0)
-    summary = {
-        "descriptions": ready.descriptions.source,
-        "images": ready.image_set.name,
-        "backbone": ready.backbone.name,
-        "shots": asked.shots,
-        "seed": asked.seed,
-        **summary_of(rows, scores),
-        "controls": controls(scores, ready.draw, ready.encode, template=template, seed=asked.seed),
-    }
-    if asked.curve:
-        summary["curve"] = curve(
-            scores,
-            ready.draw,
-            replacements=asked.replacements,
-            seed=asked.seed,
-            progress=lambda done, n: heard("curve", done, n),
-        )
-    summary |= {"notes": _notes(ready), "seconds": round(time.monotonic() - started, 1)}
-    return Evidence(ready, rows, summary)
+    rows, summary = weigh_open(ready, asked.look(), heard)
+    return Evidence(ready, rows, summary | {"seconds": round(time.monotonic() - started, 1)})
 
 
 def _descriptions(asked: EvidenceRequest, opened: Opened, classes: tuple[str, ...]) -> DescriptionSet:
@@ -181,16 +129,3 @@ def _images(asked: EvidenceRequest, opened: Opened) -> ImageSet:
     refuse_choice(choice)
     with opened() as ctx:
         return load_image_set(ctx, get_image_set(ctx, asked.images)["id"])
-
-
-def _notes(ready: OpenSentences) -> list[str]:
-    learned = sorted(set(ready.image_set.classes) & set(ready.backbone.known_classes))
-    notes = []
-    if learned:
-        notes.append(
-            f"The text side of '{ready.backbone.name}' has learned {', '.join(learned)} from labelled images, so that "
-            "even a bare name does well there."
-        )
-    if ready.scores.images.units.kind == "images":
-        notes.append("No patients are known: each image counts as one.")
-    return notes

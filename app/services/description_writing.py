@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.services.context import ACTOR, Context
+from app.services.description_tasks import get_task
 from app.services.image_sets import checked_name
 from core.descriptions.writing.messages import ClassRequest, checked_classes, checked_instructions
 from core.descriptions.writing.order import Order, check_writer, estimated, model_name
@@ -163,32 +164,6 @@ def target_of(ctx: Context, name_or_images: str, set_name: str | None = None) ->
         f"'{shown(name_or_images)}' is {'the name of several' if named else 'none'}",
         "List the description sets and image sets, and use an id.",
     )
-
-
-def list_tasks(
-    ctx: Context, set_id: str, kind: str | None = None, limit: int = 50, offset: int = 0
-) -> tuple[list[dict[str, Any]], int]:
-    """Tasks of a description set, newest first, and how many there are. Raises NotFound."""
-    with ctx.db.reading() as session:
-        find_set(session, set_id)
-        return records.list_tasks(session, set_id, kind, limit, offset), records.count_tasks(session, set_id, kind)
-
-
-def get_task(ctx: Context, set_id: str, task_id: str) -> dict[str, Any]:
-    """A task with its result, counts of its parts and its job. Raises NotFound."""
-    with ctx.db.reading() as session:
-        return records.task_dict(session, task_id, set_id)
-
-
-def list_parts(
-    ctx: Context, set_id: str, task_id: str, limit: int, offset: int, state: str | None = None
-) -> tuple[list[dict[str, Any]], int]:
-    """Parts of a task: what was asked about each class, and what came back. Raises NotFound."""
-    with ctx.db.reading() as session:
-        records.find_task(session, task_id, set_id)
-        counts = records.count_parts(session, task_id)
-        parts = records.list_parts(session, task_id, state, limit, offset)
-    return parts, counts[state] if state else sum(counts.values())
 
 
 def _is_image_set(session: Session, id_or_name: str) -> bool:

@@ -11,7 +11,19 @@ import { shortNumber } from "./charts.js";
 import { curves } from "./figures.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
 import { isBad, leakageLine } from "./honesty-words.js";
-import { cellsText, experimentLine, failureText, imagesLine, isActive, stateChip, stateSentence, STAGES } from "./job-words.js";
+import {
+  cancelText,
+  cellsText,
+  descriptionsLine,
+  experimentLine,
+  failureText,
+  imagesLine,
+  isActive,
+  stateChip,
+  stateSentence,
+  STAGES,
+  whatStays,
+} from "./job-words.js";
 import { METRICS, metricText } from "./metric-words.js";
 import { fileName } from "./plot.js";
 import { recipeLines } from "./recipe-words.js";
@@ -88,7 +100,7 @@ class JobMonitor extends PsElement {
 
   showJob(job, run) {
     this.heading.textContent = job.label || job.id;
-    this.images.replaceChildren(imagesLine(job), experimentLine(job));
+    this.images.replaceChildren(imagesLine(job), experimentLine(job), descriptionsLine(job));
     this.chip.replaceChildren(stateChip(job.state));
     this.cancelButton.hidden = !isActive(job) || Boolean(job.cancel_requested);
     this.showStages(job);
@@ -99,7 +111,8 @@ class JobMonitor extends PsElement {
 
   showStages(job) {
     this.bar.hidden = job.state !== "running";
-    this.steps.hidden = this.bar.hidden || Boolean(job.experiment_id); // cells go through the stages again and again
+    // cells go through the stages again and again; a task about descriptions has one
+    this.steps.hidden = this.bar.hidden || Boolean(job.experiment_id || job.description_set);
     if (job.state !== "running") return;
     const stages = STAGES.filter(([name, , rare]) => !rare || name === job.stage);
     const current = stages.findIndex(([name]) => name === job.stage);
@@ -123,7 +136,7 @@ class JobMonitor extends PsElement {
 
   showFacts(job) {
     const facts = job.cells ? [["Cells", cellsText(job)]] : [];
-    if (job.state === "running" && job.experiment_id && job.note) facts.push(["Now", job.note]);
+    if (job.state === "running" && !job.run_id && job.note) facts.push(["Now", job.note]);
     if (job.state === "queued") {
       facts.push(["Place in the queue", job.queue_position ?? "next"]);
     } else if (job.state === "running") {
@@ -157,10 +170,9 @@ class JobMonitor extends PsElement {
     if (isActive(job)) return this.end.replaceChildren();
     if (job.state === "succeeded" && run?.metrics) return this.end.replaceChildren(...resultOf(run));
     if (job.state === "failed") return this.end.replaceChildren(this.failure(job, run));
-    const stopped = job.experiment_id
-      ? "It was stopped before its end; finished cells stay."
-      : "It was stopped before its end and takes no part in comparisons.";
     if (job.state === "succeeded" && job.experiment_id) return this.end.replaceChildren(...comparisonOf(job));
+    if (job.state === "succeeded" && job.description_set) return this.end.replaceChildren(...descriptionsOf(job));
+    const stopped = `It was stopped before its end${whatStays(job)}.`;
     const text = job.state === "cancelled" ? stopped : "";
     this.end.replaceChildren(h("p", { class: "ps-soft" }, text), this.retryButton(job));
   }
@@ -183,9 +195,7 @@ class JobMonitor extends PsElement {
   async cancel() {
     const sure = await confirmDialog({
       title: "Cancel this job?",
-      text: this.job.experiment_id
-        ? "Finished cells stay. You can go on with the others at any time."
-        : `${this.job.label || "The job"} stops and gives no model. You can start it again later.`,
+      text: cancelText(this.job),
       yes: "Cancel the job",
       no: "Let it run",
     });
@@ -201,6 +211,12 @@ class JobMonitor extends PsElement {
       this.end.replaceChildren(errorNotice(error));
     }
   }
+}
+
+/** Where a finished task about descriptions goes on. */
+function descriptionsOf(job) {
+  const open = link("Open the descriptions", linkTo("/descriptions", { id: job.description_set.id }), "small");
+  return [job.note && h("p", { class: "ps-soft" }, job.note), h("div", { class: "ps-actions" }, open)].filter(Boolean);
 }
 
 /** Where a finished experiment goes on. */

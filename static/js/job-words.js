@@ -23,6 +23,8 @@ export const STAGES = [
   ["tuning", "Choose settings"],
   ["evaluation", "Test"],
   ["saving", "Save"],
+  ["writing", "Ask the language model", true],
+  ["evidence", "Weigh the sentences", true],
 ];
 
 export const isActive = (job) => job.state === "queued" || job.state === "running";
@@ -48,6 +50,13 @@ export function experimentLine(job) {
   return h("span", { class: "ps-hint ps-block" }, open);
 }
 
+/** The job of a task about descriptions: what came of it stands on their page. */
+export function descriptionsLine(job) {
+  if (!job.description_set) return "";
+  const open = h("a", { href: linkTo("/descriptions", { id: job.description_set.id }) }, job.description_set.name);
+  return h("span", { class: "ps-hint ps-block ps-break" }, "Descriptions: ", open);
+}
+
 /** "12 of 45 cells done, 1 running, 2 failed" of an experiment's job; nothing of others. */
 export function cellsText({ cells }) {
   if (!cells) return "";
@@ -55,6 +64,21 @@ export function cellsText({ cells }) {
     cells,
     Object.values(cells).reduce((sum, n) => sum + n, 0),
   );
+}
+
+/** What is left of a job that was stopped, as the end of a sentence. */
+export function whatStays(job) {
+  if (job.experiment_id) return "; finished cells stay";
+  if (job.description_set) return job.kind === "write" ? "; what is written stays" : "";
+  return " and takes no part in comparisons";
+}
+
+/** What cancelling means, before it is done. */
+export function cancelText(job) {
+  if (job.experiment_id) return "Finished cells stay. You can go on with the others at any time.";
+  if (job.kind === "write") return "Sentences that are written stay as drafts. You can go on with the other classes later.";
+  if (job.description_set) return `${job.label || "The job"} stops and gives no evidence. You can start it again later.`;
+  return `${job.label || "The job"} stops and gives no model. You can start it again later.`;
 }
 
 /** Which images a job trains on, as a line below its name; empty where nobody knows. */

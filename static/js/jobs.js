@@ -25,7 +25,18 @@ import {
   setParam,
 } from "./core.js";
 import { confirmDialog, follow, linkTo, uid } from "./follow.js";
-import { cellsText, experimentLine, failureText, imagesLine, isActive, stageWord, stateChip, stateSentence } from "./job-words.js";
+import {
+  cancelText,
+  cellsText,
+  descriptionsLine,
+  experimentLine,
+  failureText,
+  imagesLine,
+  isActive,
+  stageWord,
+  stateChip,
+  stateSentence,
+} from "./job-words.js";
 import "./job-monitor.js";
 import { focusPager, pager } from "./pager.js";
 
@@ -208,6 +219,7 @@ class Jobs extends PsElement {
         this.rowButton(job, job.label || job.id, () => this.open(job.id)),
         imagesLine(job),
         experimentLine(job),
+        descriptionsLine(job),
       ),
       cell("State", stateChip(job.state)),
       cell("Progress", progressOf(job)),
@@ -256,9 +268,7 @@ class Jobs extends PsElement {
   async cancel(job) {
     const sure = await confirmDialog({
       title: "Cancel this job?",
-      text: job.experiment_id
-        ? "Finished cells stay. You can go on with the others at any time."
-        : `${job.label || "The job"} stops and gives no model. You can start it again later.`,
+      text: cancelText(job),
       yes: "Cancel the job",
       no: "Let it run",
     });

@@ -213,6 +213,57 @@ def test_without_a_model_the_preview_says_so_and_nothing_starts(migrated_home: P
         assert error["expected"] == "A language model writes sentences where one is configured"
 
 
+# evidence --------------------------------------------------------------------------------------------------------
+
+
+def test_evidence_is_ordered_for_the_sentences_as_they_stand(client: TestClient, set_id: str, uploaded: dict) -> None:
+    at = f"/api/v1/description-sets/{set_id}"
+    for name, text in {"bright": "A bright card.", "dark": "A dark card."}.items():
+        client.post(f"{at}/actions", json={"kind": "add", "actor": "ann", "class": name, "text": text})
+    rejected = client.post(f"{at}/actions", json={"kind": "add", "actor": "ann", "class": "dark", "text": "Not it."})
+    ids = [rejected.json()["sentences"][0]["id"]]
+    client.post(f"{at}/actions", json={"kind": "reject", "actor": "ann", "ids": ids})
+    answer = client.post(f"{at}/evidence", json={"shots": 4, "replacements": 99, "actor": "ann"})
+    assert answer.status_code == 202, answer.text
+    assert "research" in answer.headers["X-Research-Use-Only"].lower()
+    task = answer.json()
+    assert (task["kind"], task["image_set"]["name"], task["job"]["state"]) == ("evidence", "Shades", "queued")
+    assert task["request"]["sentences"] == {"bright": ["A bright card."], "dark": ["A dark card."]}
+    job = client.get(f"/api/v1/jobs/{task['job']['id']}").json()
+    assert (job["kind"], job["label"]) == ("evidence", "shades: evidence from Shades")
+    assert client.get(f"{at}/tasks?kind=evidence").json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "found"),
+    [
+        ({}, 422, "at least one sentence for every class"),
+        ({"image_set": "nope"}, 404, "nope"),
+        ({"version": 7}, 404, "7 is none"),
+        ({"backbone": "nope"}, 404, "nope"),
+        ({"backbone": "/etc"}, 403, "folder"),
+        ({"replacements": 5}, 422, "99"),
+        ({"shots": 0}, 422, "greater than or equal to 1"),
+        ({"seed": -1}, 422, "'seed' lies between"),
+        ({"template": "no place"}, 422, "{}"),
+    ],
+)
+def test_evidence_that_cannot_be_is_refused_at_once(
+    client: TestClient, set_id: str, error_of: Any, body: dict[str, Any], status: int, found: str
+) -> None:
+    at = f"/api/v1/description-sets/{set_id}"
+    client.post(f"{at}/actions", json={"kind": "add", "actor": "ann", "class": "dark", "text": "A dark card."})
+    assert found in json.dumps(error_of(client.post(f"{at}/evidence", json=body), status))
+    assert client.get(f"{at}/tasks").json()["total"] == 0
+
+
+def test_the_bounds_of_replacements_are_those_of_the_engine() -> None:
+    from app.api.description_task_schemas import FEWEST_REPLACEMENTS, MOST_REPLACEMENTS
+    from core.descriptions.evidence.replacement import LARGEST, LEAST
+
+    assert (FEWEST_REPLACEMENTS, MOST_REPLACEMENTS) == (LEAST, LARGEST)
+
+
 # the command line ------------------------------------------------------------------------------------------------
 
 

@@ -19,12 +19,16 @@ from sqlalchemy import select
 from core.descriptions.writing import endpoint as endpoint_module
 from core.descriptions.writing.order import Order
 from core.descriptions.writing.prompts import read_prompt
+from core.images.read import read_image_set
 from core.records import description_tasks as tasks
-from core.records import jobs
+from core.records import image_sets, jobs
+from core.records.description_evidence import newest_evidence
 from core.records.ids import new_id
 from core.records.session import Database
 from core.records.tables import DescriptionActionRow, DescriptionRevisionRow, DescriptionRow, DescriptionSetRow
 from core.settings import Settings
+from tests.builders import tiny_backbone_folder
+from tests.core.experiments.conftest import shaded_set
 from tests.language_model_server import Call, Served, drip, flood, language_model, sentences, well
 from training_jobs import job_queue, run_job
 from training_jobs.reporter import Reporter
@@ -430,3 +434,88 @@ def test_the_folder_of_a_model_needs_leave(database: Database, settings: Setting
     _, _, job_id = order(database, folder=str(tmp_path))
     work(database, settings)
     assert job_of(database, job_id)["error"]["code"] == "not_allowed"
+
+
+# evidence --------------------------------------------------------------------------------------------------------
+
+SHADES = {
+    "black": ["a black picture with a bright rim", "a dark black square"],
+    "grey": ["a grey picture of even brightness"],
+    "light": ["a light picture with dark corners"],
+}
+
+
+def evidence(database: Database, settings: Settings, tmp_path: Path, **values: Any) -> tuple[str, str, str]:
+    """A task to weigh sentences on drawn shades: (set, task, job)."""
+    shaded_set(tmp_path / "shades", tuple(SHADES))
+    found = read_image_set(tmp_path / "shades", name="shades", store_dir=settings.images_dir)
+    asked = {"backbone": str(tiny_backbone_folder()), "shots": 2, "seed": 1, "replacements": 99} | values
+    with database.writing() as session:
+        images = image_sets.add_image_set(session, found, source="demo", store=settings.images_dir)
+        described = DescriptionSetRow(id=new_id(), name="shades", image_set_id=images)
+        session.add(described)
+        session.flush()
+        request = asked | {"sentences": SHADES, "source": "shades, as it stood"}
+        task_id = tasks.add_task(session, "evidence", described.id, request, image_set_id=images)
+        return described.id, task_id, job_queue.enqueue_task(session, task_id, "evidence", "shades: evidence")
+
+
+def test_evidence_is_kept_as_one_row_a_sentence_beside_its_controls(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    settings = settings.model_copy(update={"allow_folders": True})
+    set_id, task_id, job_id = evidence(database, settings, tmp_path)
+    assert work(database, settings) == DONE
+    job, found = job_of(database, job_id), task_of(database, task_id)["result"]
+    assert (job["state"], job["kind"], job["error"]) == ("succeeded", "evidence", None)
+    assert job["note"].startswith("4 sentences weighed: ")
+    rows = [(row["class"], row["sentence"]) for row in found["sentences"]]
+    assert rows == [(name, text) for name, texts in SHADES.items() for text in texts]
+    assert {row["verdict"] for row in found["sentences"]} <= {"helpful", "harmful", "cannot_tell"}
+    summary = found["summary"]
+    assert (summary["descriptions"], summary["shots"], summary["seed"]) == ("shades, as it stood", 2, 1)
+    assert {"set", "template", "random_everyday", "without_names", "wrong_classes"} <= set(summary["controls"])
+    with database.reading() as session:
+        joined = newest_evidence(session, set_id)
+    assert set(joined) == set(rows)
+    assert joined["grey", SHADES["grey"][0]]["agreement"] == found["sentences"][2]["agreement"]
+
+
+def test_evidence_that_is_cancelled_ends_without_a_result(
+    database: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings.model_copy(update={"allow_folders": True})
+    _, task_id, job_id = evidence(database, settings, tmp_path)
+    original = Reporter.stand_at
+
+    def cancel(self: Reporter, **place: Any) -> None:
+        if place.get("note") == "sentences":
+            with database.writing() as session:
+                jobs.request_cancel(session, job_id)
+            self.flush()
+        original(self, **place)
+
+    monkeypatch.setattr(Reporter, "stand_at", cancel)
+    assert work(database, settings) == CANCELLED
+    assert task_of(database, task_id)["result"] is None
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [({"shots": 99}, "too_few_images"), ({"replacements": 5}, "invalid_option"), ({"backbone": "/no"}, "not_found")],
+)
+def test_evidence_that_cannot_be_had_says_why(
+    database: Database, settings: Settings, tmp_path: Path, values: dict[str, Any], code: str
+) -> None:
+    settings = settings.model_copy(update={"allow_folders": True})
+    _, _, job_id = evidence(database, settings, tmp_path, **values)
+    work(database, settings)
+    assert job_of(database, job_id)["error"]["code"] == code
+
+
+def test_evidence_about_deleted_images_says_so(database: Database, settings: Settings, tmp_path: Path) -> None:
+    _, _, job_id = evidence(database, settings, tmp_path)
+    with database.writing() as session:
+        image_sets.delete_image_set(session, "shades")
+    work(database, settings)
+    assert job_of(database, job_id)["error"]["message"].startswith("The images of the task; they were deleted")
