@@ -38,10 +38,13 @@ async def compare(
     ctx: InContext,
     image_set: Annotated[Word | None, Query(description="Only runs on this image set (id or name).")] = None,
     run: Annotated[list[Word] | None, Query(max_length=500, description="Only these runs.")] = None,
+    tested: Annotated[
+        bool, Query(description="Whether with what needs the answers to single images: it takes longest.")
+    ] = True,
 ) -> Any:
     """Finished runs side by side, grouped so that only like is compared with like."""
-    key = ("compare", image_set, tuple(run or ()))
-    return await ctx.lines.comparisons.do(request.receive, runs.compare, ctx, image_set, run, key=key)
+    key = ("compare", image_set, tuple(run or ()), tested)
+    return await ctx.lines.comparisons.do(request.receive, runs.compare, ctx, image_set, run, tested, key=key)
 
 
 Asked = Annotated[list[Word], Query(min_length=1, max_length=100, description="Runs, by id; may be given again.")]

@@ -798,6 +798,7 @@ class Comparison(Answer):
 
     groups: list[ComparisonGroup]
     notes: list[str] = []
+    tested: bool = Field(default=True, description="Whether with what needs the answers to single images.")
     disclaimer: str = DISCLAIMER
 
 

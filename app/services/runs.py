@@ -78,19 +78,24 @@ def get_run(ctx: Context, id: str) -> dict[str, Any]:
         return _titled(records.run_dict(session, str(id)))
 
 
-def compare(ctx: Context, image_set_id: str | None = None, run_ids: Sequence[str] | None = None) -> dict[str, Any]:
-    """Runs in groups of like with like: {groups: [{image_set, fingerprint, backbone, shots, rows}], notes}.
+def compare(
+    ctx: Context, image_set_id: str | None = None, run_ids: Sequence[str] | None = None, tested: bool = True
+) -> dict[str, Any]:
+    """Runs in groups of like with like: {groups: [{image_set, fingerprint, backbone, shots, rows}], notes, tested}.
 
     Each row has the `published` numbers that stand beside it, see `core.evaluation.published_beside`.
-    Of all runs, those of one image set, or the given ones. Raises NotFound.
+    Of all runs, those of one image set, or the given ones. tested: False leaves out what needs the answers to single
+    images (intervals over patients, the verdict, published numbers), which takes longest where runs are many. Raises
+    NotFound.
     """
     chosen = _named(ctx, run_ids) if run_ids else _on(ctx, image_set_id)
-    found = compare_runs(chosen, lambda run_ids: answers_of_runs(ctx, run_ids))
+    look_up = (lambda run_ids: answers_of_runs(ctx, run_ids)) if tested else None
+    found = compare_runs(chosen, look_up) | {"tested": tested}
     # Beside the rows, not among what they are grouped by: it changes when somebody saves another version.
     versions = {run["id"]: run["description_version"] for run in chosen}
     for row in (row for group in found["groups"] for row in group["rows"]):
         row["description_version"] = versions.get(next(iter(row.get("run_ids") or ()), None))
-    return put_beside_comparison(ctx, found, chosen, lambda run_ids: answers_of_runs(ctx, run_ids))
+    return found if look_up is None else put_beside_comparison(ctx, found, chosen, look_up)
 
 
 _kept: OrderedDict[tuple[str, str], RunAnswers] = OrderedDict()

@@ -36,6 +36,9 @@ import { publishedTable } from "./published.js";
 import { recipeLines, recipeShort } from "./recipe-words.js";
 
 const RESULTS_POLL_MS = 5000;
+const PATIENCE_MS = 300;
+const UNTESTED =
+  "What takes longer follows in a moment: intervals over patients, tests, and published numbers. Intervals shown now are over draws only.";
 
 class Compare extends PsElement {
   async start() {
@@ -154,15 +157,31 @@ class Compare extends PsElement {
   }
 
   async load() {
-    const set = param("images");
+    const set = param("images") || "";
+    const ask = (tested) => api.get(`/runs/comparison?${comparisonQuery(set, tested)}`, { signal: this.signal });
     try {
-      this.answer = await api.get(`/runs/comparison${set ? `?image_set=${encodeURIComponent(set)}` : ""}`, {
-        signal: this.signal,
-      });
+      const first = await ask(false);
+      const whole = ask(true);
+      // a short wait spares the eye a page that changes at once
+      if ((await Promise.race([whole, sleep(PATIENCE_MS)])) === undefined && this.isOf(set)) {
+        this.answer = first;
+        this.draw();
+      }
+      const answer = await whole;
+      if (!this.isOf(set)) return;
+      this.answer = answer;
     } catch (error) {
-      return this.results.replaceChildren(errorNotice(error, () => this.load()));
+      if (error.name !== "AbortError" && this.isOf(set)) {
+        this.results.replaceChildren(errorNotice(error, () => this.load()));
+      }
+      return;
     }
     this.draw();
+  }
+
+  // Whether this image set is still the one that is asked for.
+  isOf(set) {
+    return set === (param("images") || "");
   }
 
   chooseMetric(metric) {
@@ -176,6 +195,7 @@ class Compare extends PsElement {
     this.chooser.hidden = !groups.length && !param("images");
     if (!groups.length) return this.results.replaceChildren(nothingYet(notes));
     this.results.replaceChildren(
+      this.answer.tested === false ? h("p", { class: "ps-notice", role: "status" }, UNTESTED) : "",
       ...groups.map((group) => this.groupCard(group)),
       notes?.length
         ? h(
@@ -401,6 +421,8 @@ class Compare extends PsElement {
   }
 }
 
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const comparisonQuery = (set, tested) => new URLSearchParams({ ...(set && { image_set: set }), tested });
 const progressLine = ({ cells, n_cells: all }) => h("span", { class: "ps-soft" }, progressText(cells, all));
 
 function rowName(row) {

@@ -159,6 +159,15 @@ def test_finished_runs_are_compared_with_like(client, context, uploaded):
     assert client.get(f"/api/v1/runs/{job['run_id']}").json()["metrics"]["accuracy"] == 0.75
 
 
+def test_a_comparison_without_tests_says_so_and_reads_no_answers(client, context, uploaded, monkeypatch):
+    numbers = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece"), 0.75)
+    finish(context, client.post(URL, json=request(uploaded)).json()["items"][0], numbers)
+    monkeypatch.setattr("app.services.runs.answers_of_runs", lambda *_: pytest.fail("answers were read"))
+    quick = client.get("/api/v1/runs/comparison", params={"image_set": "Shades", "tested": False}).json()
+    assert quick["tested"] is False
+    assert quick["groups"][0]["rows"][0]["mean"] == 0.75
+
+
 def answers(uploaded, client, right: int) -> list[dict]:
     """Predictions of the test part: the first `right` of each class are right."""
     images = client.get(f"/api/v1/image-sets/{uploaded['id']}/images", params={"part": "test", "limit": 100}).json()

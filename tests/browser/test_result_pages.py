@@ -515,6 +515,18 @@ def test_the_comparison_has_all_metrics_intervals_seeds_and_what_was_left_out(wi
     assert "Left out, cancelled" in page.locator(".ps-notice", has_text="Left out").inner_text()
 
 
+def test_numbers_are_there_before_what_takes_longer(window: Visit, api: Api) -> None:
+    held: list[Any] = []
+    window.page.route("**/runs/comparison?tested=true", lambda route: held.append(route))
+    api.comparison = api.comparison | {"tested": False}
+    page = window.open("/compare", ".ps-compare tbody tr")
+    page.get_by_text("follows in a moment: intervals over patients").wait_for()
+    api.comparison = api.comparison | {"tested": True}
+    api.answer(held[0])
+    page.get_by_text("follows in a moment").wait_for(state="detached")
+    assert page.locator(".ps-compare tbody tr").count() > 0
+
+
 def test_a_missing_zero_shot_is_named_and_can_be_run(window: Visit, api: Api) -> None:
     api.comparison = answers.comparison(with_zero_shot=False)
     page = window.open("/compare?images=set-1", ".ps-missing")
