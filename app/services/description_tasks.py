@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.services.context import ACTOR, Context
-from app.services.training import check_numbers
 from core.backbones.catalogue import find_folder
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.templates import checked_template
@@ -50,6 +49,8 @@ def start_evidence(ctx: Context, set_id: str, wish: EvidenceWish) -> dict[str, A
 
     Raises NotFound, InvalidInput, InvalidOption, NotAllowed, Unavailable, ClassMismatch for a class without sentence.
     """
+    from app.services.training import check_numbers  # it loads NumPy, which writing sentences does without
+
     check_numbers(wish.shots, wish.seed)
     if wish.template:
         checked_template(wish.template)
