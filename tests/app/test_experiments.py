@@ -21,9 +21,11 @@ from app.services.context import Context, open_context
 from app.services.timings import Timings
 from core.errors import ClassMismatch, Conflict, InvalidInput, InvalidOption, NotFound, TooFewImages
 from core.records import image_sets, jobs, runs
+from core.records.migrate import upgrade
 from core.settings import Settings
 from tests.builders import tiny_backbone_folder
 from tests.core.experiments.conftest import shaded_set
+from tests.core.records.databases import ENGINES, database_url
 from training_jobs import job_queue
 
 QUICK = {"coop": {"epochs": 2, "batch_size": 4, "views": 1}}
@@ -38,14 +40,23 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+BOTH = pytest.mark.parametrize("ctx", ENGINES, indirect=True)
+"""On SQLite, and on PostgreSQL where there is one."""
+
+
 @pytest.fixture
-def ctx(migrated_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
+def ctx(migrated_home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Context]:
+    kind = getattr(request, "param", "sqlite")
     monkeypatch.setenv("PROMPTOSCOPE_HOME", str(migrated_home))
     monkeypatch.setenv("PROMPTOSCOPE_PRECISION", "fp32")
     monkeypatch.delenv("PROMPTOSCOPE_DATABASE_URL", raising=False)
-    context = open_context(Settings())
-    yield context
-    context.close()
+    with database_url(kind, migrated_home) as url:
+        if kind == "postgresql":
+            upgrade(url)
+            monkeypatch.setenv("PROMPTOSCOPE_DATABASE_URL", url)
+        context = open_context(Settings())
+        yield context
+        context.close()
 
 
 @pytest.fixture
@@ -96,6 +107,7 @@ def run_all(ctx: Context, name: str) -> list[dict[str, Any]]:
 # command line ----------------------------------------------------------------------------------------------------
 
 
+@BOTH
 def test_run_prints_each_cell_and_then_each_row(run, file, ctx):
     result = run("run", file, "--json")
     assert result.exit_code == 0, result.stderr
@@ -132,6 +144,7 @@ def test_show_gives_what_run_gave_and_list_counts(run, file):
     assert "Research use only" in text
 
 
+@BOTH
 def test_running_the_same_file_again_computes_nothing(run, file, ctx):
     run("run", file, "--json")
     again = run("run", file, "--json")
@@ -150,6 +163,7 @@ def test_the_same_name_with_other_contents_is_refused(run, file, given, tmp_path
     assert "Give the changed experiment another name" in result.stderr
 
 
+@BOTH
 def test_another_experiment_takes_over_finished_cells(run, file, given, tmp_path):
     first, _ = printed(run("run", file, "--json"))
     second, _ = printed(run("run", toml(tmp_path / "b.toml", given | {"name": "b", "seeds": [1, 2, 3]}), "--json"))
@@ -160,6 +174,7 @@ def test_another_experiment_takes_over_finished_cells(run, file, given, tmp_path
     assert [cell["seed"] for cell in second if not cell["reused"]] == [3, 3]
 
 
+@BOTH
 def test_a_failed_cell_gives_exit_code_1_and_is_retried_alone(run, given, tmp_path, ctx):
     file = toml(tmp_path / "f.toml", given | {"shots": [2, 50], "methods": ["linear_probe"], "options": {}})
     result = run("run", file, "--json")
@@ -227,6 +242,7 @@ def test_what_is_not_there_is_wrong_use(run, words):
 
 
 @pytest.mark.slow
+@BOTH
 def test_a_killed_run_goes_on_and_computes_no_finished_cell_again(ctx, given, tmp_path):
     slow = {"coop": {"epochs": 60, "batch_size": 2, "views": 1}}
     file = toml(tmp_path / "k.toml", given | {"methods": ["coop"], "shots": [1, 2, 3, 4], "options": slow})
@@ -304,6 +320,7 @@ def test_descriptions_are_those_of_the_moment_and_part_of_what_is_compared(ctx, 
     assert {row["line"] for row in rows} == {"zero_shot (templates)", "zero_shot (words.json)"}
 
 
+@BOTH
 def test_a_stored_wording_is_that_of_each_image_set_and_named_by_its_version(ctx, given):
     from app.services.descriptions import save_version
 
@@ -327,6 +344,7 @@ def test_a_wording_without_a_class_is_refused_at_once(ctx, given, tmp_path):
         experiments.create(ctx, given | {"descriptions": [str(tmp_path / "words.json")]}, paths=True)
 
 
+@BOTH
 def test_cross_set_answers_stand_by_the_images_of_their_target(ctx, given, pictures):
     values = {"protocol": "cross-set", "target_images": [str(pictures / "others")], "seeds": [1], "methods": ["coop"]}
     experiments.create(ctx, given | values, paths=True)
@@ -376,6 +394,7 @@ def test_the_source_under_another_name_is_no_target(ctx, given, pictures, tmp_pa
         experiments.create(ctx, values, paths=True)
 
 
+@BOTH
 def test_an_experiment_is_queued_once_and_cancelled(ctx, given):
     made = experiments.create(ctx, given, paths=True)
     job = experiments.submit(ctx, "first look")
@@ -460,6 +479,7 @@ def test_what_cannot_be_timed_stays_unknown_and_is_not_tried_again(ctx, given):
     assert (again["measuring"], again["unknown"]) == ([], ["zero_shot", "coop", "linear_probe"])
 
 
+@BOTH
 def test_deleting_takes_the_runs_only_where_asked_and_only_its_own(ctx, given):
     quick = given | {"methods": ["linear_probe"], "options": {}}
     experiments.create(ctx, quick | {"seeds": [1]}, paths=True)
@@ -477,6 +497,7 @@ def test_deleting_takes_the_runs_only_where_asked_and_only_its_own(ctx, given):
         experiments.get(ctx, "first look")
 
 
+@BOTH
 def test_rows_say_what_they_lack_while_cells_wait(ctx, given):
     experiments.create(ctx, given, paths=True)
     assert experiments.show(ctx, "first look")["notes"] == ["No cell is finished yet."]
@@ -489,6 +510,7 @@ def test_rows_say_what_they_lack_while_cells_wait(ctx, given):
     assert [row["n_seeds"] for row in shown["rows"]] == [1, 1, 2]
 
 
+@BOTH
 def test_a_job_and_a_terminal_may_share_an_experiment(ctx, given):
     made = experiments.create(ctx, given, paths=True)
     experiments.submit(ctx, "first look")
@@ -505,6 +527,7 @@ def test_a_job_and_a_terminal_may_share_an_experiment(ctx, given):
     assert experiments.get(ctx, made["id"])["job"]["note"] == "All 5 cells are done."
 
 
+@BOTH
 def test_rows_outlive_the_process_and_go_with_the_experiment(run, file, ctx, monkeypatch):
     assert run("run", file).exit_code == 0
     found = experiments.get(ctx, "first look")
