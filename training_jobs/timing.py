@@ -14,11 +14,9 @@ import threading
 from typing import Any
 
 from core.errors import PromptoscopeError
-from core.experiments.spec import spec_from_record
 from core.records.session import Database
 from core.settings import Settings
 from core.tuning.method_cards import baseline_method
-from training_jobs.opened import grid_of
 from training_jobs.processes import give_way
 
 TOLD = ("fixed_s", "per_step_s", "peak_mb")
@@ -44,6 +42,8 @@ def main() -> int:
 def _time(database: Database, settings: Settings, asked: dict[str, Any]) -> None:
     from core.experiments.cells import plan_cells
     from core.experiments.estimate import time_method
+    from core.experiments.spec import spec_from_record
+    from training_jobs.opened import grid_of
 
     spec = spec_from_record(asked["spec"])
     cells = plan_cells(spec, baseline_method())

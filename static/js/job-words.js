@@ -13,7 +13,7 @@ const STATES = {
   cancelled: ["–", "Cancelled", "was cancelled", "warn"],
 };
 
-/** Stages in the order they happen: [name, words on screen, whether only few trainings have it]. */
+/** Stages of a training in the order they happen: [name, words on screen, whether only few trainings have it]. */
 export const STAGES = [
   ["images", "Read the images"],
   ["backbone", "Load the encoder"],
@@ -23,15 +23,15 @@ export const STAGES = [
   ["tuning", "Choose settings"],
   ["evaluation", "Test"],
   ["saving", "Save"],
-  ["writing", "Ask the language model", true],
-  ["evidence", "Weigh the sentences", true],
 ];
+
+const OTHER_STAGES = { writing: "Ask the language model", evidence: "Weigh the sentences" };
 
 export const isActive = (job) => job.state === "queued" || job.state === "running";
 
 export const stateWord = (state) => STATES[state]?.[1] || state;
 
-export const stageWord = (stage) => STAGES.find(([name]) => name === stage)?.[1] || stage || "";
+export const stageWord = (stage) => STAGES.find(([name]) => name === stage)?.[1] || OTHER_STAGES[stage] || stage || "";
 
 export function stateSentence(job) {
   return `${job.label || "The job"} ${STATES[job.state]?.[2] || job.state}.`;

@@ -19,7 +19,7 @@ from training_jobs import job_queue, patience, run_job
 from training_jobs.patience import TRIES
 from training_jobs.run_job import DONE, GIVE_BACK_TRIES, GIVEN_BACK
 
-STEPS = ["_run_of", "_say_hello", "_load", "_seal"]
+STEPS = ["_subject_of", "_say_hello", "_load", "_seal"]
 
 
 @pytest.fixture
