@@ -3,7 +3,8 @@
 A leave-one-out effect that is not zero says nothing of knowledge: any vector moves the few images it moves in one
 direction. So each sentence is held against sentences of random words in its place. Where it is itself no more than
 such a sentence, it is one draw among R + 1, and p = (1 + #{at least as good}) / (R + 1) holds exactly, whatever the
-images. It is held against both vocabularies and the larger p counts, so that p holds for nonsense of either kind.
+images. Credit is strict: to help, it has to be better than random words of both vocabularies, the larger p counts, so
+that p holds for nonsense of either kind. Blame asks whether it is worse than words that mean nothing: everyday ones.
 
 Two things are compared: the log-likelihood of the set, and the margin of the sentence itself, its mean cosine with the
 images of its class less that with the images of the closest other class. The second finds sentences of another class
@@ -68,18 +69,22 @@ class Tested:
         return max(tally.p(tally.better) for tally in self.tallies)
 
     @property
+    def _meaningless(self) -> Tally:
+        return self.tallies[VOCABULARIES.index("everyday")]
+
+    @property
     def p_effect(self) -> float:
-        """p that its set is as bad with random words."""
-        return max(tally.p(tally.worse) for tally in self.tallies)
+        """p that its set is as bad with everyday words in its place."""
+        return self._meaningless.p(self._meaningless.worse)
 
     @property
     def p_margin(self) -> float:
-        """p that random words are as close to the images of another class."""
-        return max(tally.p(tally.closer) for tally in self.tallies)
+        """p that everyday words are as close to the images of another class."""
+        return self._meaningless.p(self._meaningless.closer)
 
     @property
     def p_harm(self) -> float:
-        """p that it is as bad as random words by both, doubled because either is enough."""
+        """The smaller of `p_effect` and `p_margin`, doubled because either is enough."""
         return min(1.0, STATISTICS * min(self.p_effect, self.p_margin))
 
     @property
@@ -95,8 +100,8 @@ class Tested:
     @property
     def is_extreme(self) -> bool:
         """Whether more random sentences could show that it is better, or worse, than they."""
-        sides = zip(*((tally.better, tally.worse, tally.closer) for tally in self.tallies), strict=True)
-        return any(max(side) < FEW for side in sides)
+        better = max(tally.better for tally in self.tallies)
+        return min(better, self._meaningless.worse, self._meaningless.closer) < FEW
 
 
 def replacement_tests(

@@ -29,9 +29,10 @@ class SentenceEvidence:
     index: its place in its class, from 0. agreement: AUROC of its cosine, its class against the others. effect: how
     much it raises the log-likelihood of the set; low, high: its 95 % interval, of which `interval` says how it was made
     and `CLAIM` what it holds for. accuracy_change: what it adds to accuracy. smallest_effect: 95 % of random sentences
-    in its place change less. closest_class: whose images it is closest to. p_help, p_harm: against random words, the
-    less telling vocabulary; p_everyday and p_radiological: p_help by vocabulary. p_adjusted: the corrected p of the
-    side that the effect points to, or of the verdict. replacements: random sentences of each vocabulary.
+    in its place change less. closest_class: whose images it is closest to. p_help: against random words of the less
+    telling vocabulary; p_everyday and p_radiological: the same by vocabulary; p_harm: against everyday words.
+    p_adjusted: the corrected p of the side that the effect points to, or of the verdict. replacements: random sentences
+    of each vocabulary.
     """
 
     class_name: str
@@ -187,10 +188,10 @@ def _verdict(
     if harmed <= LEVEL and tested.p_margin <= tested.p_effect and closest != scores.classes[place.label]:
         return (
             "harmful",
-            f"It fits the images of '{closest}' better than those of its class, more than random words do.",
+            f"It fits the images of '{closest}' better than those of its class, more than everyday words do.",
         )
     if harmed <= LEVEL and tested.p_effect < tested.p_margin and (effect is None or effect < 0):
-        return "harmful", "It lowers the log-likelihood more than random words in its place do."
+        return "harmful", "It lowers the log-likelihood more than everyday words in its place do."
     if helped <= LEVEL and (effect is None or effect > 0):
         return "helpful", "It raises the log-likelihood more than random words in its place do, of either vocabulary."
     if effect is not None and abs(effect) >= tested.smallest_effect:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from core.descriptions.evidence.class_map import class_map
 from core.descriptions.evidence.controls import DRAWS, controls, dealt_sets, random_sets, without_names
@@ -50,9 +51,23 @@ def test_each_control_has_its_numbers_with_an_interval_of_two_parts() -> None:
     assert (row["mean"], row["low"], row["high"]) == pytest.approx((expected.mean, expected.low, expected.high))
     assert row["interval"] == "95% two-part over 20 draws and 60 images"
     assert row["difference"]["mean"] == pytest.approx(scores.log_likelihood - row["mean"])
+    apart = scores.images.pseudo_values(scores.log_likelihoods - np.stack([s.log_likelihoods for s in drawn]))
+    to_mean = two_part(apart)
+    half = np.sqrt(t.ppf(0.975, 19) ** 2 * 21 * to_mean.v_draws + t.ppf(0.975, 59) ** 2 * to_mean.v_cases)
+    assert row["difference_to_one"]["low"] == pytest.approx(row["difference"]["mean"] - half)
     assert found["set"]["accuracy"]["mean"] == pytest.approx(scores.accuracy)
     assert found["wrong_classes"]["accuracy"]["n_draws"] == 2
     assert found["wrong_classes"]["accuracy"]["mean"] < 0.1
+
+
+def test_lucky_random_words_are_no_better_than_random_words() -> None:
+    """Sets that are themselves random words, from the same source as the control: 1 of 40 may seem better."""
+    better = []
+    for seed in range(30):
+        world = World(noise=2.5, seed=seed)
+        found = controls(world.scores(NONSENSE), anywhere, world.encode)
+        better.append(found["better_than_random_words"])
+    assert sum(better) <= 2
 
 
 def test_few_images_give_no_answer() -> None:

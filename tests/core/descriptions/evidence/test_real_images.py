@@ -151,7 +151,7 @@ def planted(name: str) -> Iterator[dict[str, list[str]]]:
                 }
 
 
-@pytest.mark.parametrize(("name", "least"), [("btmri", 0.3), ("cxr3", 0.3)])
+@pytest.mark.parametrize(("name", "least"), [("btmri", 0.5), ("cxr3", 0.3)])
 def test_a_sentence_about_another_class_comes_out_as_harmful(name: str, least: float) -> None:
     caught, blamed = [], []
     for sentences in planted(name):
