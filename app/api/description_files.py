@@ -33,6 +33,18 @@ def import_text(description_set_id: Word, body: shapes.FileToImport, ctx: InCont
     return description_files.import_text(ctx, description_set_id, body.text, body.name, body.layout, body.actor)
 
 
+@router.post(
+    "/packs/{name}",
+    summary="Add a built-in pack",
+    status_code=201,
+    response_model=shapes.Added,
+    responses=errors(404, 409, 422),
+)
+def add_pack(description_set_id: Word, name: Word, body: shapes.PackToAdd, ctx: InContext) -> Any:
+    """Add a pack's sentences as drafts, in one action that can be undone; what the set has already is left out."""
+    return description_files.add_pack(ctx, description_set_id, name, body.actor)
+
+
 @router.get(
     "/export",
     summary="Export sentences",

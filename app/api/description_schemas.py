@@ -379,13 +379,24 @@ class FileToImport(Body):
         return fit_body(data)
 
 
-class Imported(Answer):
+class PackToAdd(Body):
+    """Who adds a built-in pack."""
+
+    actor: Line = Field(min_length=1)
+
+
+class Added(Answer):
     """What came in."""
 
     action: DescriptionAction | None = Field(default=None, description="Null where the set had all of it.")
-    layout: str
     added: int
     known: int = Field(description="Sentences the set had already.")
+
+
+class Imported(Added):
+    """What came in from a file."""
+
+    layout: str
     other_classes: list[str] = Field(description="Classes of the file that the images do not have.")
 
 

@@ -11,6 +11,7 @@ from app.api.common import InContext, InPages, errors
 from app.api.values import Count, Line, Sentence, Word
 from app.services import descriptions
 from app.services import packs as built_in
+from core.descriptions.layouts.catalogue import layouts
 
 router = APIRouter(prefix="/description-sets", tags=["description sets"])
 
@@ -92,6 +93,14 @@ def get_pack(
 ) -> Any:
     """A pack's sentences, ready to be saved as a version of a description set."""
     return built_in.pack_sentences(ctx, name, image_set)
+
+
+@router.get(
+    "/layouts", summary="List layouts of files", response_model=schemas.DescriptionLayoutList, responses=errors()
+)
+def list_layouts(pages: InPages) -> Any:
+    """Layouts in which sentences are read and written: plain ones, and those of public repositories."""
+    return pages.cut([{"name": each.name, "title": each.title, "suffix": each.suffix} for each in layouts().values()])
 
 
 @router.get(

@@ -111,6 +111,7 @@ class WritingPreview(Answer):
 
     prompt: Prompt
     model: str | None = None
+    address: str | None = Field(default=None, description="Where it would go: an address, or a folder of this machine.")
     problem: str | None = Field(default=None, description="Why nothing could be written now.")
     classes: list[ClassMessages]
     fingerprint: str

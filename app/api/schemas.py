@@ -360,6 +360,20 @@ class DescriptionPackSentences(DescriptionPack):
     source: str
 
 
+class DescriptionLayout(Answer):
+    """How files hold sentences."""
+
+    name: str
+    title: str
+    suffix: str
+
+
+class DescriptionLayoutList(Page):
+    """Layouts of files."""
+
+    items: list[DescriptionLayout]
+
+
 class Sentences(Answer):
     """Sentences per class, unsaved."""
 

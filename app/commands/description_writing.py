@@ -89,7 +89,11 @@ def _show_preview(out: Output, found: dict[str, Any]) -> None:
     summary = {key: value for key, value in found.items() if key not in {"classes", "prompt"}}
     cost = "" if found["cost"] is None else f", cost about {found['cost']:g}"
     took = f"{found['requests']} requests, about {found['tokens_in'] + found['tokens_out']} tokens{cost}"
-    out.row(summary | {"prompt": found["prompt"]["name"]}, f"Nothing was sent. It would take {took}.")
+    out.row(summary | {"prompt": found["prompt"]["name"]}, f"Nothing was sent. {_way(found)}It would take {took}.")
+
+
+def _way(found: dict[str, Any]) -> str:
+    return f"It would go to {found['address']}. " if found["address"] else ""
 
 
 def _show_class(out: Output, part: dict[str, Any]) -> None:

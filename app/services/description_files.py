@@ -1,8 +1,8 @@
-"""Sentences of a description set in files: imported as drafts, exported in every layout."""
+"""Sentences of a description set from files and packs, as drafts, and to files in every layout."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from core.descriptions.class_matching import for_classes_of_images
 from core.descriptions.files import descriptions_text, layout_of, parse_descriptions
 from core.descriptions.layouts.catalogue import find_layout
 from core.descriptions.layouts.csv_layout import COLUMNS, DETAILS, write_rows
+from core.descriptions.packs import get_pack
 from core.records import description_exports
 from core.records.sentence_saving import keyed
 from core.records.sentence_writing import NewSentence, add_sentences
@@ -45,13 +46,25 @@ def import_text(ctx: Context, set_id: str, text: str, name: str, layout: str | N
     def work(session: Session) -> dict[str, Any]:
         hold_set(session, set_id)
         fitting, others = for_classes_of_images(found, classes_of(session, set_id))
-        there = set(keyed((e.class_name, e.text) for e in load_sentences(session, set_id) if not e.planted))
-        wanted = list(keyed((label, each) for label, texts in fitting.items() for each in texts))
         origin = {"file": name, "layout": layout}
-        new = [NewSentence(key[0], key[1], "file", actor, origin) for key in wanted if key not in there]
-        action = add_sentences(session, set_id, actor, new, IMPORT, name)[0] if new else None
-        counts = {"added": len(new), "known": len(wanted) - len(new)}
-        return {"action": action, "layout": layout, **counts, "other_classes": others}
+        done = _add_missing(session, set_id, actor, fitting, ("file", actor, origin), name)
+        return done | {"layout": layout, "other_classes": others}
+
+    return ctx.db.write(work)
+
+
+def add_pack(ctx: Context, set_id: str, name: str, actor: str) -> dict[str, Any]:
+    """Add the sentences of a built-in pack to a set, as drafts and one action: {action or None, added, known}.
+
+    Raises NotFound, ClassMismatch where the pack does not describe each class of the set's images.
+    """
+    actor, pack = fit_name(actor, "The name of who adds"), get_pack(name)
+
+    def work(session: Session) -> dict[str, Any]:
+        hold_set(session, set_id)
+        texts = pack.for_classes(classes_of(session, set_id)).sentences
+        origin = {"pack": pack.name, "status": pack.status}
+        return _add_missing(session, set_id, actor, texts, ("pack", pack.source, origin), pack.source)
 
     return ctx.db.write(work)
 
@@ -74,6 +87,22 @@ def export_text(ctx: Context, set_id: str, layout: str, version: int | None = No
     stands = "now" if version is None else f"v{version}"
     media_type = {".csv": "text/csv", ".py": "text/x-python"}.get(chosen.suffix, "application/octet-stream")
     return Exported(f"{title}-{stands}-{layout}{chosen.suffix}", media_type, text, len(kept))
+
+
+def _add_missing(
+    session: Session,
+    set_id: str,
+    actor: str,
+    texts: Mapping[str, Sequence[str]],
+    written: tuple[str, str, dict[str, Any]],
+    note: str,
+) -> dict[str, Any]:
+    """Add what the set, held already, has not. written: kind of author, author and origin of the new sentences."""
+    there = set(keyed((e.class_name, e.text) for e in load_sentences(session, set_id) if not e.planted))
+    wanted = list(keyed((label, each) for label, found in texts.items() for each in found))
+    new = [NewSentence(key[0], key[1], *written) for key in wanted if key not in there]
+    action = add_sentences(session, set_id, actor, new, IMPORT, note)[0] if new else None
+    return {"action": action, "added": len(new), "known": len(wanted) - len(new)}
 
 
 def by_class(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -85,10 +85,15 @@ def start_evidence(ctx: Context, set_id: str, wish: EvidenceWish) -> dict[str, A
 def list_tasks(
     ctx: Context, set_id: str, kind: str | None = None, limit: int = 50, offset: int = 0
 ) -> tuple[list[dict[str, Any]], int]:
-    """Tasks of a description set, newest first, and how many there are. Raises NotFound."""
+    """Tasks of a description set, newest first, and how many there are. Raises NotFound.
+
+    Those about evidence are in short: without sentences and the curve, which `get_task` gives.
+    """
     with ctx.db.reading() as session:
         find_set(session, set_id)
-        return records.list_tasks(session, set_id, kind, limit, offset), records.count_tasks(session, set_id, kind)
+        found = records.list_tasks(session, set_id, kind, limit, offset)
+        count = records.count_tasks(session, set_id, kind)
+    return [_in_short(task) for task in found], count
 
 
 def get_task(ctx: Context, set_id: str, task_id: str) -> dict[str, Any]:
@@ -106,6 +111,16 @@ def list_parts(
         counts = records.count_parts(session, task_id)
         parts = records.list_parts(session, task_id, state, limit, offset)
     return parts, counts[state] if state else sum(counts.values())
+
+
+def _in_short(task: dict[str, Any]) -> dict[str, Any]:
+    if task["kind"] != EVIDENCE:
+        return task
+    short = task | {"request": {name: each for name, each in task["request"].items() if name != "sentences"}}
+    if task["result"]:
+        summary = {name: each for name, each in task["result"]["summary"].items() if name != "curve"}
+        short["result"] = {"summary": summary}
+    return short
 
 
 def _sentences(session: Session, set_id: str, name: str, version: int | None) -> DescriptionSet:

@@ -16,7 +16,7 @@ from app.services.context import ACTOR, Context
 from app.services.description_tasks import get_task
 from app.services.image_sets import checked_name
 from core.descriptions.writing.messages import ClassRequest, checked_classes, checked_instructions
-from core.descriptions.writing.order import Order, check_writer, estimated, model_name
+from core.descriptions.writing.order import Order, address_of, check_writer, estimated, model_name
 from core.descriptions.writing.prompts import list_prompts, read_prompt
 from core.descriptions.writing.similarity import checked_choice, most_similar
 from core.errors import Conflict, InvalidInput, NotFound, PromptoscopeError
@@ -78,9 +78,10 @@ def prompts(ctx: Context) -> list[dict[str, Any]]:
 def preview(ctx: Context, target: Target, wish: Wish, *, folders: bool | None = None) -> dict[str, Any]:
     """Exactly what would be sent, and what it would take; nothing is sent or recorded.
 
-    {prompt, model, problem, classes: [{class, similar, n, messages}], requests, tokens_in, tokens_out, cost,
-    fingerprint}. problem: why nothing could be written now, such as that no model is configured. folders: whether the
-    folder of a model may be named, as the settings say by default. Raises NotFound, InvalidInput, Unavailable.
+    {prompt, model, address, problem, classes: [{class, similar, n, messages}], requests, tokens_in, tokens_out, cost,
+    fingerprint}. address: where it would go. problem: why nothing could be written now, such as that no model is
+    configured. folders: whether the folder of a model may be named, as the settings say by default. Raises NotFound,
+    InvalidInput, Unavailable.
     """
     order = _order(ctx, target, wish)
     requests = order.requests()
@@ -92,6 +93,7 @@ def preview(ctx: Context, target: Target, wish: Wish, *, folders: bool | None = 
     return {
         "prompt": order.prompt.as_dict(),
         "model": model,
+        "address": address_of(ctx.settings, order),
         "problem": problem,
         "classes": [request.as_dict() for request in requests],
         "fingerprint": _fingerprint(requests),

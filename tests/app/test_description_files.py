@@ -92,3 +92,32 @@ def test_a_methods_section_of_a_review(client, url):
     assert "1 reader (Ada) reviewed 3 of 4 sentences: 3 approved, 0 rejected" in told
     assert "The median time per sentence was 3.0 s (1 decision timed)." in told
     assert "Not known: agreement" in told
+
+
+def test_a_pack_is_added_once_as_drafts_of_its_own_kind_and_taken_back_at_once(client):
+    demo = client.post("/api/v1/image-sets/demo").json()
+    made = client.post("/api/v1/description-sets", json={"image_set_id": demo["id"], "name": "from a pack"}).json()
+    at = f"/api/v1/description-sets/{made['id']}"
+    answer = client.post(f"{at}/packs/demo", json={"actor": "Bo"})
+    assert answer.status_code == 201, answer.text
+    (pack,) = client.get("/api/v1/description-sets/packs", params={"image_set": demo["id"]}).json()["items"]
+    assert (answer.json()["added"], answer.json()["known"]) == (pack["sentences"], 0)
+    rows = client.get(f"{at}/sentences", params={"limit": 1000}).json()["items"]
+    assert {(row["state"], row["author_kind"], row["author"]) for row in rows} == {("draft", "pack", "pack:demo")}
+    assert {row["origin"]["status"] for row in rows} == {pack["status"]}
+    again = client.post(f"{at}/packs/demo", json={"actor": "Bo"}).json()
+    assert (again["action"], again["added"], again["known"]) == (None, 0, pack["sentences"])
+    assert client.post(f"{at}/undo", json={"actor": "Bo"}).json()["action"]["changed"] == pack["sentences"]
+    assert client.get(f"{at}/sentences").json()["total"] == 0
+
+
+def test_a_pack_for_other_classes_or_of_another_name_is_refused(client, url):
+    assert client.post(f"{url}/packs/demo", json={"actor": "Bo"}).status_code in {409, 422}
+    assert client.post(f"{url}/packs/none-such", json={"actor": "Bo"}).status_code == 404
+    assert client.post(f"{url}/packs/demo", json={}).status_code == 422
+
+
+def test_layouts_are_listed_with_how_their_files_end(client):
+    found = client.get("/api/v1/description-sets/layouts").json()["items"]
+    assert [row["name"] for row in found] == list(layouts())
+    assert {row["suffix"] for row in found} == {".json", ".csv", ".py"}

@@ -93,6 +93,7 @@ def test_what_is_previewed_is_what_is_sent_and_what_is_kept(
     assert configured.calls == []
     assert [each["class"] for each in seen["classes"]] == ["bright", "dark"]
     assert (seen["model"], seen["problem"], seen["requests"], seen["cost"]) == ("writer-1", None, 2, None)
+    assert seen["address"] == f"{configured.address}/chat/completions"
     assert "test card" in seen["classes"][0]["messages"][1]["content"]
     assert "Further wishes: Say grey levels.\nNo colours." in seen["classes"][0]["messages"][1]["content"]
     answer = client.post(
@@ -231,7 +232,10 @@ def test_evidence_is_ordered_for_the_sentences_as_they_stand(client: TestClient,
     assert task["request"]["sentences"] == {"bright": ["A bright card."], "dark": ["A dark card."]}
     job = client.get(f"/api/v1/jobs/{task['job']['id']}").json()
     assert (job["kind"], job["label"]) == ("evidence", "shades: evidence from Shades")
-    assert client.get(f"{at}/tasks?kind=evidence").json()["total"] == 1
+    listed = client.get(f"{at}/tasks?kind=evidence").json()
+    assert listed["total"] == 1
+    assert "sentences" in task["request"]
+    assert "sentences" not in listed["items"][0]["request"]
 
 
 @pytest.mark.parametrize(
@@ -296,7 +300,7 @@ def rows(result: Any) -> list[dict[str, Any]]:
 def test_a_dry_run_prints_the_exact_text_and_sends_nothing(run: Any, stored: str, configured: Served) -> None:
     shown = run(stored, "--dry-run", "--n", 2)
     assert shown.exit_code == 0, shown.output
-    assert "Nothing was sent. It would take 2 requests" in shown.stdout
+    assert f"Nothing was sent. It would go to {configured.address}/chat/completions. It would take 2" in shown.stdout
     assert configured.calls == []
     found = rows(run(stored, "--dry-run", "--n", 2, "--json"))
     assert [row.get("class") for row in found] == ["bright", "dark", None]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.descriptions.writing.address import completions_url
 from core.descriptions.writing.budget import Budget, Caps, Prices
 from core.descriptions.writing.endpoint import Endpoint, endpoint_of
 from core.descriptions.writing.local_model import LocalModel
@@ -112,6 +113,16 @@ def model_name(settings: Settings, order: Order) -> str | None:
     if order.folder:
         return order.folder
     return (order.model or settings.llm_model or "").strip() or None
+
+
+def address_of(settings: Settings, order: Order) -> str | None:
+    """Where an order's questions go: the whole address, or the folder; None where no address can be called."""
+    if order.folder:
+        return order.folder
+    try:
+        return str(completions_url(settings.llm_base_url)) if settings.llm_base_url else None
+    except InvalidInput:
+        return None
 
 
 def is_configured(settings: Settings) -> bool:
