@@ -44,13 +44,13 @@ function extent(values, low, high) {
 
 // ---------------------------------------------------------------- pieces of figures
 
-const kindOf = (theme, kind) => ({
+export const kindOf = (theme, kind) => ({
   colour: theme.series[(kind - 1) % theme.series.length],
   dash: DASHES[(Math.floor((kind - 1) / 3) + ((kind - 1) % 3 === 1 ? 1 : 0)) % DASHES.length],
   symbol: SYMBOLS[(kind - 1) % SYMBOLS.length],
 });
 
-function layoutOf(theme, more) {
+export function layoutOf(theme, more) {
   return {
     font: { family: theme.face, size: 13, color: theme.ink },
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -69,7 +69,7 @@ function layoutOf(theme, more) {
 }
 
 /** An axis that does not move. ticks: [[place, words]]. A log axis takes its range in powers of ten. */
-function axis(theme, { title, range, ticks, grid = true, ...more }) {
+export function axis(theme, { title, range, ticks, grid = true, ...more }) {
   return {
     automargin: true,
     fixedrange: true,
@@ -90,7 +90,7 @@ function axis(theme, { title, range, ticks, grid = true, ...more }) {
   };
 }
 
-const numberTicks = (low, high, count, format) => niceTicks(low, high, count).map((tick) => [tick, format(tick)]);
+export const numberTicks = (low, high, count, format) => niceTicks(low, high, count).map((tick) => [tick, format(tick)]);
 
 /** The two ends of intervals as the library wants them; missing ones have no length. */
 function errors(theme, rows, colour, thickness = 2) {
@@ -107,7 +107,7 @@ function errors(theme, rows, colour, thickness = 2) {
   };
 }
 
-const straight = (theme, ends, dash = "dash") => ({
+export const straight = (theme, ends, dash = "dash") => ({
   type: "line",
   line: { color: theme.edge, width: 1.5, dash },
   layer: "below",
