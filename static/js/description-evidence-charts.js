@@ -14,7 +14,7 @@ const ORDERS = { given: "as given", random: "random order", evidence: "best effe
 
 const share = (value) => (finite(value) ? percent(value) : "–");
 
-const controlsOf = (result) => result.summary?.controls ?? result.controls ?? {};
+const controlsOf = (result) => result.summary?.controls ?? {};
 
 // The set and its controls on accuracy; in the table also the log-likelihood and the set less each control.
 export function controlsContent(result, name) {
@@ -48,7 +48,8 @@ export function controlsContent(result, name) {
 }
 
 // Accuracy by number of sentences of each class, one line an order; each image was measured with what others chose.
-export function growthContent({ curve }, name) {
+export function growthContent(result, name) {
+  const curve = result.summary?.curve;
   const rows = (curve?.rows ?? []).filter((row) => finite(row.accuracy?.mean));
   const orders = Object.keys(ORDERS).filter((order) => rows.filter((row) => row.order === order).length > 1);
   if (!orders.length) return null;

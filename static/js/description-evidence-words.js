@@ -43,7 +43,7 @@ export function sentencesWords({ sentences, summary = {} }) {
 
 // What the whole set is worth beside random words: the answer in words, and the difference it rests on.
 export function setWords(result) {
-  const controls = result.summary?.controls ?? result.controls;
+  const controls = result.summary?.controls;
   if (!controls?.answer) return "";
   const apart = ["random_radiological", "random_everyday"].map((name) => controls[name]?.log_likelihood?.difference).filter((found) => Number.isFinite(found?.low));
   const least = apart.sort((a, b) => a.low - b.low)[0];

@@ -49,6 +49,7 @@ class DescriptionEvidence extends PsElement {
     const backbone = h("select", {}, namesOf(this.backbones).map((name) => h("option", { value: name }, name)));
     const shots = h("select", {});
     const seed = h("input", { type: "number", min: "0", step: "1", value: "1" });
+    const curve = h("input", { type: "checkbox", checked: true });
     const said = h("div", {});
     const fillShots = () => {
       const set = this.sets.find((each) => String(each.id) === images.value);
@@ -61,7 +62,7 @@ class DescriptionEvidence extends PsElement {
     const go = button(again ? "Look again" : "Look at the images", async () => {
       go.disabled = true;
       try {
-        const body = { image_set: images.value, backbone: backbone.value, shots: shots.value ? Number(shots.value) : null, seed: Number(seed.value), actor: this.desk.reader || "owner" };
+        const body = { image_set: images.value, backbone: backbone.value, shots: shots.value ? Number(shots.value) : null, seed: Number(seed.value), curve: curve.checked, actor: this.desk.reader || "owner" };
         const task = await api.post(this.desk.path("/evidence"), body, { key: crypto.randomUUID() });
         fill(said);
         if (!this.results.querySelector("ps-plot, table")) fill(this.results);
@@ -77,6 +78,7 @@ class DescriptionEvidence extends PsElement {
       h("div", { class: "ps-grid" },
         field("Image set", images), field("Encoder", backbone),
         field("Images of each class", shots, "More images can tell smaller effects."), field("Seed", seed, "Which images are drawn.")),
+      h("label", { class: "ps-check" }, curve, "Also how accuracy changes with more sentences (takes longer)"),
       said, h("div", { class: "ps-actions" }, go));
   }
 

@@ -73,7 +73,7 @@ export class PromptPanel {
     return h("div", { class: "ps-notice ps-notice-warn" },
       h("p", {}, "No language model is set up. Either start Promptoscope with these settings, or choose a model folder on this machine below:"),
       h("ul", {},
-        h("li", {}, h("code", {}, "PROMPTOSCOPE_LLM_BASE_URL"), " the address of an OpenAI-compatible server, such as http://127.0.0.1:11434/v1"),
+        h("li", {}, h("code", {}, "PROMPTOSCOPE_LLM_BASE_URL"), " the address of an OpenAI-compatible server, which usually ends in /v1"),
         h("li", {}, h("code", {}, "PROMPTOSCOPE_LLM_MODEL"), " the model's name there"),
         h("li", {}, h("code", {}, "PROMPTOSCOPE_LLM_API_KEY"), " its key, where it asks for one")));
   }

@@ -3,6 +3,8 @@
 // withoutTexts: there is something to do before any texts are saved.
 export const VIEWS = [
   { name: "review", title: "Review", element: "ps-description-review" },
+  { name: "write", title: "Write", element: "ps-description-write", withoutTexts: true },
+  { name: "evidence", title: "Evidence", element: "ps-description-evidence" },
   { name: "versions", title: "Versions", element: "ps-description-versions" },
   { name: "agreement", title: "Agreement", element: "ps-description-agreement" },
   { name: "text", title: "As text", element: "ps-description-text", withoutTexts: true },

@@ -1,6 +1,6 @@
 // The Write view: where sentences come from. A built-in pack that fits, a language model, or a file; all of them are
 // drafts until somebody has read them. What a language model is sent is shown before it is sent.
-import { PsElement, announce, api, busy, define, fill, h, listOf } from "./core.js";
+import { PsElement, announce, api, busy, button, define, errorNotice, fill, h, listOf } from "./core.js";
 import { FilesPanel } from "./description-files.js";
 import { PacksPanel } from "./description-packs.js";
 import { PromptPanel } from "./description-prompt.js";
@@ -31,13 +31,19 @@ class DescriptionWrite extends PsElement {
       this.tasks?.node,
       this.prompt?.node ?? h("section", { class: "ps-card ps-stack-s", "aria-labelledby": "ps-first-title" },
         h("h3", { id: "ps-first-title" }, "Ask a language model, or read a file"),
-        h("p", {}, "Both add to texts that exist. Begin with a pack above, or with one sentence a class in the view “As text”; then come back here.")),
+        h("p", {}, "Both add to texts that exist, so they need a name first."),
+        h("div", { class: "ps-actions" }, button("Begin empty texts", () => this.#begin()))),
       desk.texts && new FilesPanel(desk, layouts, { added }).node));
     await this.tasks?.load();
   }
 
   get isDirty() {
     return Boolean(this.prompt?.isDirty);
+  }
+
+  // The frame lays down what was typed when the page goes on to other texts.
+  set isDirty(is) {
+    if (this.prompt) this.prompt.isDirty = is;
   }
 
   // Sentences were added to these texts: says so, with the way to read them.
@@ -51,10 +57,19 @@ class DescriptionWrite extends PsElement {
     read.focus({ preventScroll: true });
   }
 
-  #saved(texts) {
-    this.dispatchEvent(new CustomEvent("ps-texts-saved", { detail: { texts, view: "review" } }));
+  async #begin() {
+    const { desk } = this;
+    try {
+      const body = { image_set_id: desk.imageSet.id, name: `${desk.imageSet.name}: texts`, author: desk.reader || "owner" };
+      this.#saved(await api.post("/description-sets", body, { key: crypto.randomUUID() }), "write");
+    } catch (error) {
+      fill(this.said, errorNotice(error));
+    }
   }
 
+  #saved(texts, view = "review") {
+    this.dispatchEvent(new CustomEvent("ps-texts-saved", { detail: { texts, view } }));
+  }
 }
 
 define("ps-description-write", DescriptionWrite);

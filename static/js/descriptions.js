@@ -217,9 +217,10 @@ class Descriptions extends PsElement {
     this.saved = [texts, ...this.saved.filter((other) => String(other.id) !== String(texts.id))];
     this.#fillTextSelect();
     await this.#openTexts(texts.id, view);
-    fill(this.leftOver, h("p", { class: "ps-notice ps-notice-good" }, `Saved as version ${texts.version}.`,
-      link("Train with these texts", `/train?images=${encodeURIComponent(this.imageSet.id)}`)));
-    announce(`Saved as version ${texts.version}.`);
+    const said = texts.version ? `Saved as version ${texts.version}.` : `“${texts.name}” is there, without a sentence yet.`;
+    fill(this.leftOver, h("p", { class: "ps-notice ps-notice-good ps-break" }, said,
+      texts.version && link("Train with these texts", `/train?images=${encodeURIComponent(this.imageSet.id)}`)));
+    announce(said);
   }
 
   async #gone({ name }) {
@@ -250,7 +251,7 @@ function stateChips({ texts, summary, since }) {
 function nextStep({ summary, reader, hasKeys }, go) {
   if (!summary) return null;
   const { pending, flagged } = summary.queues;
-  if (!summary.total) return ["There is no sentence here yet. ", button("Write some", () => go("text"), "small")];
+  if (!summary.total) return ["There is no sentence here yet. ", button("Write some", () => go("write"), "small")];
   if (!reader) return `${count(summary.total, "sentence")} to read. Say who you are, then begin.`;
   if (pending) return `${count(pending, "sentence")} ${pending === 1 ? "waits" : "wait"} for you.${hasKeys ? " Press A to approve, R to reject." : ""}`;
   if (flagged) return [`You have read everything. ${count(flagged, "sentence")} ${flagged === 1 ? "needs" : "need"} a second look. `,
