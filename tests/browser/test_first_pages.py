@@ -456,7 +456,8 @@ def test_a_set_that_does_not_exist_is_said_to_be_missing(window: Visit) -> None:
 
 @pytest.mark.usefixtures("demo")
 @pytest.mark.parametrize(
-    ("path", "shown"), [("/", ".ps-machine"), ("/image-sets", ".ps-wall"), ("/descriptions", ".ps-class-text")]
+    ("path", "shown"),
+    [("/", ".ps-machine"), ("/image-sets", ".ps-wall"), ("/descriptions?view=text", ".ps-class-text")],
 )
 def test_full_pages_can_be_read_and_used_by_everybody(window: Visit, path: str, shown: str) -> None:
     assert faults_in_every_look(window.open(path, shown)) == {}
