@@ -17,12 +17,13 @@ from core.errors import NotFound, Unavailable
 from core.explain.attention import as_dict as attention_as_dict
 from core.explain.attention import attention_map, rollout
 from core.explain.classifier import ExplainedClassifier, pixels_of
+from core.explain.frame import SeenMask, seen_mask
 from core.explain.grad_cam import GradCamMap, grad_cam
 from core.explain.paint import DIVERGING, SEQUENTIAL, ColourMap, colour_bar, overlay
 from core.explain.redistribution import Redistribution, follows_plain_path, redistribution, what_if
 from core.explain.region import RegionShare, peak_quadrant, quadrant_share, region_share
 from core.explain.trust import trust
-from core.explain.view import field_of_view, mask_in_view
+from core.explain.view import field_of_view
 
 PICTURE_PX = 448
 DISCLAIMER = "Research use only. Not for use in diagnostic procedures."
@@ -116,7 +117,8 @@ def explain_image(
     """
     started = time.perf_counter()
     backbone, pixels = classifier.backbone, pixels_of(classifier, image)
-    marked = None if mask is None else mask_in_view(mask, image, backbone.preprocessing)
+    region = None if mask is None else seen_mask(mask, image.size, backbone.preprocessing, backbone.patch_grid)
+    marked = region.pixels if region is not None and region.seen_px > 0 else None
     scores = classifier.probabilities([image.convert("RGB")])[0]  # the very numbers that classification shows
     predicted = classifier.classes[int(scores.argmax())]
     index = _class_index(classifier, class_name or predicted)
@@ -125,8 +127,8 @@ def explain_image(
     step()
     changed, notes = _redistribution(classifier, pixels)
     step()
-    if mask is not None and marked is None:
-        notes.append("No marked pixel lies in the part of the image the model sees, so no map was measured against it.")
+    if region is not None and (doubt := region.sentence()):
+        notes.append(doubt)
     layout = _own_attention(changed)
     if layout is None or changed is None:
         return _without_attention(image_name, name, predicted, classifier, scores, notes, started)
@@ -154,7 +156,7 @@ def explain_image(
         attention=_attention(changed),
         what_if=supposed,
         trust=judged,
-        region=None if marked is None else _region(arrays, marked),
+        region=None if region is None or marked is None else _region(arrays, region),
         text=_text(name, predicted, float(scores[index]), cam, changed),
         notes=notes,
         arrays=arrays,
@@ -281,11 +283,12 @@ def _attention(changed: Redistribution) -> dict[str, Any]:
     }
 
 
-def _region(arrays: dict[str, np.ndarray], marked: np.ndarray) -> dict[str, Any]:
+def _region(arrays: dict[str, np.ndarray], region: SeenMask) -> dict[str, Any]:
     """Each map measured against the marked region."""
     kinds = ("grad_cam", "attention", "attention_without", "attention_with", "rollout")
-    shares: dict[str, RegionShare] = {kind: region_share(arrays[kind], marked) for kind in kinds}
-    return {"unit": "px of the model's input, not calibrated", "maps": {k: s.as_dict() for k, s in shares.items()}}
+    shares: dict[str, RegionShare] = {kind: region_share(arrays[kind], region.pixels) for kind in kinds}
+    unit = "px of the model's input, not calibrated"
+    return {"unit": unit, "mask": region.as_dict(), "maps": {k: s.as_dict() for k, s in shares.items()}}
 
 
 def _vectors(changed: Redistribution) -> str:

@@ -26,7 +26,7 @@ class RegionShare:
     area_share: float
     enrichment: float | None
     pointing_hit: bool
-    area_px: int
+    area_px: float
     peak_px: tuple[int, int]
 
     def as_dict(self) -> dict[str, Any]:
@@ -35,11 +35,11 @@ class RegionShare:
 
 
 def region_share(grid_map: np.ndarray, region: np.ndarray | Box, size_px: int | None = None) -> RegionShare:
-    """Measures a map (rows, columns) against a bool mask (size, size) or a box in pixels of the model's input.
+    """Measures a map (rows, columns) against a mask (size, size) or a box in pixels of the model's input.
 
-    Each patch counts with the part of its area inside the region. Patches that zero vectors replaced
-    (not-a-number) belong neither to the map nor to the area. size_px is needed with a box. Raises InvalidInput for a
-    box without area or outside the input.
+    A mask is bool, or the part of each pixel that is marked. Each patch counts with the part of its area inside the
+    region. Patches that zero vectors replaced (not-a-number) belong neither to the map nor to the area. size_px is
+    needed with a box. Raises InvalidInput for a box without area or outside the input.
     """
     mask = region if isinstance(region, np.ndarray) else box_mask(region, _needed(size_px))
     inside = coverage(mask, grid_map.shape)
@@ -55,7 +55,7 @@ def region_share(grid_map: np.ndarray, region: np.ndarray | Box, size_px: int | 
         area_share=area,
         enrichment=share / area if share is not None and area > 0 else None,
         pointing_hit=bool(total > 0 and inside[row, column] > 0),
-        area_px=int(mask.sum()),
+        area_px=round(float(mask.sum()), 4),
         peak_px=(int((column + 0.5) * cell[1]), int((row + 0.5) * cell[0])),
     )
 

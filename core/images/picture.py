@@ -17,6 +17,8 @@ from core.images.grey_range import apply_windowing, find_windowing
 from core.images.windowing import Windowing
 
 STRIP_PIXELS = 2_000_000
+LOSSY = frozenset(("JPEG", "WEBP"))
+SMOOTH_VALUES = 16
 _WITH_ALPHA = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))
 
 
@@ -80,14 +82,20 @@ class Picture:
         return shown(self.windowing, self.findings)
 
     def marked(self) -> Image.Image:
-        """The picture as a mask, mode L: white wherever a value is not black, however dark."""
+        """The picture as a mask, mode L: white wherever a value is not black, however dark.
+
+        Where a format that loses detail, or smoothing, has blurred the edges, it is white from half the brightest
+        value on: otherwise a JPEG mask would grow by its blur.
+        """
         if isinstance(self._samples, DeepSamples):
             values = self._samples.values
             lit = values != 0 if values.ndim == 2 else (values != 0).any(axis=2)
             return Image.fromarray(lit.astype(np.uint8) * 255, "L")
+        counts = np.sum([strip.convert("L").histogram() for _, strip in self.strips()], axis=0)
+        least = _least_marked(counts, self.format)
         mask = Image.new("L", self.size)
         for top, strip in self.strips():
-            mask.paste(strip.convert("L").point(lambda value: 255 if value else 0), (0, top))
+            mask.paste(strip.convert("L").point(lambda value: 255 if value >= least else 0), (0, top))
         return mask
 
     def release(self) -> None:
@@ -103,6 +111,18 @@ class Picture:
             return _deep_strip(samples, self.windowing, top, bottom)
         is_whole = top == 0 and bottom == self.height
         return _flat(samples if is_whole else samples.crop((0, top, self.width, bottom)), self.is_transparent)
+
+
+def _least_marked(counts: np.ndarray, form: str) -> int:
+    """The least grey value that marks, of a mask's histogram (256,): 1, or half the brightest where edges are blurred.
+
+    Blurred by their look: 16 values or more, most of what is not black close to the brightest.
+    """
+    present = np.flatnonzero(counts)
+    most = int(present.max(initial=0))
+    bright, lit = counts[most - most // 8 :].sum(), counts[1:].sum()
+    smooth = len(present) >= SMOOTH_VALUES and 2 * bright >= lit
+    return max(1, (most + 1) // 2) if form in LOSSY or smooth else 1
 
 
 def _windowing(samples: DeepSamples) -> Windowing:

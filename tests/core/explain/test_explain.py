@@ -9,7 +9,7 @@ from PIL import Image
 from core.backbones.contract import Preprocessing
 from core.errors import InvalidInput, NotFound
 from core.explain.explain import DISCLAIMER, explain_image
-from core.explain.view import field_of_view, mask_in_view
+from core.explain.view import field_of_view
 from tests.core.explain.towers import head_classifier, spot_picture
 
 FILES = ["original", "grad_cam", "attention", "attention_without", "attention_with", "difference"]
@@ -97,10 +97,25 @@ def test_a_mask_of_another_size_is_refused(classifier, picture):
         explain_image(classifier, picture, mask=Image.new("L", (8, 8), 255))
 
 
-def test_a_mask_outside_the_view_is_told(classifier, picture):
-    found = explain_image(classifier, picture, mask=Image.new("L", picture.size))
-    assert found.region is None
-    assert any("No marked pixel" in note for note in found.notes)
+def test_a_mask_without_a_mark_or_outside_the_view_is_told(classifier, picture):
+    empty = explain_image(classifier, picture, mask=Image.new("L", picture.size))
+    assert empty.region is None
+    assert any("The mask marks no pixel" in note for note in empty.notes)
+    mask = Image.new("L", picture.size)
+    mask.paste(255, (0, 0, 8, 8))
+    outside = explain_image(classifier, picture, mask=mask)
+    assert outside.region is None
+    assert any("None of the 64 marked pixels lies in the part of the image" in note for note in outside.notes)
+
+
+def test_a_region_says_what_of_it_the_model_sees_in_original_pixels(classifier, picture):
+    mask = Image.new("L", picture.size)
+    mask.paste(255, (0, 0, 20, 10))
+    found = explain_image(classifier, picture, mask=mask)
+    told = found.region["mask"]
+    assert (told["marked_px"], told["seen_px"], told["in_view"]) == (200, 100, 0.5)
+    assert told["crop_box"] == [10, 0, 50, 40]
+    assert any("100 of the 200 marked pixels (50%) lie outside" in note for note in found.notes)
 
 
 def test_a_backbone_without_attention_answers_with_a_sentence(spot_classifier, monkeypatch):
@@ -122,5 +137,4 @@ def test_the_view_is_the_centre_square_unless_the_recipe_squashes():
     crop = Preprocessing(10, (0, 0, 0), (1, 1, 1), resize="shortest")
     squash = Preprocessing(10, (0, 0, 0), (1, 1, 1), resize="squash")
     assert np.asarray(field_of_view(wide, crop, 10)).min() == 255
-    assert mask_in_view(wide, wide, crop).mean() == 1
-    assert mask_in_view(wide, wide, squash).mean() == pytest.approx(0.33, abs=0.08)
+    assert np.asarray(field_of_view(wide, squash, 10)).mean() / 255 == pytest.approx(0.33, abs=0.08)
