@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import shutil
 import sys
 import tempfile
@@ -73,3 +74,18 @@ def example_method() -> Iterator[str]:
         get_method.cache_clear()
         sys.modules.pop(f"core.methods.{EXAMPLE_METHOD}", None)
         vars(core.methods).pop(EXAMPLE_METHOD, None)
+
+
+def short_backbone(home: Path, context_length: int) -> Path:
+    """The embedded backbone as if it were BiomedCLIP, fetched into a home, and its text tower read few tokens."""
+    from core.backbones.catalogue import CONFIG_FILE, EMBEDDED_FOLDER
+
+    folder = home / "backbones" / "biomedclip"
+    folder.mkdir(parents=True)
+    for file in EMBEDDED_FOLDER.iterdir():
+        if file.name not in ("backbone.json", CONFIG_FILE):
+            (folder / file.name).symlink_to(file)
+    config = json.loads((EMBEDDED_FOLDER / CONFIG_FILE).read_text())
+    config["model_cfg"]["text_cfg"]["context_length"] = context_length
+    (folder / CONFIG_FILE).write_text(json.dumps(config))
+    return folder

@@ -98,9 +98,9 @@ def act(description_set_id: Word, body: shapes.NewAction, ctx: InContext) -> Any
 
     409 names sentences that changed since the `revisions` that were seen, with what they are now.
     """
-    fields = body.model_dump(exclude={"where", "blind"})
+    fields = body.model_dump(exclude={"where", "blind", "backbone"})
     where = None if body.where is None else _filter(body.where, body.actor, body.blind)
-    return review.act_on_sentences(ctx, description_set_id, Order(**fields), where, body.blind)
+    return review.act_on_sentences(ctx, description_set_id, Order(**fields), where, body.blind, body.backbone)
 
 
 @router.get("/actions", summary="List actions", response_model=shapes.ActionList, responses=errors(404))
@@ -119,4 +119,4 @@ def list_actions(description_set_id: Word, ctx: InContext, pages: InPages) -> An
 )
 def undo(description_set_id: Word, body: shapes.Undo, ctx: InContext) -> Any:
     """Take an action back, bulk ones too. 409 names sentences that were changed since, and changes nothing."""
-    return review.undo_action(ctx, description_set_id, body.actor, body.action_id, body.blind)
+    return review.undo_action(ctx, description_set_id, body.actor, body.action_id, body.blind, body.backbone)

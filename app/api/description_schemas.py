@@ -20,6 +20,7 @@ Kind = Literal["approve", "reject", "flag", "reopen", "edit", "remove", "restore
 Order = Literal["given", "evidence", "class"]
 SentenceId = Annotated[str, Field(min_length=1, max_length=26)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_READING_S)]
+_TOWER = "Whose text tower the sentences must fit, in findings and lengths."
 Revision = Annotated[int, Whole, Field(ge=1, le=LARGEST_COUNT)]
 
 
@@ -45,6 +46,7 @@ class SentenceEvidence(Answer):
     high: float | None = None
     p_adjusted: float | None = None
     verdict: str | None = Field(default=None, description="helpful, harmful or cannot_tell.")
+    backbone: str | None = Field(default=None, description="On which it was gathered.")
 
 
 class Decision(Answer):
@@ -75,6 +77,7 @@ class DescriptionSentence(_OfClass):
     findings: list[SentenceFinding] | None = None
     tokens: int | None = Field(default=None, description="On the backbone asked about, start and end included.")
     limit: int | None = Field(default=None, description="How many tokens that backbone reads.")
+    lost: str | None = Field(default=None, description='The words at the end that it does not read, "" for none.')
     evidence: SentenceEvidence | None = None
     mine: Decision | None = None
     reviews: list[Decision] | None = Field(default=None, description="Decisions that count, one a reader.")
@@ -165,6 +168,7 @@ class NewAction(Body):
         default=None, description="Approve what is edited or added at once; of a settlement, whether for or against."
     )
     blind: bool = Field(default=False, description="Tell only what a blind reader may know.")
+    backbone: Word = Field(default="embedded", description=_TOWER)
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -175,6 +179,7 @@ class Undo(Body):
     actor: Line = Field(min_length=1)
     action_id: SentenceId | None = None
     blind: bool = False
+    backbone: Word = Field(default="embedded", description=_TOWER)
 
 
 class ClassReview(_OfClass):

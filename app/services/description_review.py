@@ -15,6 +15,7 @@ from app.services.context import Context
 from core.backbones.text_lengths import TextLengths
 from core.descriptions.checks import check_descriptions
 from core.descriptions.description_set import DescriptionSet
+from core.descriptions.findings.cut import TokenCount, token_counts
 from core.descriptions.packs import known_names
 from core.errors import Conflict, InvalidInput
 from core.records import description_evidence, sentence_history, sentence_summary
@@ -36,8 +37,7 @@ class _Remarks:
     """What is said beside sentences: findings of the checks, lengths in tokens, evidence from images."""
 
     findings: Mapping[str, Sequence[dict[str, str]]] = field(default_factory=dict)
-    tokens: Mapping[str, int] = field(default_factory=dict)
-    limit: int | None = None
+    lengths: Mapping[str, TokenCount] = field(default_factory=dict)
     evidence: Mapping[Row, dict[str, Any]] = field(default_factory=dict)
     with_planted: bool = False
 
@@ -53,8 +53,9 @@ def list_sentences(
 ) -> tuple[list[dict[str, Any]], int]:
     """Sentences that are asked for, and how many there are over all pages.
 
-    Each with what the checks say of it (findings), its length on the backbone, evidence from images where it was
-    gathered, and what `asked.reader` decided (mine). Raises NotFound, InvalidInput for blind reading without a reader.
+    Each with what the checks say of it (findings), its length on the backbone and the words that its text tower does
+    not read (lost), evidence from images where it was gathered, and what `asked.reader` decided (mine). Raises
+    NotFound, InvalidInput for blind reading without a reader.
     """
     _check_blind(asked)
     with ctx.db.reading() as session:
@@ -91,10 +92,16 @@ def get_sentence(
 
 
 def act_on_sentences(
-    ctx: Context, set_id: str, order: Order, where: Filter | None = None, blind: bool = False
+    ctx: Context,
+    set_id: str,
+    order: Order,
+    where: Filter | None = None,
+    blind: bool = False,
+    backbone: str = EMBEDDED,
 ) -> dict[str, Any]:
     """Do something to sentences, named by id or all that match: {action, sentences, effect}.
 
+    backbone: whose text tower they must fit, where `where` asks for a finding and in the answer.
     Everything is written together or not at all. Raises NotFound, Conflict (StaleSentences where somebody changed a
     sentence since `order.revisions`), InvalidInput.
     """
@@ -102,18 +109,24 @@ def act_on_sentences(
     if where is not None and order.ids:
         raise InvalidInput("Sentences named by ids, or all that match", "found both", "Send one of them.")
     if where is not None and where.finding is not None:
-        _warm_findings(ctx, set_id)
+        _warm_findings(ctx, set_id, backbone)
 
     def work(session: Session) -> tuple[dict[str, Any], list[str]]:
         _check_class(session, set_id, order.class_name)
-        return act(session, set_id, order if where is None else _resolved(ctx, session, set_id, order, where))
+        chosen = order if where is None else _resolved(ctx, session, set_id, order, where, backbone)
+        return act(session, set_id, chosen)
 
     action, ids = ctx.db.write(work)
-    return _done(ctx, set_id, action, ids, Filter(reader=order.actor, blind=blind))
+    return _done(ctx, set_id, action, ids, Filter(reader=order.actor, blind=blind), backbone)
 
 
 def undo_action(
-    ctx: Context, set_id: str, actor: str, action_id: str | None = None, blind: bool = False
+    ctx: Context,
+    set_id: str,
+    actor: str,
+    action_id: str | None = None,
+    blind: bool = False,
+    backbone: str = EMBEDDED,
 ) -> dict[str, Any]:
     """Take an action back, the actor's newest unless said; the id of an undo does again what it took back.
 
@@ -122,7 +135,7 @@ def undo_action(
     """
     actor = fit_name(actor, "The name of who undoes")
     action, ids = ctx.db.write(lambda session: undo(session, set_id, actor, action_id))
-    return _done(ctx, set_id, action, ids, Filter(reader=actor, blind=blind))
+    return _done(ctx, set_id, action, ids, Filter(reader=actor, blind=blind), backbone)
 
 
 def list_actions(ctx: Context, set_id: str, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
@@ -139,14 +152,16 @@ def review_summary(ctx: Context, set_id: str, reader: str | None = None, blind: 
         return sentence_summary.review_summary(session, set_id, classes_of(session, set_id), reader, blind)
 
 
-def _done(ctx: Context, set_id: str, action: dict[str, Any], ids: Sequence[str], asked: Filter) -> dict[str, Any]:
+def _done(
+    ctx: Context, set_id: str, action: dict[str, Any], ids: Sequence[str], asked: Filter, backbone: str
+) -> dict[str, Any]:
     with ctx.db.reading() as session:
         everything = load_sentences(session, set_id, withdrawn=None)
         evidence = description_evidence.newest_evidence(session, set_id)
     # Who takes planting back is not told which sentences these are: they may come back.
     touched = set() if action["note"] in PLANTING else set(ids)
     told = [each for each in everything if each.id in touched][:MOST_TOLD]
-    remarks = _remarks(ctx, everything, EMBEDDED, evidence)
+    remarks = _remarks(ctx, everything, backbone, evidence)
     return {"action": action, "sentences": [_told(each, asked, remarks) for each in told], "effect": None}
 
 
@@ -173,23 +188,23 @@ def _check_blind(asked: Filter) -> None:
         raise InvalidInput("Blind reading has a reader", "found none", "Say who reads.")
 
 
-def _resolved(ctx: Context, session: Session, set_id: str, order: Order, where: Filter) -> Order:
+def _resolved(ctx: Context, session: Session, set_id: str, order: Order, where: Filter, backbone: str) -> Order:
     """The order with the ids of all sentences that match, as they are in this transaction."""
     _check_blind(where)
     withdrawn = where.withdrawn or order.kind == "restore"
     sentences = load_sentences(session, set_id, withdrawn=withdrawn)
-    remarks = _remarks(ctx, sentences, EMBEDDED, {}) if where.finding else _Remarks()
+    remarks = _remarks(ctx, sentences, backbone, {}) if where.finding else _Remarks()
     ids = [each.id for each in sentences if where.fits(each, _kinds(remarks, each))]
     if not ids:
         raise Conflict("At least one sentence that matches", "none does", "Choose other filters.")
     return replace(order, ids=ids, skip_same=True)
 
 
-def _warm_findings(ctx: Context, set_id: str) -> None:
+def _warm_findings(ctx: Context, set_id: str, backbone: str) -> None:
     """Look at the sentences before the database is held for writing."""
     with ctx.db.reading() as session:
         sentences = load_sentences(session, set_id)
-    _remarks(ctx, sentences, EMBEDDED, {})
+    _remarks(ctx, sentences, backbone, {})
 
 
 def _remarks(
@@ -201,22 +216,21 @@ def _remarks(
     for each in sentences:
         apart[each.planted, each.withdrawn].append(each)
     findings: dict[str, list[dict[str, str]]] = {}
-    tokens: dict[str, int] = {}
-    limit = None
+    lengths: dict[str, TokenCount] = {}
     for group in apart.values():
-        found, counts, limit = _checked(tuple((e.class_name, e.text) for e in group), backbone, ctx.home)
+        found, counts = _checked(tuple((e.class_name, e.text) for e in group), backbone, ctx.home)
         for each in group:
             findings[each.id] = found.get((each.class_name, each.text), [])
-            tokens[each.id] = counts[each.text]
+            lengths[each.id] = counts[each.text]
     planted = any(each.planted and not each.withdrawn for each in sentences)
-    return _Remarks(findings, tokens, limit, evidence, planted)
+    return _Remarks(findings, lengths, evidence, planted)
 
 
 @lru_cache(maxsize=32)
 def _checked(
     rows: tuple[Row, ...], backbone: str, home: Path
-) -> tuple[dict[Row, list[dict[str, str]]], dict[str, int], int]:
-    """(findings by class and text, tokens by text, tokens the backbone reads) of sentences, kept for the next look."""
+) -> tuple[dict[Row, list[dict[str, str]]], dict[str, TokenCount]]:
+    """(findings by class and text, lengths on the backbone by text) of sentences, kept for the next look."""
     lengths = TextLengths(backbone, home)
     by_class: dict[str, list[str]] = defaultdict(list)
     for label, text in rows:
@@ -228,8 +242,7 @@ def _checked(
         if remark not in findings[found.class_name, found.sentence]:
             findings[found.class_name, found.sentence].append(remark)
     distinct = list(dict.fromkeys(text for _, text in rows))
-    counts = dict(zip(distinct, lengths.count_tokens(distinct), strict=True)) if distinct else {}
-    return dict(findings), counts, lengths.context_length
+    return dict(findings), dict(zip(distinct, token_counts(distinct, lengths), strict=True))
 
 
 def _kinds(remarks: _Remarks, sentence: Sentence) -> list[str]:
@@ -238,10 +251,12 @@ def _kinds(remarks: _Remarks, sentence: Sentence) -> list[str]:
 
 def _told(sentence: Sentence, asked: Filter, remarks: _Remarks) -> dict[str, Any]:
     mine = sentence.standing.get(asked.reader) if asked.reader else None
+    length = remarks.lengths.get(sentence.id)
     told = sentence.as_dict() | {
         "findings": list(remarks.findings.get(sentence.id, ())),
-        "tokens": remarks.tokens.get(sentence.id),
-        "limit": remarks.limit,
+        "tokens": length and length.tokens,
+        "limit": length and length.limit,
+        "lost": length and length.lost,
         "evidence": remarks.evidence.get((sentence.class_name, sentence.text)),
         "mine": mine and {"decision": mine.decision, "reason": mine.reason},
     }

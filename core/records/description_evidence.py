@@ -13,15 +13,19 @@ FIELDS = ("agreement", "effect", "low", "high", "p_adjusted", "verdict")
 
 
 def newest_evidence(session: Session, set_id: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """{(class, sentence): agreement, effect, low, high, p_adjusted, verdict} of the newest task that is done."""
+    """{(class, sentence): agreement, effect, low, high, p_adjusted, verdict, backbone} of the newest task that is done.
+
+    backbone: the one it was gathered on.
+    """
     task = DescriptionTaskRow
     query = select(task.result).where(
         task.description_set_id == set_id, task.kind == "evidence", task.result.is_not(None)
     )
     result = session.scalar(query.order_by(task.created_at.desc(), task.id.desc()).limit(1)) or {}
     rows = result.get("sentences", [])
+    backbone = {"backbone": result.get("summary", {}).get("backbone")}
     return {
-        (row["class"], row["sentence"]): {name: row.get(name) for name in FIELDS}
+        (row["class"], row["sentence"]): {name: row.get(name) for name in FIELDS} | backbone
         for row in rows
         if isinstance(row, dict) and {"class", "sentence"} <= set(row)
     }

@@ -21,7 +21,7 @@ export class Decisions {
   }
 
   get #who() {
-    return { actor: this.desk.reader, blind: this.desk.isBlind };
+    return { actor: this.desk.reader, blind: this.desk.isBlind, backbone: this.desk.encoder };
   }
 
   // body: { kind, ... }. shown: what the sentence looks like at once. goesWith: an earlier entry that is taken back together

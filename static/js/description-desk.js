@@ -6,6 +6,8 @@ import { Outbox } from "./description-outbox.js";
 const READER = "promptoscope-author";
 const BLIND = "promptoscope-blind-reading";
 const KEYS = "promptoscope-review-keys";
+const ENCODER = "promptoscope-review-encoder";
+const EMBEDDED = "embedded";
 // Decisions change what a version would hold one by one; that is counted again now and then.
 const READING = new Set(["approve", "reject", "flag", "reopen", "settle"]);
 const COUNT_MS = 20_000;
@@ -44,6 +46,7 @@ export class Desk extends EventTarget {
     this.name = remembered(READER);
     this.outbox = texts && new Outbox(this.path(), texts.id);
     this.since = { changed: 0, missing: 0 };
+    this.encoders = [EMBEDDED];
     this.outbox?.addEventListener("answered", ({ detail }) => this.#answered(detail));
     this.outbox?.addEventListener("idle", () => this.refresh());
   }
@@ -60,7 +63,7 @@ export class Desk extends EventTarget {
 
   // One sentence as this reader may see it now.
   sentence(id) {
-    return this.get(`/sentences/${encodeURIComponent(id)}`, { reader: this.reader, blind: this.isBlind ? "true" : "" });
+    return this.get(`/sentences/${encodeURIComponent(id)}`, this.asRead);
   }
 
   // ------------------------------------------------------------ the reader
@@ -90,6 +93,30 @@ export class Desk extends EventTarget {
 
   set hasKeys(on) {
     remember(KEYS, on ? "on" : "off");
+  }
+
+  // ------------------------------------------------------------ the encoder
+
+  // Looks which encoders are on this machine.
+  async findEncoders() {
+    const found = await api.get("/backbones?limit=1000", { signal: this.signal }).then(listOf).catch(() => []);
+    const ready = found.filter((each) => each.available).map((each) => each.name);
+    this.encoders = ready.length ? ready : [EMBEDDED];
+  }
+
+  // Whose text tower sentences must fit, and on which the effect of an edit is tried.
+  get encoder() {
+    const chosen = remembered(ENCODER);
+    return this.encoders.includes(chosen) ? chosen : this.encoders.includes(EMBEDDED) ? EMBEDDED : this.encoders[0];
+  }
+
+  set encoder(name) {
+    remember(ENCODER, name);
+  }
+
+  // How sentences are asked for: by whom, blind or not, for which encoder.
+  get asRead() {
+    return { reader: this.reader, blind: this.isBlind ? "true" : "", backbone: this.encoder };
   }
 
   // ------------------------------------------------------------ counts and news

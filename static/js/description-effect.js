@@ -5,7 +5,7 @@ const accuracy = (value) => (Number.isFinite(value) ? percent(value) : "not know
 const likelihood = (value) => (Number.isFinite(value) ? value.toFixed(3).replace("-", "−") : "not known");
 
 export class EditEffect {
-  #isReady = false;
+  #readyOn = null;
 
   constructor(desk, signal) {
     this.desk = desk;
@@ -14,10 +14,10 @@ export class EditEffect {
 
   // The images are encoded while the first edit is still typed; from then on only the changed sentence is.
   prepare() {
-    if (this.#isReady) return;
-    this.#isReady = true;
+    if (this.#readyOn === this.desk.encoder) return;
+    this.#readyOn = this.desk.encoder;
     this.#ask([]).catch(() => {
-      this.#isReady = false;
+      this.#readyOn = null;
     });
   }
 
@@ -28,7 +28,7 @@ export class EditEffect {
   }
 
   #ask(changes) {
-    return api.post(this.desk.path("/effect"), { image_set: this.desk.imageSet.id, changes }, { signal: this.signal });
+    return api.post(this.desk.path("/effect"), { image_set: this.desk.imageSet.id, backbone: this.desk.encoder, changes }, { signal: this.signal });
   }
 }
 

@@ -102,7 +102,7 @@ export class QueuePanel {
   async #confirmBulk(kind) {
     const { order, ...where } = this.trail.filters;
     const given = Object.fromEntries(Object.entries(where).filter(([, value]) => value));
-    const { total } = await this.desk.get("/sentences", { ...given, reader: this.desk.reader, blind: this.desk.isBlind ? "true" : "", limit: 1 });
+    const { total } = await this.desk.get("/sentences", { ...given, ...this.desk.asRead, limit: 1 });
     if (!total) return announce("No sentence matches.");
     const sure = await confirmDialog({
       title: `${BULK[kind]} ${count(total, "sentence")}?`,

@@ -74,8 +74,21 @@ export class ReadingOptions {
         desk.hasKeys = on;
         desk.dispatchEvent(new Event("summary"));
       }),
+      this.#encoder(),
       h("div", { class: "ps-actions" }, button("Show the keys", keyHelp, "small"), button("Read under another name", () => this.askName(), "small")),
       this.#planting());
+  }
+
+  // Asked only where there is a choice.
+  #encoder() {
+    const { desk } = this;
+    if (desk.encoders.length < 2) return null;
+    const select = h("select", {}, desk.encoders.map((name) => h("option", { value: name, selected: name === desk.encoder }, name)));
+    select.addEventListener("change", () => {
+      desk.encoder = select.value;
+      this.again();
+    });
+    return field("Encoder", select, "Whose limit of tokens counts, and on which the effect of an edit is tried.");
   }
 
   // Wrong sentences among the others show whether readers notice.

@@ -16,8 +16,9 @@ class DescriptionReview extends PsElement {
   async start() {
     this.trail = new Trail(this.desk);
     this.show(busy("Loading sentences…"));
+    await this.desk.findEncoders();
     const asked = param("sentence");
-    const first = asked && (await this.desk.get(`/sentences/${encodeURIComponent(asked)}`, { reader: this.desk.reader }).catch(() => null));
+    const first = asked && (await this.desk.sentence(asked).catch(() => null));
     setParam("sentence", null);
     await this.trail.restart({}, first);
     this.#draw();

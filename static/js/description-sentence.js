@@ -87,7 +87,7 @@ export class SentenceCard {
   #drawKnown() {
     const { row } = this;
     const isHidden = this.desk.isBlind && !row.mine;
-    const tokens = Number.isFinite(row.tokens) && h("span", { class: row.tokens > row.limit ? "ps-over" : "ps-soft" }, `${row.tokens} of ${row.limit} tokens`);
+    const tokens = Number.isFinite(row.tokens) && h("span", { class: row.tokens > row.limit ? "ps-over" : "ps-soft" }, `${row.tokens} of ${row.limit} tokens of “${this.desk.encoder}”${row.lost ? "; what is struck is not read" : ""}`);
     const others = (row.reviews ?? []).filter((review) => review.reader !== this.desk.reader);
     fill(this.known,
       h("div", { class: "ps-row" }, row.withdrawn ? chip("Removed", "bad") : !isHidden && stateChip(row.state), row.mine && chip(...mineChip(row)), tokens,
@@ -212,8 +212,11 @@ function mineChip({ mine, unsaved }) {
 
 // The words that a text tower does not read are struck.
 function withCut({ text, lost }) {
-  if (!lost || !text.endsWith(lost)) return text;
-  return [text.slice(0, text.length - lost.length), h("s", { title: "The text tower does not read this" }, lost)];
+  if (!lost) return text;
+  const pieces = text.trimEnd().split(/(\s+)/);
+  const at = Math.max(0, pieces.length - 2 * lost.trim().split(/\s+/).length + 1);
+  return [pieces.slice(0, at).join(""), h("s", { class: "ps-lost", title: "The text tower does not read this" },
+    h("span", { class: "ps-visually-hidden" }, "Not read by the text tower: "), pieces.slice(at).join(""))];
 }
 
 // The strip under the sentence after a rejection: why, if the reader wants to say.

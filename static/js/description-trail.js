@@ -83,8 +83,7 @@ export class Trail extends EventTarget {
   }
 
   #ask(offset) {
-    const { reader, isBlind } = this.desk;
-    return this.desk.get("/sentences", { ...this.filters, reader, blind: isBlind ? "true" : "", limit: PIECE, offset });
+    return this.desk.get("/sentences", { ...this.filters, ...this.desk.asRead, limit: PIECE, offset });
   }
 
   #add(found) {

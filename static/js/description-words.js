@@ -66,7 +66,7 @@ export function evidenceLine(evidence) {
     chip(...(VERDICTS[evidence.verdict] ?? [evidence.verdict, ""])), " ",
     Number.isFinite(evidence.effect) && `effect ${signed(evidence.effect)}`,
     hasInterval && ` (${signed(evidence.low)} to ${signed(evidence.high)})`,
-    Number.isFinite(evidence.agreement) && `, agreement with its class ${signed(evidence.agreement)}`);
+    Number.isFinite(evidence.agreement) && `, agreement with its class ${evidence.agreement.toFixed(2)}`, evidence.backbone && `, on ${evidence.backbone}`);
 }
 
 export function reviewLine({ reader, decision, reason }) {

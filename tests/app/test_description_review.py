@@ -8,6 +8,7 @@ from sqlalchemy import select
 from app.services import description_review as service
 from core.records.description_tables import DescriptionActionRow, DescriptionTaskRow
 from core.records.sentence_actions import Order
+from tests.builders import short_backbone
 
 TEXTS = {
     "bright": ["A bright card of light grey.", "A bright card without any line on it."],
@@ -111,7 +112,7 @@ def test_a_blind_reader_sees_nothing_of_others_before_deciding(client, url):
     asked = {"reader": "Ada", "blind": True}
     hidden = listed(client, url, **asked)
     kept = {"id", "position", "class", "text", "withdrawn", "author_kind", "author", "created_at", "revision"}
-    kept |= {"tokens", "limit"}
+    kept |= {"tokens", "limit", "lost"}
     assert {name for row in hidden for name, value in row.items() if value is not None} == kept
     assert [row["revision"] for row in hidden] == [2, 1, 1, 1]  # the wording's, not the decisions'
     assert listed(client, url, state="rejected", **asked) == []
@@ -132,11 +133,28 @@ def test_evidence_of_the_newest_task_stands_beside_sentences(client, url, contex
     row |= {"p_adjusted": 0.3, "verdict": "cannot_tell"}
     with context.db.writing() as session:
         set_id = url.rsplit("/", 1)[1]
-        session.add(
-            DescriptionTaskRow(kind="evidence", description_set_id=set_id, request={}, result={"sentences": [row]})
-        )
+        result = {"sentences": [row], "summary": {"backbone": "embedded"}}
+        session.add(DescriptionTaskRow(kind="evidence", description_set_id=set_id, request={}, result=result))
     found = listed(client, url, order="evidence")[0]
-    assert (found["text"], found["evidence"]) == (TEXTS["dark"][0], {k: row[k] for k in list(row)[2:]})
+    said = {k: row[k] for k in list(row)[2:]} | {"backbone": "embedded"}
+    assert (found["text"], found["evidence"]) == (TEXTS["dark"][0], said)
+
+
+def test_words_that_a_text_tower_does_not_read_are_named_for_the_backbone_asked_about(client, url, context):
+    short_backbone(context.home, 8)
+    long = "A bright card of light grey with a thin line on its left."
+    added = act(client, url, "add", text=long, **{"class": "bright"}, backbone="biomedclip")["sentences"][0]
+    assert (added["limit"], added["lost"]) == (8, "with a thin line on its left.")
+    by_id = {row["id"]: row for row in listed(client, url, backbone="biomedclip")}
+    assert by_id[added["id"]]["lost"] == "with a thin line on its left."
+    assert {row["lost"] for row in listed(client, url)} == {""}
+    assert [
+        row["text"] for row in listed(client, url, backbone="biomedclip", finding="too_long", **{"class": "bright"})
+    ]
+    cut = {row["id"] for row in listed(client, url, backbone="biomedclip", finding="too_long")}
+    done = act(client, url, "flag", where={"finding": "too_long"}, backbone="biomedclip")
+    assert {row["id"] for row in done["sentences"]} == cut
+    act(client, url, "flag", where={"finding": "too_long"}, status=409)
 
 
 def test_what_cannot_be_done_is_said(client, url, error_of):

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from app.services import description_review
+from core.records.sentence_filters import Filter
 from tests.browser.conftest import Site, Visit
 from tests.browser.measures import NOTHING_WRONG, measured
 from tests.browser.reviewing import open_review, press, sentence, sentences, states, texts, wait_until_saved
+from tests.builders import short_backbone
 
 pytestmark = pytest.mark.browser
 
@@ -280,6 +282,26 @@ def test_an_answer_that_was_lost_is_not_done_twice(window: Visit, site: Site) ->
     assert [row["kind"] for row in description_review.list_actions(site.context, found["id"], 10, 0)[0]].count(
         "approve"
     ) == 1
+
+
+def test_words_that_the_chosen_encoder_does_not_read_are_struck(window: Visit, site: Site) -> None:
+    short_backbone(site.context.home, 8)
+    found = texts(site, "Cut", 2)
+    page = open_review(window, found["id"])
+    assert "of 128 tokens of “embedded”" in page.locator(".ps-review-known").inner_text()
+    assert page.locator("s.ps-lost").count() == 0
+    page.get_by_text("Reading options").click()
+    page.get_by_label("Encoder").select_option("biomedclip")
+    page.wait_for_selector("s.ps-lost")
+    (row, *_) = description_review.list_sentences(
+        site.context, found["id"], Filter(), "given", 1, 0, backbone="biomedclip"
+    )[0]
+    assert sentence("cyst", 0).endswith(row["lost"])
+    assert page.locator("s.ps-lost").inner_text().endswith(row["lost"])
+    assert "of 8 tokens of “biomedclip”; what is struck is not read" in page.locator(".ps-review-known").inner_text()
+    page.get_by_label("Encoder").select_option("embedded")
+    page.wait_for_selector("text=of 128 tokens of “embedded”")
+    assert page.locator("s.ps-lost").count() == 0
 
 
 def test_a_refused_decision_brings_its_sentence_back(window: Visit, site: Site) -> None:
