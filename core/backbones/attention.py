@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.backbones.tower_pass import BlockParts
+
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """(batch, tokens, width) to (batch, heads, tokens, width / heads)."""
@@ -56,27 +58,32 @@ Read = int | Tensor | None
 
 
 def run_timm_block(
-    block: Any, x: Tensor, mask: Tensor | None, capture: list[Tensor] | None, read: Read = None
+    block: Any, x: Tensor, mask: Tensor | None, capture: list[BlockParts] | None, read: Read = None
 ) -> Tensor:
-    """One pre-norm block of a timm vision transformer. Tokens that are not read serve as keys and values."""
+    """One pre-norm block of a timm vision transformer. Tokens that are not read serve as keys and values.
+
+    With `capture` all tokens attend, so that the weights are whole; what follows is computed for those read.
+    """
     attention, normed = block.attn, block.norm1(x)
     width = normed.shape[-1]
-    if read is None:
+    if read is None or capture is not None:
         query, key, value = attention.qkv(normed).chunk(3, dim=-1)
     else:
         query = _part(attention.qkv, _take(normed, read), 0, width)
         key, value = _part(attention.qkv, normed, width, 3 * width).chunk(2, dim=-1)
     query, key, value = (split_heads(part, attention.num_heads) for part in (query, key, value))
-    mixed = attend(attention.q_norm(query), attention.k_norm(key), value, mask, capture)
-    own = _take(x, read) + block.ls1(attention.proj(attention.norm(mixed)))
-    return own + block.ls2(block.mlp(block.norm2(own)))
+    query, key, weights = attention.q_norm(query), attention.k_norm(key), _place_for(capture)
+    mixed = attend(query, key, value, mask, weights)
+    own = _take(x, read) + block.ls1(attention.proj(attention.norm(_take_mixed(mixed, capture, read))))
+    out = own + block.ls2(block.mlp(block.norm2(own)))
+    _note(capture, weights, x, normed, query, key, value, mixed, out)
+    return out
 
 
 def run_open_clip_block(
     block: Any,
     x: Tensor,
     mask: Tensor | None,
-    capture: list[Tensor] | None,
     seats: Seats | None = None,
     read: Read = None,
 ) -> Tensor:
@@ -85,9 +92,41 @@ def run_open_clip_block(
     weight, bias = attention.in_proj_weight, attention.in_proj_bias
     query = F.linear(_take(normed, read), weight[:width], bias[:width])
     key, value = F.linear(normed, weight[width:], bias[width:]).chunk(2, dim=-1)
-    mixed = _mix(query, key, value, attention.num_heads, mask, seats, capture)
+    mixed = _mix(query, key, value, attention.num_heads, mask, seats)
     own = _take(x, read) + block.ls_1(attention.out_proj(mixed))
     return own + block.ls_2(block.mlp(block.ln_2(own)))
+
+
+def capture_open_clip_block(
+    block: Any, x: Tensor, mask: Tensor | None, capture: list[BlockParts], read: Read = None
+) -> Tensor:
+    """What `run_open_clip_block` gives for pictures, its parts appended to `capture`; all tokens attend."""
+    attention, normed = block.attn, block.ln_1(x)
+    joint = F.linear(normed, attention.in_proj_weight, attention.in_proj_bias)
+    query, key, value = (split_heads(part, attention.num_heads) for part in joint.chunk(3, dim=-1))
+    weights = _place_for(capture)
+    mixed = attend(query, key, value, mask, weights)
+    own = _take(x, read) + block.ls_1(attention.out_proj(_take(mixed, read)))
+    out = own + block.ls_2(block.mlp(block.ln_2(own)))
+    _note(capture, weights, x, normed, query, key, value, mixed, out)
+    return out
+
+
+def _place_for(capture: list[BlockParts] | None) -> list[Tensor] | None:
+    """Where `attend` leaves open weights, if they are wanted."""
+    return None if capture is None else []
+
+
+def _take_mixed(mixed: Tensor, capture: list[BlockParts] | None, read: Read) -> Tensor:
+    """Attention of the tokens that are read; without capture it holds no others."""
+    return mixed if capture is None else _take(mixed, read)
+
+
+def _note(capture: list[BlockParts] | None, weights: list[Tensor] | None, *parts: Tensor) -> None:
+    """Append a block's parts; the others in the order of `BlockParts`."""
+    if capture is not None and weights is not None:
+        enters, normed, query, key, value, mixed, leaves = parts
+        capture.append(BlockParts(enters, normed, query, key, value, weights[0], mixed, leaves))
 
 
 def run_bert_layer(
@@ -137,7 +176,6 @@ def _mix(
     heads: int,
     mask: Tensor | None,
     seats: Seats | None,
-    capture: list[Tensor] | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
     """Attention of projected tokens, padded or packed, in the shape of the queries."""
@@ -146,7 +184,7 @@ def _mix(
         query = query[:, None] if one_each else seats.spread(query)
         key, value = seats.spread(key), seats.spread(value)
     query, key, value = (split_heads(part, heads) for part in (query, key, value))
-    mixed = attend(query, key, value, mask, capture, dropout)
+    mixed = attend(query, key, value, mask, dropout=dropout)
     if seats is None:
         return mixed
     return mixed[:, 0] if one_each else seats.pack(mixed)
@@ -172,15 +210,3 @@ def drop(x: Tensor, probability: float, active: bool) -> Tensor:
     bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
     kept = bits[: x.numel()].view(x.shape) >= round(probability * 2**16) - 2**15
     return x * (kept / (1 - probability)).to(x.dtype)
-
-
-def widen_attention(weights: Tensor, positions: tuple[int, ...]) -> Tensor:
-    """Weights of a layer that ran before tokens were inserted, in the shape of the later layers.
-
-    weights: (batch, heads, tokens, tokens). A token that did not exist yet looks at itself alone, so rows sum to 1.
-    """
-    total = weights.shape[-1] + len(positions)
-    old = torch.tensor([p for p in range(total) if p not in positions], device=weights.device)
-    wide = torch.eye(total, dtype=weights.dtype, device=weights.device).repeat(*weights.shape[:2], 1, 1)
-    wide[:, :, old[:, None], old[None, :]] = weights
-    return wide

@@ -7,11 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
+
+from core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from core.backbones.tower_pass import AttentionOutput, BlockParts, TowerPass
 
 BeforeLayer = Callable[[int, Tensor], Tensor]
 """Called at the input of every layer with (layer index from 0, hidden (batch, tokens, width)); returns the hidden."""
@@ -202,6 +207,33 @@ class Backbone(ABC):
     def image_attention(self, pixels: Tensor, tokens: LayerTokens | None = None) -> ImageAttention:
         """Attention weights of every layer, without gradient."""
 
+    @contextmanager
+    def capturing(self, passes: list[TowerPass], graph_from: int | None = None) -> Iterator[None]:
+        """Inside, each pass of this thread through the image tower appends one open `TowerPass`, in float32.
+
+        That includes passes a method makes on an image path of its own. graph_from: blocks before this one run without
+        gradient, and the graph begins at what enters it, whatever requires gradients before: maps that read the last
+        block alone need no longer way back. None leaves the graph as the caller's. `encode_images` then gives the last
+        block's output for the class token alone. Hooks on blocks do not see such passes, hooks on their norms do.
+        """
+        raise _closed(self)
+        yield
+
+    def open_block(self, layer: int, hidden: Tensor) -> BlockParts:
+        """Block `layer` alone on what enters it, (batch, tokens, width): all its parts, in the graph."""
+        raise _closed(self)
+
+    def read_out(self, hidden: Tensor) -> Tensor:
+        """(batch, tokens, width) after any block into the joint space, as after the last: (batch, joint_width).
+
+        The last norm, the pooled token, the projection; not normalised.
+        """
+        raise _closed(self)
+
+    def attention_output(self, layer: int) -> AttentionOutput:
+        """How block `layer` writes into the hidden state what its attention mixed."""
+        raise _closed(self)
+
     @abstractmethod
     def image_blocks(self) -> Sequence[nn.Module]:
         """The image tower's blocks in order; each is called as a module, so that forward hooks see it."""
@@ -264,3 +296,11 @@ class Backbone(ABC):
         found = self.tokenize(texts)
         with torch.inference_mode():
             return self.encode_text(self.embed_tokens(found.ids), found.mask).clone()
+
+
+def _closed(backbone: Backbone) -> Unavailable:
+    return Unavailable(
+        "A map needs the parts of the image tower's blocks",
+        f"the backbone '{backbone.name}' does not open them",
+        "Explain a model on another backbone.",
+    )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import timm.layers
@@ -15,10 +18,24 @@ from timm.models.vision_transformer import Block as TimmBlock
 from timm.models.vision_transformer import VisionTransformer as TimmViT
 from torch import Tensor, nn
 
-from core.backbones.attention import run_open_clip_block, run_timm_block
+from core.backbones.attention import capture_open_clip_block, run_open_clip_block, run_timm_block
 from core.backbones.contract import BeforeLayer, LayerTokens, PartlyEncoded
-from core.backbones.placement import check_tokens, place_tokens
+from core.backbones.placement import check_tokens, place_tokens, token_layout
+from core.backbones.tower_pass import AttentionOutput, BlockParts, TowerPass
 from core.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class _Capture:
+    """Who asked for open passes of which tower. graph_from: the block before which the graph begins, None: as is."""
+
+    tower: ImageTower
+    passes: list[TowerPass]
+    graph_from: int | None
+
+
+_CAPTURE: ContextVar[_Capture | None] = ContextVar("capture", default=None)
+"""Each thread starts without one, so a pass is seen only by the thread that makes it."""
 
 
 class ImageTower(ABC):
@@ -47,17 +64,23 @@ class ImageTower(ABC):
         tokens: LayerTokens | None = None,
         before_layer: BeforeLayer | None = None,
         mask: Tensor | None = None,
-        capture: list[Tensor] | None = None,
+        weights: list[Tensor] | None = None,
     ) -> Tensor:
         """Hidden states after the last norm; arguments as in `Backbone.image_tokens`."""
+        parts = self._parts(tokens)
+        if parts is None and weights is not None:
+            parts = []
         # Called as a module wherever that is possible: forward hooks on a block see only such calls.
-        plain = mask is None and capture is None
+        plain = mask is None and parts is None
 
         def step(layer: int, hidden: Tensor) -> Tensor:
             block = self.blocks[layer]
-            return block(hidden) if plain else self.run_block(block, hidden, mask, capture)
+            return block(hidden) if plain else self.run_block(block, hidden, mask, parts)
 
-        return self.norm_last(self._through(pixels, tokens, before_layer, step))
+        hidden = self.norm_last(self._through(pixels, tokens, before_layer, step))
+        if weights is not None and parts is not None:
+            weights += [part.weights for part in parts]
+        return hidden
 
     def features(
         self,
@@ -70,10 +93,10 @@ class ImageTower(ABC):
 
         blocks: the tower's own, or their equals in another precision. Hooks on a block do not see such a pass.
         """
-        last = len(blocks) - 1
+        last, parts = len(blocks) - 1, self._parts(tokens)
 
         def step(layer: int, hidden: Tensor) -> Tensor:
-            return self.run_block(blocks[layer], hidden, None, None, read=1 if layer == last else None)
+            return self.run_block(blocks[layer], hidden, None, parts, read=1 if layer == last else None)
 
         return self.norm_last(self._through(pixels, tokens, before_layer, step))[:, 0]
 
@@ -104,15 +127,45 @@ class ImageTower(ABC):
         if isinstance(pixels, Tensor):
             self._check_pixels(pixels)
             pixels = PartlyEncoded(self.embed(pixels), 0)
-        hidden = pixels.hidden
+        hidden, capture = pixels.hidden, self._capture()
+        begin = None if capture is None or end is not None else capture.graph_from
         for layer in range(pixels.layer, len(self.blocks) if end is None else end):
-            hidden = place_tokens(hidden, tokens, layer, self.length)
-            if layer == 0:
-                hidden = self.norm_first(hidden)
-            if before_layer is not None:
-                hidden = before_layer(layer, hidden)
-            hidden = step(layer, hidden)
+            with torch.no_grad() if begin is not None and layer < begin else nullcontext():
+                hidden = place_tokens(hidden, tokens, layer, self.length)
+                if layer == 0:
+                    hidden = self.norm_first(hidden)
+                if before_layer is not None:
+                    hidden = before_layer(layer, hidden)
+                if layer == begin:
+                    hidden = hidden.detach().requires_grad_()
+                hidden = step(layer, hidden)
         return hidden
+
+    @contextmanager
+    def capturing(self, passes: list[TowerPass], graph_from: int | None = None) -> Iterator[None]:
+        """As in `Backbone.capturing`."""
+        token = _CAPTURE.set(_Capture(self, passes, graph_from))
+        try:
+            yield
+        finally:
+            _CAPTURE.reset(token)
+
+    @property
+    def captures(self) -> bool:
+        """Whether this thread's passes are being captured."""
+        return self._capture() is not None
+
+    def _capture(self) -> _Capture | None:
+        found = _CAPTURE.get()
+        return found if found is not None and found.tower is self else None
+
+    def _parts(self, tokens: LayerTokens | None) -> list[BlockParts] | None:
+        """Where a new pass leaves its parts, or None where nobody captures."""
+        if (capture := self._capture()) is None:
+            return None
+        tokens = check_tokens(tokens, len(self.blocks), self.width)
+        capture.passes.append(TowerPass(tokens, token_layout(tokens, self.length, self.prefix, self.grid), []))
+        return capture.passes[-1].blocks
 
     def _check_place(self, tokens: LayerTokens | None) -> None:
         if tokens is not None and tokens.mode == "replace" and 0 < tokens.start < self.prefix:
@@ -149,10 +202,10 @@ class ImageTower(ABC):
         block: nn.Module,
         x: Tensor,
         mask: Tensor | None,
-        capture: list[Tensor] | None,
+        capture: list[BlockParts] | None,
         read: int | None = None,
     ) -> Tensor:
-        """One block part by part; `read`: the output of the first so many tokens only."""
+        """One block part by part, appended to `capture`; `read`: the output of the first so many tokens only."""
 
     @abstractmethod
     def project(self, hidden: Tensor) -> Tensor:
@@ -161,6 +214,10 @@ class ImageTower(ABC):
     @abstractmethod
     def first_norm(self, block: Any) -> nn.Module:
         """The norm at the start of a block."""
+
+    @abstractmethod
+    def attention_output(self, block: Any) -> AttentionOutput:
+        """The projection that writes what attention mixed."""
 
 
 class TimmTower(ImageTower):
@@ -198,7 +255,7 @@ class TimmTower(ImageTower):
         block: nn.Module,
         x: Tensor,
         mask: Tensor | None,
-        capture: list[Tensor] | None,
+        capture: list[BlockParts] | None,
         read: int | None = None,
     ) -> Tensor:
         return run_timm_block(block, x, mask, capture, read)
@@ -208,6 +265,9 @@ class TimmTower(ImageTower):
 
     def first_norm(self, block: Any) -> nn.Module:
         return block.norm1
+
+    def attention_output(self, block: Any) -> AttentionOutput:
+        return _attention_output(block.attn.proj, block.ls1)
 
 
 class OpenClipTower(ImageTower):
@@ -239,16 +299,28 @@ class OpenClipTower(ImageTower):
         block: nn.Module,
         x: Tensor,
         mask: Tensor | None,
-        capture: list[Tensor] | None,
+        capture: list[BlockParts] | None,
         read: int | None = None,
     ) -> Tensor:
-        return run_open_clip_block(block, x, mask, capture, read=read)
+        if capture is not None:
+            return capture_open_clip_block(block, x, mask, capture, read)
+        return run_open_clip_block(block, x, mask, read=read)
 
     def project(self, hidden: Tensor) -> Tensor:
         return hidden if self.visual.proj is None else hidden @ self.visual.proj
 
     def first_norm(self, block: Any) -> nn.Module:
         return block.ln_1
+
+    def attention_output(self, block: Any) -> AttentionOutput:
+        return _attention_output(block.attn.out_proj, block.ls_1)
+
+
+def _attention_output(projection: Any, scale: Any) -> AttentionOutput:
+    weight = projection.weight
+    bias = weight.new_zeros(len(weight)) if projection.bias is None else projection.bias
+    gamma = getattr(scale, "gamma", None)
+    return AttentionOutput(weight, bias, weight.new_ones(len(weight)) if gamma is None else gamma)
 
 
 def open_image_tower(visual: nn.Module) -> ImageTower:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,6 @@ from open_clip.transform import image_transform
 from PIL import Image
 from torch import Tensor, nn
 
-from core.backbones.attention import widen_attention
 from core.backbones.contract import (
     Backbone,
     BeforeLayer,
@@ -24,10 +24,10 @@ from core.backbones.contract import (
 )
 from core.backbones.image_tower import open_image_tower
 from core.backbones.low_precision import can_pack, shorten
-from core.backbones.placement import extra_positions, first_listed
 from core.backbones.text_company import text_company
 from core.backbones.text_tower import open_text_tower
 from core.backbones.tokenizer import Tokenizer
+from core.backbones.tower_pass import AttentionOutput, BlockParts, TowerPass
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 TEXTS_AT_ONCE = 128  # keeps memory flat for thousands of sentences; each chunk is cut to its own longest text
@@ -104,10 +104,12 @@ class OpenClipBackbone(Backbone):
         tokens: LayerTokens | None = None,
         before_layer: BeforeLayer | None = None,
     ) -> Tensor:
-        fast, tower = self._fast.get(), self.image_tower
+        tower = self.image_tower
+        captured = tower.captures
+        fast = self._fast.get() and not captured
         if isinstance(pixels, Tensor):
             pixels = pixels.to(self.device)
-            if not fast:
+            if not (fast or captured):
                 return self.project_image(self.pool_image(self.image_tokens(pixels, tokens, before_layer)))
         dtype = self._short_type() if fast else None
         with self._autocast(dtype):
@@ -161,26 +163,26 @@ class OpenClipBackbone(Backbone):
 
     def image_attention(self, pixels: Tensor, tokens: LayerTokens | None = None) -> ImageAttention:
         """As in the contract, in float32. Where tokens enter after layer 0, they look at themselves alone before."""
-        captured: list[Tensor] = []
-        with torch.inference_mode():
-            self.image_tokens(pixels, tokens, attention=captured)
-        tower = self.image_tower
-        extra = extra_positions(tokens, tower.length)
-        inserted = tokens is not None and tokens.mode == "insert"
-        if inserted and tokens is not None:
-            early = first_listed(tokens)
-            captured[:early] = [widen_attention(weights, extra) for weights in captured[:early]]
-        positions = [p for p in range(captured[-1].shape[-1]) if p not in extra] if inserted else range(tower.length)
-        kept = [(p, place - tower.prefix) for place, p in enumerate(positions) if place >= tower.prefix]
-        kept = [(p, cell) for p, cell in kept if p not in extra]
-        return ImageAttention(
-            weights=torch.stack([weights.float() for weights in captured]).clone(),
-            class_token=positions[0],
-            extra=extra,
-            patches=tuple(p for p, _ in kept),
-            patch_index=tuple(cell for _, cell in kept),
-            grid=tower.grid,
-        )
+        passes: list[TowerPass] = []
+        with torch.inference_mode(), self.capturing(passes):
+            self.image_tokens(pixels, tokens)
+        return replace(passes[0].attention, weights=passes[0].attention.weights.clone())
+
+    @contextmanager
+    def capturing(self, passes: list[TowerPass], graph_from: int | None = None) -> Iterator[None]:
+        with self.image_tower.capturing(passes, graph_from):
+            yield
+
+    def open_block(self, layer: int, hidden: Tensor) -> BlockParts:
+        parts: list[BlockParts] = []
+        self.image_tower.run_block(self.image_tower.blocks[layer], hidden, None, parts)
+        return parts[0]
+
+    def read_out(self, hidden: Tensor) -> Tensor:
+        return self.project_image(self.pool_image(self.image_tower.norm_last(hidden)))
+
+    def attention_output(self, layer: int) -> AttentionOutput:
+        return self.image_tower.attention_output(self.image_tower.blocks[layer])
 
     def image_blocks(self) -> Sequence[nn.Module]:
         return self.image_tower.blocks

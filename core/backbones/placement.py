@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from core.backbones.contract import LayerTokens
+from core.backbones.tower_pass import TokenLayout
 from core.errors import InvalidInput
 
 
@@ -82,3 +83,16 @@ def extra_positions(tokens: LayerTokens | None, length: int) -> tuple[int, ...]:
         return ()
     start = start_position(tokens, length)
     return tuple(range(start, start + tokens.n))
+
+
+def token_layout(tokens: LayerTokens | None, length: int, prefix: int, grid: tuple[int, int]) -> TokenLayout:
+    """Where the tokens of an image tower's last block stand.
+
+    length: tokens before any insertion. prefix: those of them before the first patch.
+    """
+    extra = extra_positions(tokens, length)
+    inserted = tokens is not None and tokens.mode == "insert"
+    total = length + len(extra) if inserted else length
+    places = [p for p in range(total) if p not in extra] if inserted else list(range(total))
+    kept = [(p, place - prefix) for place, p in enumerate(places) if place >= prefix and p not in extra]
+    return TokenLayout(places[0], extra, tuple(p for p, _ in kept), tuple(cell for _, cell in kept), grid)

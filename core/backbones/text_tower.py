@@ -225,7 +225,7 @@ class CausalTower(TextTower):
         seats: Seats | None = None,
         read: Tensor | None = None,
     ) -> Tensor:
-        return run_open_clip_block(block, x, allowed, None, seats, read)
+        return run_open_clip_block(block, x, allowed, seats, read)
 
     def norm_last(self, hidden: Tensor) -> Tensor:
         return self.parts.ln_final(hidden)
