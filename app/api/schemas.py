@@ -878,6 +878,9 @@ class Classification(ClassificationInShort):
 
     images: list[ClassifiedImage]
     problems: list[Problem]
+    description_version: DescriptionUse | None = Field(
+        default=None, description="That the model was trained on; null without one or once the model is deleted."
+    )
 
 
 class ClassificationList(Page):
@@ -1057,6 +1060,9 @@ class ExperimentRow(Answer):
     leakage: Leakage | None = None
     known_classes: list[str] = []
     published: list[dict[str, Any]] = []
+    description_versions: list[DescriptionUse] = Field(
+        default=[], description="Those its runs were trained on; several only in the mean over sets."
+    )
     notes: list[str] = []
 
 

@@ -245,7 +245,7 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Each note once, with the lines it is on."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        for note in row["notes"]:
+        for note in [*row["notes"], *(use["sentence"] for use in row["description_versions"])]:
             lines = found.setdefault(note, [])
             if row["line"] not in lines:
                 lines.append(row["line"])

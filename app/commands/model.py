@@ -19,3 +19,17 @@ def find_folder(folder_or_name: str) -> Path:
 
     with opened() as ctx:
         return model_folder(ctx, find_model(ctx, folder_or_name))
+
+
+def trained_on(folder: Path, source: str) -> str:
+    """In words, which descriptions the model in a folder was trained on.
+
+    source: as its card says. Of a model of the home folder it is also told whether there is a newer version by now.
+    """
+    from app.services.models import description_use
+
+    if folder.parent != settings().models_dir.resolve():
+        return source
+    with opened() as ctx:
+        use = description_use(ctx, folder.name)
+    return str(use["sentence"]) if use else source

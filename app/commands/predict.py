@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands.home import opened, settings
-from app.commands.model import find_folder
+from app.commands.model import find_folder, trained_on
 from app.commands.output import DISCLAIMER, FAILED, JsonFlag, command, output
 
 if TYPE_CHECKING:
@@ -41,14 +41,16 @@ def predict(
         if not found:
             raise nothing_readable(problems)
         classifier = load_model(place, home=settings().home)
+        texts = trained_on(place, classifier.card["descriptions"]["source"])
         for image, answer in zip(found, predictions(classifier, [image.path for image in found]), strict=True):
             name = str(images / image.name) if images.is_dir() else image.name if len(found) > 1 else str(images)
             told = shown(image.windowing, image.findings)
-            row = {"file": name, **answer, "model": str(place), **told}
+            row = {"file": name, **answer, "model": str(place), "descriptions": texts, **told}
             doubts = "".join(f" {finding['sentence']}" for finding in told["findings"])
             out.row(row, f"{name}: {answer['label']} ({answer['probabilities'][answer['label']]:.3f}){doubts}")
             if json and doubts:
                 out.note(f"{name}:{doubts}")
+        out.text(f"Descriptions: {texts}")
         out.text(DISCLAIMER)
         for problem in problems:
             out.note(f"{problem.file}: {problem.expected}; {problem.found}")

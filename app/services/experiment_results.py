@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.services import experiments
@@ -14,6 +16,7 @@ from core.errors import NotFound
 from core.experiments.spec import spec_from_record
 from core.records import experiments as records
 from core.records import runs as run_records
+from core.records.description_use import versions_of_runs
 from core.text import shown
 from core.tuning.method_cards import baseline_method
 
@@ -39,8 +42,28 @@ def show(ctx: Context, id_or_name: str) -> dict[str, Any]:
 
 
 def beside(ctx: Context, experiment: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with the `published` numbers that stand beside each, see `core.evaluation.published_beside`."""
-    return put_beside_experiment(ctx, experiment, rows, lambda run_ids: answers_of_runs(ctx, run_ids))
+    """The rows with what changes when no run does: the `published` numbers that stand beside each, see
+    `core.evaluation.published_beside`, and `description_versions`, those its runs were trained on and the newest ones.
+    """
+    made = put_beside_experiment(ctx, experiment, rows, lambda run_ids: answers_of_runs(ctx, run_ids))
+    run_ids = [run for row in made for run in row["runs"] if run]
+    with ctx.db.reading() as session:
+        used = versions_of_runs(session, run_ids)
+    runs_of: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for row in made:
+        runs_of[_over_sets(row)] += row["runs"]
+    for row in made:
+        runs = row["runs"] if row["image_set"] is not None else runs_of[_over_sets(row)]
+        row["description_versions"] = _different(used[run] for run in runs if run in used)
+    return made
+
+
+def _over_sets(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["line"], row["shots"], row["share"]
+
+
+def _different(uses: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({(use["set_id"], use["version"]): use for use in uses}.values())
 
 
 def progress(ctx: Context, id_or_name: str) -> dict[str, Any]:

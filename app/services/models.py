@@ -17,6 +17,7 @@ from core.disk import told_when_full
 from core.errors import NotFound
 from core.records import audit
 from core.records import models as records
+from core.records.description_use import version_of_model
 from core.tuning.model_folder import CARD, CONFIG, WEIGHTS
 
 FILES = (CONFIG, WEIGHTS, CARD)
@@ -48,6 +49,12 @@ def find_model(ctx: Context, id_or_name: str) -> dict[str, Any]:
         with ctx.db.reading() as session:
             found = records.find_model_by_name(session, id_or_name).id
         return get_model(ctx, found)
+
+
+def description_use(ctx: Context, folder: str) -> dict[str, Any] | None:
+    """Which version of which descriptions the model in a folder of the home was trained on, and the newest now."""
+    with ctx.db.reading() as session:
+        return version_of_model(session, folder=folder)
 
 
 def model_folder(ctx: Context, row: dict[str, Any]) -> Path:

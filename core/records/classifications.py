@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
+from core.records.description_use import version_of_model
 from core.records.ids import new_id
 from core.records.image_sets import loose_images_of, paths_of_images, picture_dict
 from core.records.models import find_model
@@ -57,16 +58,18 @@ def add_classification(
 
 
 def classification_dict(session: Session, classification_id: str) -> dict[str, Any]:
-    """id, model_id, model_name, created_at, images, problems. An image: file, image_id, label,
+    """id, model_id, model_name, created_at, images, problems, description_version. An image: file, image_id, label,
     probabilities, windowing, findings.
 
-    Raises NotFound.
+    description_version: of which descriptions the model was trained on; see `core.records.description_use`. Raises
+    NotFound.
     """
     row = _find(session, classification_id)
     images, unreadable = _images(session, row.id)
     return _short(row, len(images)) | {
         "images": images,
         "problems": list(row.problems),
+        "description_version": version_of_model(session, id=row.model_id) if row.model_id else None,
         "unreadable": sorted({*unreadable_columns(row), *unreadable}),
     }
 

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from core.records.description_tables import DescriptionSetRow, DescriptionVersionRow
+from core.records.tables import ModelRow, RunRow
 
 
 def with_description_versions(session: Session, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -19,6 +20,22 @@ def with_description_versions(session: Session, rows: Sequence[dict[str, Any]]) 
     """
     known = _versions(session, {row["description_version_id"] for row in rows})
     return [row | {"description_version": known.get(row["description_version_id"])} for row in rows]
+
+
+def versions_of_runs(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """{run: its `description_version`, as `with_description_versions` tells it}; runs without one are left out."""
+    query = select(RunRow.id, RunRow.description_version_id).where(RunRow.id.in_(run_ids))
+    version_of = {run: version for run, version in session.execute(query) if version}
+    known = _versions(session, version_of.values())
+    return {run: known[version] for run, version in version_of.items() if version in known}
+
+
+def version_of_model(session: Session, *, id: str | None = None, folder: str | None = None) -> dict[str, Any] | None:
+    """The `description_version` of a model, named by its id or its folder; None without one or without such a model."""
+    query = select(RunRow.description_version_id).join(ModelRow, ModelRow.run_id == RunRow.id)
+    query = query.where(ModelRow.folder == folder if id is None else ModelRow.id == id)
+    version = session.scalar(query.limit(1))
+    return _versions(session, [version]).get(version)
 
 
 def _versions(session: Session, ids: Iterable[str | None]) -> dict[str | None, dict[str, Any]]:

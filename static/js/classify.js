@@ -24,6 +24,7 @@ import {
   setParam,
   size,
 } from "./core.js";
+import { descriptionUse } from "./description-use.js";
 import { confirmDialog, linkTo } from "./follow.js";
 import "./image-drop.js";
 import { humanName } from "./method-form.js";
@@ -154,6 +155,7 @@ class Classify extends PsElement {
         { class: "ps-notice ps-notice-warn" },
         h("span", {}, h("strong", {}, "Research use only. "), "Not for use in diagnostic procedures."),
       ),
+      ...(answer.description_version ? [h("p", { class: "ps-hint" }, descriptionUse(answer.description_version))] : []),
       ...(answer.problems.length ? [problemTray(answer.problems)] : []),
       h(
         "div",
@@ -274,12 +276,13 @@ function refused(error) {
 function csvOf(answer) {
   const classes = [...new Set(answer.images.flatMap((image) => Object.keys(image.probabilities)))];
   return {
-    columns: ["file", "label", ...classes, "model", "picture", "note"],
+    columns: ["file", "label", ...classes, "model", "descriptions", "picture", "note"],
     rows: answer.images.map((image) => [
       image.file,
       image.label,
       ...classes.map((name) => image.probabilities[name]),
       answer.model_id,
+      answer.description_version?.sentence ?? "",
       pictureWords(image),
       "Research use only. Not for use in diagnostic procedures.",
     ]),

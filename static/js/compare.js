@@ -23,6 +23,7 @@ import {
   PsElement,
   setParam,
 } from "./core.js";
+import { descriptionUse } from "./description-use.js";
 import { forest } from "./figures.js";
 import "./experiment-results.js";
 import { progressText, stateOf } from "./experiment-words.js";
@@ -564,7 +565,7 @@ function runDetails(run) {
   const finished = run.state === "succeeded";
   const facts = [
     ["Images", finished && `${run.n_train} to train, ${run.n_val} to tune, ${run.n_test} to test`],
-    ["Descriptions", run.description_version?.sentence ?? textOf(run.descriptions)],
+    ["Descriptions", run.description_version ? descriptionUse(run.description_version) : textOf(run.descriptions)],
     ["Learned numbers", run.trainable_parameters?.toLocaleString("en")],
     ["Update steps", run.steps?.toLocaleString("en")],
     ["Training took", duration(run.seconds)],

@@ -1,5 +1,5 @@
 // The Versions view: save and sign off, compare any two wordings, see what was done and take it back.
-import { PsElement, announce, api, busy, button, chip, count, define, errorNotice, field, fill, h, link, listOf, moment, table } from "./core.js";
+import { PsElement, announce, api, busy, button, chip, count, define, errorNotice, field, fill, h, link, listOf, moment, param, setParam, table } from "./core.js";
 import { differenceList } from "./description-difference.js";
 import { STATES, kindWord } from "./description-words.js";
 import { confirmDialog } from "./follow.js";
@@ -125,7 +125,10 @@ class DescriptionVersions extends PsElement {
     fill(this.compared, h("h3", { id: "ps-compare-title" }, "Compare"),
       this.versions.length ? h("div", { class: "ps-wall-filters" }, field("From", this.from), field("To", this.to)) : h("p", { class: "ps-soft" }, "Save a version first."),
       this.shown);
-    if (this.versions.length) this.#compare(this.from.value, NOW, false);
+    const asked = param("from");
+    setParam("from", null);
+    const from = this.versions.some((row) => String(row.version) === asked) ? asked : this.from.value;
+    if (this.versions.length) this.#compare(from, NOW, from === asked);
   }
 
   async #compare(from, to, scroll = true) {

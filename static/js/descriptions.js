@@ -24,7 +24,13 @@ class Descriptions extends PsElement {
     this.#frame();
     this.#guardLeaving();
     this.every(LISTEN_MS, () => this.desk?.listen().catch(() => {}));
-    return this.#openSet(param("image_set"), param("id"));
+    return this.#openSet(param("image_set") ?? (await this.#ownSet(param("id"))), param("id"));
+  }
+
+  // The image set that texts are for, where only these are named.
+  async #ownSet(texts) {
+    const found = texts && (await api.get(`/description-sets/${encodeURIComponent(texts)}`, { signal: this.signal }).catch(() => null));
+    return found ? found.image_set_id : null;
   }
 
   #guardLeaving() {

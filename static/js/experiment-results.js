@@ -20,6 +20,7 @@ import {
   PsElement,
   setParam,
 } from "./core.js";
+import { descriptionUse } from "./description-use.js";
 import { baseAndNovel, costs, growth, leaderboard, ranked, ranks, rowsAsCsv } from "./experiment-charts.js";
 import {
   amountText,
@@ -352,6 +353,7 @@ function rowHead(row) {
       words && chip(words, row.beats ? "good" : ""),
       leakageChip(row.leakage),
     ),
+    ...(row.description_versions ?? []).map((use) => h("small", { class: "ps-hint" }, descriptionUse(use))),
     h("small", { class: "ps-hint" }, `${count(row.n_seeds, "seed")}${row.claim ? `. Interval: ${row.claim}.` : ""}`),
     notes.length > FEW_NOTES
       ? h("details", { class: "ps-unfold" }, h("summary", {}, count(notes.length, "note")), list(notes))

@@ -8,6 +8,7 @@
 
 import { announce, api, button, define, duration, errorNotice, h, link, percent, PsElement } from "./core.js";
 import { shortNumber } from "./charts.js";
+import { descriptionUse } from "./description-use.js";
 import { curves } from "./figures.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
 import { isBad, leakageLine } from "./honesty-words.js";
@@ -304,7 +305,7 @@ function resultOf(run) {
     h("p", { class: "ps-soft" }, `On ${run.n_test} test images${isBad(run.leakage) ? "" : " that took no part in training"}.${calibration}`),
     leakageLine(run.leakage),
     recipeLines(run.recipe),
-    run.description_version ? h("p", { class: "ps-hint" }, run.description_version.sentence) : "",
+    run.description_version ? h("p", { class: "ps-hint" }, descriptionUse(run.description_version)) : "",
     (run.notes || [])
       .filter((note) => note !== run.leakage?.sentence)
       .map((note) => h("p", { class: "ps-hint" }, note)),

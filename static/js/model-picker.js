@@ -3,6 +3,7 @@
  */
 
 import { chip, count, h, link, moment, percent, empty } from "./core.js";
+import { descriptionUse } from "./description-use.js";
 import { uid } from "./follow.js";
 import { calibrationText, knownLine, leakageFacts, leakageLine } from "./honesty-words.js";
 
@@ -42,7 +43,7 @@ export function modelFacts(model) {
     ["Method", model.method_title || model.method],
     ["Learned from", learnedFrom(model)],
     ["Classes", model.classes.join(", ")],
-    ...(model.description_version ? [["Descriptions", model.description_version.sentence]] : []),
+    ...(model.description_version ? [["Descriptions", descriptionUse(model.description_version)]] : []),
     ["On test images", testFigures(model)],
     ["Made", moment(model.created_at)],
     ...leakageFacts(model.leakage),

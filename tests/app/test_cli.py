@@ -289,6 +289,7 @@ def test_prediction_prints_good_files_and_fails_for_bad_ones(run, tmp_path, home
     assert good.exit_code == 0, good.stderr
     (row,) = rows(good)
     assert (row["file"], row["label"], row["model"]) == (str(scans / "a.png"), "bright", str(model))
+    assert row["descriptions"] == "words.json"
     (scans / "b.png").write_bytes(b"junk")
     mixed = run("predict", "--model", model, "--images", scans, "--json")
     assert (mixed.exit_code, len(rows(mixed))) == (1, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.records import descriptions, runs
+from core.records import classifications, descriptions, runs
 from tests.app.test_description_review import act, listed, url
 from tests.core.records.samples import add_sample_set, add_sealed_run, record
 
@@ -91,3 +91,6 @@ def test_comparisons_say_on_which_version_a_row_was_trained(client, context):
     assert row["description_version"]["sentence"] == said
     assert client.get(f"/api/v1/runs/{run_id}").json()["description_version"]["newest"] == 2
     assert client.get(f"/api/v1/models/{model_id}").json()["description_version"]["sentence"] == said
+    with context.db.writing() as session:
+        answered = classifications.add_classification(session, model_id, [])
+    assert client.get(f"/api/v1/classifications/{answered}").json()["description_version"]["sentence"] == said

@@ -16,7 +16,14 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.services import experiment_estimate, experiment_plan, experiment_rows, experiments, kept_rows
+from app.services import (
+    experiment_estimate,
+    experiment_plan,
+    experiment_results,
+    experiment_rows,
+    experiments,
+    kept_rows,
+)
 from app.services.context import Context, open_context
 from app.services.timings import Timings
 from core.errors import ClassMismatch, Conflict, InvalidInput, InvalidOption, NotFound, TooFewImages
@@ -334,6 +341,11 @@ def test_a_stored_wording_is_that_of_each_image_set_and_named_by_its_version(ctx
         run = runs.run_dict(session, cell["run"])
     assert run["description_version_id"] == version["version_id"]
     assert run["descriptions"] == "clinical, version 1"
+    save_version(ctx, made["sources"]["images"]["shades"], "clinical", words, "bo", "written")
+    (row,) = experiment_results.show(ctx, "first look")["rows"]
+    assert [use["sentence"] for use in row["description_versions"]] == [
+        "Trained on version 1 of 'clinical'; now there is version 2."
+    ]
     with pytest.raises(NotFound, match="A description set 'nosuch' for the images 'shades'"):
         experiments.create(ctx, worded | {"name": "b", "descriptions": ["nosuch"]}, paths=True)
 

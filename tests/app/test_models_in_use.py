@@ -7,6 +7,7 @@ import json
 import threading
 import zipfile
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ class ByBrightness:
     """Says "bright" the more, the brighter a picture is."""
 
     classes = ("bright", "dark")
+    card: ClassVar = {"descriptions": {"source": "words.json"}}
 
     def probabilities(self, images):
         levels = torch.tensor([np.asarray(image).mean() / 255 for image in images])

@@ -142,6 +142,18 @@ def test_versions_are_compared_word_by_word(window: Visit, site: Site) -> None:
     page.wait_for_selector(".ps-diff ins:has-text('almost')")
 
 
+def test_a_result_leads_to_what_changed_since_its_version(window: Visit, site: Site) -> None:
+    found = texts(site, "Changed since")
+    page = open_review(window, found["id"])
+    press(page, "r")
+    wait_until_saved(page)
+    page.goto(f"{site.address}/descriptions?id={found['id']}&view=versions&from=1")
+    page.wait_for_selector("#ps-compare-title")
+    assert page.get_by_label("From").input_value() == "1"
+    page.locator(".ps-diff").get_by_text(sentence("cyst", 0)).wait_for()
+    assert page.get_by_role("heading", name="Changed since").is_visible()
+
+
 def test_what_was_done_is_taken_back_and_done_again_from_the_list(window: Visit, site: Site) -> None:
     found = texts(site, "Log")
     page = open_review(window, found["id"])

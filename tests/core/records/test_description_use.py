@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.records import descriptions, models, runs
+from core.records.description_use import version_of_model, versions_of_runs
 from core.records.description_versions import freeze
 from core.records.sentence_actions import Order, act
 from core.records.sentences import load_sentences
@@ -30,6 +31,10 @@ def test_what_was_trained_on_a_version_says_what_there_is_now(database: Database
         listed = {row["id"]: row["description_version"] for row in runs.list_runs(session)}
         model = models.model_dict(session, model_id)["description_version"]
         in_list = {row["id"]: row["description_version"] for row in models.list_models(session)}
+        of_runs = versions_of_runs(session, [run_id, plain_run, "nosuch"])
+        of_models = [version_of_model(session, id=each) for each in (model_id, plain_model, "nosuch")]
+        by_folder = version_of_model(session, folder=models.model_dict(session, model_id)["folder"])
+    assert (of_runs, of_models, by_folder) == ({run_id: told}, [told, None, None], told)
     assert told == listed[run_id] == model == in_list[model_id]
     assert (listed[plain_run], in_list[plain_model]) == (None, None)
     assert {name: value for name, value in told.items() if name != "sentence"} == {
