@@ -243,6 +243,41 @@ class SavedVersion(Answer):
     left_out: dict[str, int] = Field(description="Sentences that are not in it, by state.")
 
 
+class SentenceOfVersion(_OfClass):
+    """A sentence of a version. State and reason are those it had then, null where that is not known."""
+
+    text: str
+    id: str | None = Field(default=None, description="Null for versions older than sentences of their own.")
+    state: str | None = None
+    reason: str | None = None
+    author: str | None = None
+    revision: int | None = None
+
+
+class RunOfVersion(Answer):
+    """A run that was trained on a version."""
+
+    id: str
+    name: str
+    method: str
+    sealed_at: str | None = Field(default=None, description="Null while it is not finished.")
+
+
+class VersionInFull(Answer):
+    """A version that was frozen, with its sentences and what was trained on it."""
+
+    version: int
+    author: str
+    note: str
+    source: str
+    created_at: str | None = None
+    signed_by: str | None = None
+    signed_at: str | None = None
+    sentences: list[SentenceOfVersion]
+    runs: list[RunOfVersion] = Field(description="The newest 50.")
+    n_runs: int
+
+
 class SentenceWording(_OfClass):
     """A sentence of one of the versions."""
 

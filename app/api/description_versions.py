@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from app.api import description_schemas as shapes
 from app.api.common import InContext, errors
-from app.api.values import Line, Word
+from app.api.values import Count, Line, Word
 from app.services import description_agreement
 from app.services import description_versions as versions
 from app.services.context import ACTOR
@@ -27,6 +27,14 @@ VERSION = r"^(now|[1-9]\d{0,8})$"
 def save_version(description_set_id: Word, body: shapes.NewVersion, ctx: InContext) -> Any:
     """Freeze the sentences as they stand: all but rejected ones; signed: approved ones alone, with who vouches."""
     return versions.save_reviewed_version(ctx, description_set_id, body.actor, body.note, body.sign)
+
+
+@router.get(
+    "/versions/{version}", summary="Show a version", response_model=shapes.VersionInFull, responses=errors(404, 422)
+)
+def read_version(description_set_id: Word, version: Count, ctx: InContext) -> Any:
+    """The sentences of a version as they stood then, and the runs that were trained on it."""
+    return versions.read_version(ctx, description_set_id, version)
 
 
 @router.get("/diff", summary="Compare versions", response_model=shapes.VersionDiff, responses=errors(404, 422))

@@ -10,6 +10,7 @@ from core.records import audit, planted
 from core.records.description_versions import freeze
 from core.records.sentences import classes_of
 from core.records.version_diff import diff
+from core.records.version_reading import version_in_full
 from core.text import fit_name, fit_text, shown
 
 NOW = "now"
@@ -32,6 +33,12 @@ def save_reviewed_version(ctx: Context, set_id: str, actor: str, note: str = "",
         return made
 
     return ctx.db.write(work)
+
+
+def read_version(ctx: Context, set_id: str, version: int) -> dict[str, Any]:
+    """A version in full, with the runs trained on it; see `core.records.version_reading`. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return version_in_full(session, set_id, version, classes_of(session, set_id))
 
 
 def compare_versions(ctx: Context, set_id: str, before: str, after: str = NOW) -> dict[str, Any]:

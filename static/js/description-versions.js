@@ -2,6 +2,7 @@
 import { PsElement, announce, api, busy, button, chip, count, define, errorNotice, field, fill, h, link, listOf, moment, param, setParam, table } from "./core.js";
 import { differenceList } from "./description-difference.js";
 import { STATES, kindWord } from "./description-words.js";
+import { versionInFull } from "./description-version.js";
 import { confirmDialog } from "./follow.js";
 import { focusPager, pager } from "./pager.js";
 
@@ -14,6 +15,7 @@ class DescriptionVersions extends PsElement {
     this.show(busy("Loading versions…"));
     await this.#load();
     this.saving = h("section", { class: "ps-card", "aria-labelledby": "ps-save-title" });
+    this.opened = h("div", { class: "ps-stack-s" });
     this.list = h("section", { class: "ps-card", "aria-labelledby": "ps-versions-title" });
     this.compared = h("section", { class: "ps-card", "aria-labelledby": "ps-compare-title" });
     this.log = h("section", { class: "ps-card", "aria-labelledby": "ps-log-title" });
@@ -107,8 +109,32 @@ class DescriptionVersions extends PsElement {
           { title: "By", cell: (row) => row.author || "not named" },
           { title: "Signed", cell: (row) => (row.signed_by ? chip(`by ${row.signed_by}`, "good") : "no") },
           { title: "Note", cell: (row) => h("span", { class: "ps-break" }, row.note ?? "") },
-          { title: "", cell: (row) => button("What changed since", () => this.#compare(String(row.version), NOW), "small") },
-        ], this.versions));
+          { title: "", cell: (row) => h("div", { class: "ps-actions" }, this.#openButton(row.version), button("What changed since", () => this.#compare(String(row.version), NOW), "small")) },
+        ], this.versions),
+      this.opened);
+  }
+
+  #openButton(version) {
+    const node = button("Open", () => this.#open(version), "small");
+    node.setAttribute("aria-label", `Open version ${version}`);
+    return node;
+  }
+
+  // A version in full below the list, with what was trained on it.
+  async #open(version) {
+    const close = () => {
+      fill(this.opened);
+      this.list.querySelector(`[aria-label="Open version ${version}"]`)?.focus();
+    };
+    fill(this.opened, busy(`Opening version ${version}…`));
+    try {
+      const found = await this.desk.get(`/versions/${version}`);
+      fill(this.opened, versionInFull(found), h("div", { class: "ps-actions" }, button(`Close version ${version}`, close, "small")));
+      this.opened.querySelector("h4").focus({ preventScroll: true });
+      this.opened.scrollIntoView({ block: "nearest" });
+    } catch (error) {
+      if (error.name !== "AbortError") fill(this.opened, errorNotice(error, () => this.#open(version)));
+    }
   }
 
   // ------------------------------------------------------------ comparing

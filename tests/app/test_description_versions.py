@@ -86,6 +86,14 @@ def test_comparisons_say_on_which_version_a_row_was_trained(client, context):
         runs.seal_run(session, run_id, record(metrics={"accuracy": 0.75, "balanced_accuracy": 0.75}))
         descriptions.save_version(session, image_set, "texts", wording, author="Bo", source="api")
     said = "Trained on version 1 of 'texts'; now there is version 2."
+    opened = client.get(f"/api/v1/description-sets/{set_id}/versions/1").json()
+    assert (opened["author"], opened["n_runs"], opened["runs"][0]["id"]) == ("Ada", 2, run_id)
+    assert [(row["class"], row["text"], row["author"]) for row in opened["sentences"]] == [
+        ("lesion", "one", "Ada"),
+        ("calm", "two", "Ada"),
+    ]
+    assert client.get(f"/api/v1/description-sets/{set_id}/versions/2").json()["runs"] == []
+    assert client.get(f"/api/v1/description-sets/{set_id}/versions/3").status_code == 404
     (group,) = client.get("/api/v1/runs/comparison").json()["groups"]
     (row,) = [row for row in group["rows"] if not row["missing"]]
     assert row["description_version"]["sentence"] == said

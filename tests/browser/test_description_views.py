@@ -142,6 +142,21 @@ def test_versions_are_compared_word_by_word(window: Visit, site: Site) -> None:
     page.wait_for_selector(".ps-diff ins:has-text('almost')")
 
 
+def test_an_old_version_is_opened_in_full(window: Visit, site: Site) -> None:
+    found = texts(site, "Opened")
+    page = open_review(window, found["id"], view="versions")
+    page.get_by_role("button", name="Open version 1").press("Enter")
+    opened = page.locator("section[aria-labelledby=ps-versions-title]")
+    opened.get_by_role("heading", name="Version 1", exact=True).wait_for()
+    opened.get_by_text("No run was trained on it.").wait_for()
+    opened.get_by_text("cyst (3)").click()
+    assert opened.get_by_text(sentence("cyst", 1)).is_visible()
+    assert "by A. Writer" in opened.inner_text()
+    assert faults(page) == {}
+    page.get_by_role("button", name="Close version 1").press("Enter")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Open version 1"
+
+
 def test_a_result_leads_to_what_changed_since_its_version(window: Visit, site: Site) -> None:
     found = texts(site, "Changed since")
     page = open_review(window, found["id"])
