@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import NotFound
 from core.images.image_set import ImageSet
@@ -15,11 +15,16 @@ from core.records.session import Database
 from core.settings import Settings
 from training_jobs.patience import patiently
 
+if TYPE_CHECKING:
+    from core.descriptions.evidence.sentences import SentenceEvidence
+    from core.descriptions.evidence.weighing import OpenSentences
+    from core.images.labelled_image import LabelledImage
+
 
 def weigh_task(
     database: Database, settings: Settings, task: Task, heard: Callable[[str, int, int], None]
 ) -> dict[str, Any]:
-    """{sentences: one row each, summary: with the controls}, JSON-ready.
+    """{sentences: one row each with its nearest and farthest images, summary: with the controls}, JSON-ready.
 
     heard: called with what is done, how much of it and of how much; may raise to end the work. What it encodes is kept
     in the cache, so that the next attempt gets on faster. Raises what the engine raises, and NotFound where the images
@@ -36,7 +41,30 @@ def weigh_task(
         descriptions = DescriptionSet(texts, asked["source"])
         ready = open_on(image_set, descriptions, look, settings.home, heard, folders=settings.allow_folders)
         rows, summary = weigh_open(ready, look, heard)
-    return {"sentences": [row.as_dict() for row in rows], "summary": summary}
+    ids = patiently(lambda: _ids(database, task, image_set))
+    return {"sentences": [row.as_dict() | _pictures(ready, row, ids) for row in rows], "summary": summary}
+
+
+def _pictures(ready: OpenSentences, row: SentenceEvidence, ids: Mapping[LabelledImage, str]) -> dict[str, Any]:
+    """{nearest, farthest}: images by id, with their class and cosine, so that a page can show them."""
+    from core.descriptions.evidence.report import cosines_of, farthest, nearest
+
+    cosines = cosines_of(ready.scores, row)
+
+    def told(places: Sequence[int]) -> list[dict[str, Any]]:
+        found = [(at, ready.images[at]) for at in places]
+        return [
+            {"image": ids.get(image), "class": ready.scores.classes[image.label], "cosine": float(cosines[at])}
+            for at, image in found
+        ]
+
+    return {"nearest": told(nearest(ready.scores, row)), "farthest": told(farthest(ready.scores, row))}
+
+
+def _ids(database: Database, task: Task, image_set: ImageSet) -> dict[LabelledImage, str]:
+    with database.reading() as session:
+        ids = image_sets.image_ids(session, str(task.image_set_id))
+    return dict(zip(image_set.images, ids, strict=False))
 
 
 def _images(database: Database, settings: Settings, task: Task) -> ImageSet:

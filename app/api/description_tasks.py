@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api import description_task_schemas as shapes
-from app.api.common import InContext, InPages, errors, research_use
+from app.api.common import InContext, InPages, binary, errors, research_use
 from app.api.values import Word
+from app.services import description_evidence
 from app.services import description_tasks as tasks
 from app.services import description_writing as writing
 
@@ -88,6 +90,21 @@ def list_tasks(
 def get_task(description_set_id: Word, task_id: Word, ctx: InContext) -> Any:
     """What was asked for, how far it is, and its result."""
     return tasks.get_task(ctx, description_set_id, task_id)
+
+
+@router.get(
+    "/{description_set_id}/tasks/{task_id}/report",
+    summary="Download a report of evidence",
+    response_class=Response,
+    responses=errors(404, 409) | binary("The report, with small copies of training images.", "text/html"),
+    dependencies=[Depends(research_use)],
+)
+async def report(description_set_id: Word, task_id: Word, request: Request, ctx: InContext) -> Any:
+    """One HTML file with tables, drawings, and the nearest and farthest images of each sentence."""
+    work = description_evidence.task_report
+    name, text = await ctx.lines.sentences.do(request.receive, work, ctx, description_set_id, task_id)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}", "Cache-Control": "no-store"}
+    return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
 
 @router.get(

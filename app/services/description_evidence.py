@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.services.context import Context
+from app.services.description_tasks import get_task
 from app.services.descriptions import find_description_set
 from app.services.image_sets import get_image_set, load_image_set
 from app.services.incoming_images import refuse_choice
@@ -19,6 +20,7 @@ from app.services.training import check_numbers
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions
 from core.descriptions.templates import checked_template
+from core.errors import Conflict, NotFound
 from core.images.columns import ColumnChoice
 from core.images.image_set import ImageSet
 from core.settings import Settings
@@ -109,6 +111,34 @@ def weigh(settings: Settings, asked: EvidenceRequest, opened: Opened, heard: Hea
     ready = open_sentences(settings, asked, opened, heard)
     rows, summary = weigh_open(ready, asked.look(), heard)
     return Evidence(ready, rows, summary | {"seconds": round(time.monotonic() - started, 1)})
+
+
+def task_report(ctx: Context, set_id: str, task_id: str) -> tuple[str, str]:
+    """(name, HTML) of the report of a finished task, with pictures; see `core.descriptions.evidence.report`.
+
+    Made when it is asked for: it holds small copies of training images. Raises NotFound, also where the images were
+    deleted since, and Conflict where the task is not done.
+    """
+    from core.descriptions.evidence.sentences import SentenceEvidence
+    from core.descriptions.evidence.weighing import Look, open_on
+
+    task = get_task(ctx, set_id, task_id)
+    if not task["result"] or "sentences" not in task["result"]:
+        raise Conflict("Evidence that is gathered", "this task has no result", "Wait for its end, or try it again.")
+    if task["image_set"] is None:
+        raise NotFound("The images of the evidence", "they were deleted", "Gather it again on other images.")
+    asked, result = task["request"], task["result"]
+    texts = {name: tuple(found) for name, found in asked["sentences"].items()}
+    look = Look(**{each.name: asked[each.name] for each in fields(Look) if each.name in asked})
+    image_set = load_image_set(ctx, task["image_set"]["id"])
+    described = DescriptionSet(texts, asked["source"])
+    opened = open_on(image_set, described, look, ctx.settings.home, folders=ctx.settings.allow_folders)
+    known = {each.name for each in fields(SentenceEvidence)}
+    rows = [
+        SentenceEvidence(**{name: each for name, each in (row | {"class_name": row["class"]}).items() if name in known})
+        for row in result["sentences"]
+    ]
+    return f"{task['description_set']['name']}-evidence.html", Evidence(opened, rows, result["summary"]).report()
 
 
 def _descriptions(asked: EvidenceRequest, opened: Opened, classes: tuple[str, ...]) -> DescriptionSet:

@@ -220,6 +220,11 @@ def load_image_set(session: Session, id_or_name: str, store: Path) -> ImageSet:
     )
 
 
+def image_ids(session: Session, set_id: str) -> list[str]:
+    """Ids of a set's images, in the order of `load_image_set`."""
+    return list(session.scalars(select(ImageRow.id).where(ImageRow.image_set_id == set_id).order_by(ImageRow.id)))
+
+
 def hold_image_set(session: Session, id_or_name: str, *, to_delete: bool = False) -> ImageSetRow:
     """The row of an image set, kept from being deleted (or, to delete it, from being used) until the session ends.
 

@@ -1,9 +1,10 @@
 // Evidence sentence by sentence: verdict in words, effect with its interval as a bar, agreement; sorted by effect.
-import { button, chip, count, field, fill, h, svg } from "./core.js";
+import { at, button, chip, count, field, fill, h, svg } from "./core.js";
 import { effectsContent } from "./description-evidence-charts.js";
 import { plainNumber, pText, signed } from "./description-evidence-words.js";
 import { VERDICTS } from "./description-words.js";
 import { focusPager, pager } from "./pager.js";
+import { thumbnailUrl } from "./thumbnails.js";
 
 const PER_PAGE = 25;
 const BAR_PX = 120;
@@ -54,7 +55,7 @@ export class EvidenceTable {
   #table(rows) {
     const head = ["Sentence", "Class", "Verdict", "Effect in nats, 95 % interval", "Agreement", "p, corrected", ""];
     const cells = (row) => [
-      h("th", { scope: "row", class: "ps-break ps-evidence-text" }, row.sentence, row.verdict !== "cannot_tell" && row.reason && h("span", { class: "ps-hint ps-evidence-reason" }, row.reason)),
+      h("th", { scope: "row", class: "ps-break ps-evidence-text" }, row.sentence, row.verdict !== "cannot_tell" && row.reason && h("span", { class: "ps-hint ps-evidence-reason" }, row.reason), this.#pictures(row)),
       h("td", { class: "ps-break" }, row.class),
       h("td", {}, chip(...(VERDICTS[row.verdict] ?? [row.verdict, ""])), row.verdict === "cannot_tell" && h("span", { class: "ps-hint ps-evidence-reason" }, unseenWords(row))),
       h("td", { class: "ps-number" }, this.#bar(row), h("span", { class: "ps-nowrap" }, signed(row.effect), finite(row.low) && finite(row.high) ? ` (${signed(row.low)} to ${signed(row.high)})` : "")),
@@ -67,6 +68,17 @@ export class EvidenceTable {
         h("caption", { class: "ps-visually-hidden" }, "Evidence by sentence"),
         h("thead", {}, h("tr", {}, head.map((words, at) => h("th", { scope: "col", class: at > 2 && at < 6 ? "ps-number" : "" }, words || h("span", { class: "ps-visually-hidden" }, "Open"))))),
         h("tbody", {}, rows.map((row) => h("tr", {}, cells(row))))));
+  }
+
+  // The images nearest to a sentence and the farthest of its class; loaded once somebody unfolds them.
+  #pictures(row) {
+    if (!row.nearest?.length) return null;
+    const shown = h("div", { class: "ps-stack-s" });
+    const fold = h("details", { class: "ps-inline-fold" }, h("summary", {}, "Nearest and farthest images"), shown);
+    fold.setAttribute("aria-label", `Images of “${row.sentence}”`);
+    fold.addEventListener("toggle", () => fill(shown,
+      strip("Nearest, of any class", row.nearest, row.class), strip(`Farthest of ${row.class}`, row.farthest, row.class)), { once: true });
+    return fold;
   }
 
   // The interval as a bar on a scale all rows share, zero in the middle; the numbers stand beside it.
@@ -83,6 +95,18 @@ export class EvidenceTable {
 
 // Why nothing can be told: what is too small to be seen, or too few images.
 const unseenWords = (row) => (finite(row.smallest_effect) ? `effects below ${row.smallest_effect.toPrecision(2)} cannot be seen` : row.reason);
+
+// Images in a row; those of another class have a dashed edge and say so.
+function strip(title, images, own) {
+  const tile = ({ image, class: name, cosine }) => {
+    const words = `${name}, cosine ${plainNumber(cosine, 3)}`;
+    const isOther = name !== own;
+    const picture = image ? h("a", { href: at(thumbnailUrl(image, 1024)), target: "_blank", "aria-label": `${words}, large` },
+      h("img", { src: thumbnailUrl(image, 96), alt: "", loading: "lazy", width: 72, height: 72, class: isOther ? "ps-of-other" : "" })) : h("span", { class: "ps-hint" }, "deleted");
+    return h("li", {}, picture, h("span", { class: "ps-hint ps-break" }, isOther ? words : plainNumber(cosine, 3)));
+  };
+  return h("div", {}, h("p", { class: "ps-hint" }, title), h("ul", { class: "ps-evidence-images" }, images.map(tile)));
+}
 
 function named(node, words) {
   node.setAttribute("aria-label", words);

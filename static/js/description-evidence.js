@@ -1,7 +1,7 @@
 // The Evidence view: what training images say of the sentences, sentence by sentence and of the whole set, with what
 // would have come of random words. Nothing here has seen the test part.
 import "./plot.js";
-import { PsElement, announce, api, busy, button, count, define, empty, errorNotice, field, fill, h, listOf } from "./core.js";
+import { PsElement, announce, api, at, busy, button, count, define, empty, errorNotice, field, fill, h, listOf } from "./core.js";
 import { ClassMapPanel } from "./description-class-map.js";
 import { controlsContent, growthContent } from "./description-evidence-charts.js";
 import { EvidenceTable } from "./description-evidence-table.js";
@@ -127,7 +127,10 @@ class DescriptionEvidence extends PsElement {
         h("h3", { id: "ps-said-title", tabindex: "-1" }, "What the images say"),
         h("p", { class: "ps-verdict" }, sentencesWords(result)),
         setWords(result) && h("p", { class: "ps-verdict" }, setWords(result)),
-        h("p", { class: "ps-hint ps-break" }, `${askedWords(task.request)} ${count(result.sentences.length, "sentence")} as they stood then.`)),
+        h("p", { class: "ps-hint ps-break" }, `${askedWords(task.request)} ${count(result.sentences.length, "sentence")} as they stood then.`),
+        task.image_set && h("div", { class: "ps-actions" },
+          h("a", { class: "ps-button ps-button-small", download: "", href: at(`/api/v1${this.desk.path(`/tasks/${encodeURIComponent(task.id)}/report`)}`) }, "Download the report"),
+          h("span", { class: "ps-hint" }, "One HTML file with pictures; share it as you would share the images."))),
       plots[0],
       new EvidenceTable(result, name, (row) => this.#read(row)).node,
       plots.slice(1));

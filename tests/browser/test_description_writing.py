@@ -95,6 +95,17 @@ def test_images_say_of_sentences_what_can_be_told(window: Visit, site: Site) -> 
     assert "random words" in said
     table = page.get_by_role("region", name="Evidence by sentence")
     assert table.locator("tbody tr").count() == 6
+    fold = table.locator("details").first
+    fold.locator("summary").press("Enter")
+    fold.locator("img").first.wait_for()
+    assert fold.locator("li").count() == 8
+    page.wait_for_function("document.querySelector('.ps-evidence-images img').naturalWidth > 0")
+    assert measured(page) == NOTHING_WRONG
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the report").click()
+    report = download.value.path().read_text("utf-8")
+    assert "Farthest of its class" in report
+    assert report.count("data:image/jpeg;base64,") > 4
     table.get_by_role("button").first.press("Enter")
     page.wait_for_selector(".ps-review-card")
 

@@ -472,6 +472,14 @@ def test_evidence_is_kept_as_one_row_a_sentence_beside_its_controls(
     rows = [(row["class"], row["sentence"]) for row in found["sentences"]]
     assert rows == [(name, text) for name, texts in SHADES.items() for text in texts]
     assert {row["verdict"] for row in found["sentences"]} <= {"helpful", "harmful", "cannot_tell"}
+    with database.reading() as session:
+        ids = set(image_sets.image_ids(session, task_of(database, task_id)["image_set"]["id"]))
+    for row in found["sentences"]:
+        assert len(row["nearest"]) == 4
+        assert {each["image"] for each in row["nearest"] + row["farthest"]} <= ids
+        assert {each["class"] for each in row["farthest"]} == {row["class"]}
+        cosines = [each["cosine"] for each in row["nearest"]]
+        assert cosines == sorted(cosines, reverse=True)
     summary = found["summary"]
     assert (summary["descriptions"], summary["shots"], summary["seed"]) == ("shades, as it stood", 2, 1)
     assert {"set", "template", "random_everyday", "without_names", "wrong_classes"} <= set(summary["controls"])

@@ -58,7 +58,7 @@ def evidence_report(
         _map(class_map, scores.classes) if class_map else "",
         _sentences(scores, images, rows),
     ]
-    shown = sorted({at for row in rows for at in (*_nearest(scores, row), *_farthest(scores, row))})
+    shown = sorted({at for row in rows for at in (*nearest(scores, row), *farthest(scores, row))})
     pictures = "".join(f".i{at}{{background-image:url({_picture(images[at])})}}" for at in shown)
     title = escape(f"Evidence about {summary['descriptions']}")
     return (
@@ -159,31 +159,34 @@ def _sentences(scores: SentenceScores, images: Sequence[LabelledImage], rows: Se
         f"<td class=n>{_number(row.agreement, 2)}</td>"
         f"<td class=n>{_number(row.effect, 4)}{_range(row.low, row.high, 4)}</td>"
         f"<td class=n>{_number(row.p_adjusted, 3)}</td>"
-        f"<td>{_pictures(scores, images, row, _nearest(scores, row))}</td>"
-        f"<td>{_pictures(scores, images, row, _farthest(scores, row))}</td></tr>"
+        f"<td>{_pictures(scores, images, row, nearest(scores, row))}</td>"
+        f"<td>{_pictures(scores, images, row, farthest(scores, row))}</td></tr>"
         for row in rows
     )
     head = ("Class", "Sentence", "Agreement", "Effect, nats", "p, corrected", "Nearest images", "Farthest of its class")
     return _table("Sentences", head, body, "Images of other classes have a dashed edge.")
 
 
-def _nearest(scores: SentenceScores, row: SentenceEvidence) -> list[int]:
-    return np.argsort(-_cosines(scores, row), kind="stable")[:NEAREST].tolist()
+def nearest(scores: SentenceScores, row: SentenceEvidence) -> list[int]:
+    """Places of the images closest to a sentence, of any class, closest first."""
+    return np.argsort(-cosines_of(scores, row), kind="stable")[:NEAREST].tolist()
 
 
-def _farthest(scores: SentenceScores, row: SentenceEvidence) -> list[int]:
+def farthest(scores: SentenceScores, row: SentenceEvidence) -> list[int]:
+    """Places of the images of its class that are farthest from a sentence, farthest first."""
     own = np.flatnonzero(scores.images.labels == scores.classes.index(row.class_name))
-    return own[np.argsort(_cosines(scores, row)[own], kind="stable")][:NEAREST].tolist()
+    return own[np.argsort(cosines_of(scores, row)[own], kind="stable")][:NEAREST].tolist()
 
 
-def _cosines(scores: SentenceScores, row: SentenceEvidence) -> np.ndarray:
+def cosines_of(scores: SentenceScores, row: SentenceEvidence) -> np.ndarray:
+    """Cosine of a sentence with each image: (images,)."""
     return scores.images.features @ scores.features[scores.classes.index(row.class_name)][row.index]
 
 
 def _pictures(
     scores: SentenceScores, images: Sequence[LabelledImage], row: SentenceEvidence, places: Sequence[int]
 ) -> str:
-    cosines, found = _cosines(scores, row), []
+    cosines, found = cosines_of(scores, row), []
     for at in places:
         name = scores.classes[images[at].label]
         text = escape(f"{name}: {images[at].name}, cosine {cosines[at]:.3f}", quote=True)
