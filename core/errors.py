@@ -84,6 +84,12 @@ class BackboneMismatch(InvalidInput):
     code = "backbone_mismatch"
 
 
+class FlatMap(InvalidInput):
+    """A map that marks nothing: all its values are zero or equal."""
+
+    code = "flat_map"
+
+
 class NotFound(PromptoscopeError):
     """Something asked for by name or id does not exist."""
 

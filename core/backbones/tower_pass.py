@@ -82,6 +82,15 @@ class TowerPass:
             return ()
         return self.layout.extra
 
+    def spread(self, values: Tensor) -> Tensor:
+        """Values of any block's tokens (..., tokens) at their places in the last block; 0 for tokens still to come."""
+        total = self.blocks[-1].enters.shape[1]
+        if values.shape[-1] == total:
+            return values
+        wide = values.new_zeros(*values.shape[:-1], total)
+        wide[..., [p for p in range(total) if p not in self.layout.extra]] = values
+        return wide
+
     def widen(self, layer: int, matrix: Tensor, diagonal: float) -> Tensor:
         """(..., tokens, tokens) of block `layer` in the shape of the last block.
 
