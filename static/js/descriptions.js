@@ -189,6 +189,7 @@ class Descriptions extends PsElement {
       tabindex: each === view ? "0" : "-1",
       onclick: () => this.#leaving(() => this.#openView(each, true)),
     }, each.title)));
+    this.#showTab();
     this.panel.setAttribute("role", this.tabs.hidden ? "group" : "tabpanel");
     this.panel.setAttribute("aria-label", view.title);
     setParam("view", view === this.views[0] ? null : view.name);
@@ -199,6 +200,14 @@ class Descriptions extends PsElement {
     this.view.addEventListener("ps-open-view", ({ detail }) => this.#openLinked(detail));
     fill(this.panel, this.view);
     if (focus) this.tabs.querySelector("[aria-selected=true]")?.focus();
+  }
+
+  // On a narrow page the row of tabs is wider than the page: the chosen one is brought into sight.
+  #showTab() {
+    const chosen = this.tabs.querySelector("[aria-selected=true]");
+    const [row, tab] = [this.tabs.getBoundingClientRect(), chosen.getBoundingClientRect()];
+    if (tab.right > row.right) this.tabs.scrollLeft += tab.right - row.right;
+    else if (tab.left < row.left) this.tabs.scrollLeft -= row.left - tab.left;
   }
 
   // A link from one view into another: { view, sentence }.

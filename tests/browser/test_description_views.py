@@ -337,6 +337,16 @@ def test_views_can_be_read_and_used_by_everybody(window: Visit, site: Site, view
     assert faults(page) == {}
 
 
+def test_the_chosen_tab_is_in_sight_on_a_narrow_page(open_window: Callable[..., Visit], site: Site) -> None:
+    found = texts(site, "Narrow tabs")
+    page = open_review(open_window(width=390), found["id"])
+    page.goto(f"{page.url}&view=text")
+    page.wait_for_selector(".ps-class-text")
+    box = page.get_by_role("tab", name="As text").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+
+
 def test_a_server_that_went_away_is_said_and_decisions_wait_for_it(
     open_window: Callable[..., Visit], site: Site
 ) -> None:
