@@ -16,7 +16,8 @@ from app.services import image_sets, incoming_images, thumbnails
 from core.images.columns import ColumnChoice
 
 router = APIRouter(tags=["image sets"])
-TABLES_ALONE = UploadLimits(max_bytes=160 * MEGABYTE, max_files=40, max_field_bytes=32 * MEGABYTE)
+LONGEST_LIST = 32 * MEGABYTE
+TABLES_ALONE = UploadLimits(160 * MEGABYTE, max_files=40, max_field_bytes=LONGEST_LIST, max_field_length=LONGEST_LIST)
 PICTURES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp")
 
 

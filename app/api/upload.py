@@ -23,7 +23,7 @@ from app.api.values import announced_bytes
 from app.services.line import go_on
 from core.errors import InvalidInput, PromptoscopeError
 from core.scratch import scratch_folder
-from core.text import fit_text, shown
+from core.text import SENTENCE_LENGTH, fit_text, shown
 
 MEGABYTE = 1024 * 1024
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class UploadLimits:
     max_files: int = 20_000
     max_field_bytes: int = MEGABYTE
     max_fields: int = 100
+    max_field_length: int = SENTENCE_LENGTH
     max_name_length: int = 1024
 
 
@@ -259,7 +260,8 @@ class _FormWriter:
             self.close()
         else:
             what = f"A form field '{shown(self._field, 60)}'"
-            self.form.fields[self._field] = fit_text(decoded(bytes(self._text)), what, may_be_empty=True)
+            text, longest = decoded(bytes(self._text)), self.limits.max_field_length
+            self.form.fields[self._field] = fit_text(text, what, longest=longest, may_be_empty=True)
 
     def _end(self) -> None:
         self.is_complete = True

@@ -282,7 +282,8 @@ def _wordings(values: Mapping[str, Any]) -> tuple[str | None, ...]:
 
 def _each_once(found: Sequence[Any], name: str) -> tuple[Any, ...]:
     if not found:
-        raise InvalidOption(f"'{name}' holds one value or more", "found an empty list", "Leave it out for the default.")
+        remedy = "Name one or more." if name == "images" else "Leave it out for the default."
+        raise InvalidOption(f"'{name}' holds one value or more", "found an empty list", remedy)
     twice = [value for value, times in Counter(found).items() if times > 1]
     if twice:
         raise InvalidOption(f"Each value of '{name}' once", f"{twice[0]} is there twice")

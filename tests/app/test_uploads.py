@@ -247,6 +247,17 @@ def test_columns_are_recognised_and_shown_before_anything_is_sent(client, home):
     assert not [path for path in (home / "images").rglob("*") if path.is_file()]
 
 
+def test_columns_are_recognised_for_hundreds_of_files(client):
+    rows = [f"images/scan-{n:05d}.png,{'nv' if n % 2 else 'mel'},patient-{n // 5}" for n in range(400)]
+    table = "\n".join(["path,label,group", *rows]).encode()
+    files = {f"images/scan-{n:05d}.png": b"" for n in range(400)} | {"manifest.csv": table}
+    answer = recognised(client, files)
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()
+    assert (shown["n_images"], shown["group"], shown["classes"]) == (400, "group", ["mel", "nv"])
+    assert shown["groups"][0]["n_groups"] == 80
+
+
 def test_another_column_of_classes_can_be_chosen_before_anything_is_sent(client):
     rows = [f"I{n}.png,{'nv' if n < 12 else 'mel'},{'back' if n % 3 else 'face'},{20 + n}" for n in range(24)]
     table = "\n".join(["image,dx,site,age", *rows]).encode()

@@ -92,6 +92,7 @@ def test_shares_are_fractions_or_percent() -> None:
         ({"options": {"cocoop": {}}}, "'cocoop'"),
         ({"options": {"coop": 3}}, "table"),
         ({"options": {"coop": {"context_length": []}}}, "empty list"),
+        ({"images": []}, "Name one or more."),
         ({"protocol": "cross-set"}, "target_images"),
         ({"target_images": ["chest"]}, "cross-set"),
         ({"protocol": "cross-set", "target_images": ["chest", "brain"]}, "'brain' is in both"),
