@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from app.services.context import Context
 from app.services.kept_rows import keep_rows, read_rows, rows_key
 from core.experiments.spec import ExperimentSpec, spec_from_record
-from core.records import experiments as records
 from core.records import runs as run_records
+from core.records.answer_columns import read_answers
 from core.tuning.method_cards import baseline_method, simple_methods
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _answers_of(ctx: Context, session: Session, parts_of: Mapping[str, list[str]
 
     home = str(ctx.settings.database)
     found = {run: _read[home, run] for run in parts_of if (home, run) in _read}
-    for run, parts in records.read_answers(session, [run for run in parts_of if run not in found]):
+    for run, parts in read_answers(session, [run for run in parts_of if run not in found]):
         order = [part for part in parts_of[run] or parts if part in parts]
         found[run] = {
             part: answers_of_columns(own.files, own.labels, own.probabilities, own.groups)

@@ -14,8 +14,8 @@ from core.records import runs as run_records
 from core.tuning.method_cards import baseline_method
 
 if TYPE_CHECKING:
-    from core.evaluation.claims import RunAnswers
     from core.evaluation.published_beside import Ours
+    from core.evaluation.run_answers import RunAnswers
 
 Run = Mapping[str, Any]
 LookUp = Callable[[Sequence[str]], Mapping[str, "RunAnswers"] | None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from app.services import contents
@@ -12,10 +13,11 @@ from app.services.context import ACTOR, Context
 from app.services.image_sets import ALL
 from app.services.methods import method_title
 from app.services.published_beside import put_beside_comparison
-from core.evaluation.claims import RunAnswers, run_answers
 from core.evaluation.comparison import compare_runs
+from core.evaluation.run_answers import RunAnswers, run_answers
 from core.records import audit, image_sets
 from core.records import runs as records
+from core.records.answer_columns import AnswerColumns, read_answers
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,7 +31,7 @@ def list_runs(ctx: Context, image_set_id: str | None = None, limit: int = ALL, o
     """Runs in short, newest first; all, or those on one image set (id or name). Raises NotFound for the set."""
     with ctx.db.reading() as session:
         found = _set_id(session, image_set_id)
-        return [_titled(row) for row in records.list_runs(session, found, limit=limit, offset=offset)]
+        return _titled(records.list_runs(session, found, limit=limit, offset=offset))
 
 
 def count_runs(ctx: Context, image_set_id: str | None = None) -> int:
@@ -75,7 +77,7 @@ def _set_id(session: Session, id_or_name: str | None) -> str | None:
 def get_run(ctx: Context, id: str) -> dict[str, Any]:
     """One run with its epoch metrics. Raises NotFound."""
     with ctx.db.reading() as session:
-        return _titled(records.run_dict(session, str(id)))
+        return _titled([records.run_dict(session, str(id))])[0]
 
 
 def compare(
@@ -109,22 +111,28 @@ def answers_of_runs(ctx: Context, run_ids: Sequence[str]) -> Mapping[str, RunAns
     with ctx.db.reading() as session:
         if records.count_predictions(session, run_ids) > MOST_ANSWERS:
             return None
-        read = {run_id: _in_order(own) for run_id, own in records.read_ranked_answers(session, missing)}
+        answers = read_answers(session, missing, records.RANKED_PARTS)
+        read = {run_id: _in_order(next(iter(parts.values()))) for run_id, parts in answers if parts}
     found = {run_id: kept for run_id in run_ids if (kept := read.get(run_id) or _kept.get((place, run_id)))}
     _keep({(place, run_id): own for run_id, own in read.items()})
     return found
 
 
-def _in_order(own: records.AnswersOfRun) -> RunAnswers:
-    # units of two kinds never share a name
-    units = [
-        f"image {file}" if group is None else f"group {group}"
-        for file, group in zip(own.files, own.groups, strict=True)
-    ]
-    return run_answers(own.files, units, own.labels, own.predicted, own.stated)
+def _in_order(own: AnswerColumns) -> RunAnswers:
+    return run_answers(own.files, _units(own.files, own.groups), own.labels, own.predicted, own.probabilities)
+
+
+@lru_cache(maxsize=64)
+def _units(files: tuple[str, ...], groups: tuple[str | None, ...]) -> tuple[str, ...]:
+    """What each image belongs to; units of two kinds never share a name."""
+    return tuple(
+        f"image {file}" if group is None else f"group {group}" for file, group in zip(files, groups, strict=True)
+    )
 
 
 def _keep(read: Mapping[tuple[str, str], RunAnswers]) -> None:
+    if not read:
+        return
     with _keeping:
         _kept.update(read)
         answers = sum(len(each.images) for each in _kept.values())
@@ -135,7 +143,7 @@ def _keep(read: Mapping[tuple[str, str], RunAnswers]) -> None:
 def _on(ctx: Context, image_set_id: str | None) -> list[dict[str, Any]]:
     with ctx.db.reading() as session:
         found = _set_id(session, image_set_id)
-        return [_titled(row) for row in records.list_runs(session, found, in_full=True, limit=ALL)]
+        return _titled(records.list_runs(session, found, in_full=True, limit=ALL))
 
 
 def _named(ctx: Context, run_ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -145,9 +153,10 @@ def _named(ctx: Context, run_ids: Sequence[str]) -> list[dict[str, Any]]:
         for id in run_ids:
             if id not in found:
                 records.find_run(session, id)
-    return [_titled(found[id]) for id in dict.fromkeys(run_ids)]
+    return _titled(found[id] for id in dict.fromkeys(run_ids))
 
 
-def _titled(row: dict[str, Any]) -> dict[str, Any]:
+def _titled(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    title = cache(method_title)  # which looks at files: once a method, not once a run
     # comparison groups by the image set's fingerprint, under this shorter name
-    return row | {"method_title": method_title(row["method"]), "fingerprint": row["image_set_fingerprint"]}
+    return [row | {"method_title": title(row["method"]), "fingerprint": row["image_set_fingerprint"]} for row in rows]

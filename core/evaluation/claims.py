@@ -7,84 +7,21 @@ methods widen both.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from core.errors import InvalidInput
 from core.evaluation.intervals import LEAST_GROUPS, NO_SPREAD, Interval
 from core.evaluation.paired import difference
-from core.evaluation.pseudo_values import NEED_PROBABILITIES, Measured, Units, measure_ordered, units_of
+from core.evaluation.run_answers import Answers, MeasuredRuns
 
 Run = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class RunAnswers:
-    """What a run said of each test image, in the order of the images' names.
-
-    images, units: (n,); units: each image's group (patient), or the image itself where none is known. classes: of
-    labels and answers, by name. labels, predicted: (n,), places in `classes`. stated: (n, classes), probabilities; None
-    where they were not looked up.
-    """
-
-    images: tuple[str, ...]
-    units: tuple[str, ...]
-    classes: tuple[str, ...]
-    labels: np.ndarray
-    predicted: np.ndarray
-    stated: np.ndarray | None
-
-    @cached_property
-    def found_units(self) -> Units:
-        """What varies when patients do."""
-        return units_of(len(self.images), self.units, self.images)
-
-    def among(self, classes: tuple[str, ...]) -> RunAnswers:
-        """The same with places in a longer list of classes."""
-        if classes == self.classes:
-            return self
-        place = np.array([classes.index(name) for name in self.classes])
-        stated = None
-        if self.stated is not None:
-            stated = np.zeros((len(self.images), len(classes)))
-            stated[:, place] = self.stated
-        return replace(self, classes=classes, labels=place[self.labels], predicted=place[self.predicted], stated=stated)
-
-
-def run_answers(
-    images: Sequence[str],
-    units: Sequence[str],
-    labels: Sequence[str],
-    predicted: Sequence[str],
-    stated: Sequence[Mapping[str, float]] | None = None,
-) -> RunAnswers:
-    """A run's answers in any order, one value an image. stated: probability by class."""
-    order = sorted(range(len(images)), key=images.__getitem__)
-    classes = tuple(sorted({*labels, *predicted, *(name for name in (stated[0] if stated else ()))}))
-    place = {name: at for at, name in enumerate(classes)}
-    columns = None if stated is None else [[stated[at].get(name, 0.0) for name in classes] for at in order]
-    return RunAnswers(
-        tuple(images[at] for at in order),
-        tuple(units[at] for at in order),
-        classes,
-        np.array([place[labels[at]] for at in order], dtype=np.int64),
-        np.array([place[predicted[at]] for at in order], dtype=np.int64),
-        None if columns is None else np.array(columns, dtype=np.float64),
-    )
-
-
-Answers = Mapping[str, RunAnswers]
-"""By run id."""
-
-
-def verdict(rows: Sequence[Row], answers: Answers | None) -> dict[str, Any]:
+def verdict(rows: Sequence[Row], answers: Answers | MeasuredRuns | None) -> dict[str, Any]:
     """Which row has the highest balanced accuracy and whether it is better than each other one.
 
-    rows: of `compare_runs`, with run_ids and seeds. answers: of all their runs; None where they were not looked up.
+    rows: of `compare_runs`, with run_ids and seeds. answers: of all their runs, by run id; None where they were not
+    looked up.
     Returns {sentence, best, told_apart, against: [{method_title, difference, low, high, over}]}. A difference counts
     only if the 95 % interval of paired differences lies above 0; told_apart is True only if each does, and zero-shot is
     among them.
@@ -94,10 +31,11 @@ def verdict(rows: Sequence[Row], answers: Answers | None) -> dict[str, Any]:
         return {"sentence": "", "best": None, "told_apart": False, "against": []}
     best, others = known[0], known[1:]
     start = f"{best['method_title']} has the highest balanced accuracy ({100 * best['mean']:.1f} %)"
-    found = [] if answers is None else [_against(best, other, answers) for other in others]
+    measured = answers if answers is None or isinstance(answers, MeasuredRuns) else MeasuredRuns(answers)
+    found = [] if measured is None else [_against(best, other, measured) for other in others]
     given = {"best": best["method_title"], "against": found}
     unclear = [each["method_title"] for each in found if each["low"] is None or each["low"] <= 0]
-    if answers is None:
+    if measured is None:
         why = f"{start}; whether it is better was not tested here."
     elif unclear:
         why = f"{start}, but it is not told apart from {_listed(unclear)}: {_reason(found)}."
@@ -126,25 +64,25 @@ def _reason(found: Sequence[Mapping[str, Any]]) -> str:
     return next(each["why"] for each in unclear if each["low"] is None)
 
 
-def _against(best: Row, other: Row, answers: Answers) -> dict[str, Any]:
+def _against(best: Row, other: Row, measured: MeasuredRuns) -> dict[str, Any]:
     """The difference of two rows with its interval, or without one and with the reason in `why`."""
-    found, why = _difference(best, other, answers)
+    found, why = _difference(best, other, measured)
     shown = {"method_title": other["method_title"], "why": why}
     if found is None:
         return shown | {"difference": best["mean"] - other["mean"], "low": None, "high": None, "over": None}
     return shown | {"difference": found.mean, "low": found.low, "high": found.high, "over": found.over}
 
 
-def _difference(best: Row, other: Row, answers: Answers) -> tuple[Interval | None, str]:
+def _difference(best: Row, other: Row, measured: MeasuredRuns) -> tuple[Interval | None, str]:
     pairs = _pairs(best, other)
     if not pairs:
         return None, "they were not run with two seeds in common"
-    runs = [answers.get(run_id) for pair in pairs for run_id in pair]
+    runs = [measured.answers.get(run_id) for pair in pairs for run_id in pair]
     if runs[0] is None or any(each is None for each in runs):
         return None, "answers for single images are missing"
     if any(each is not None and each.images != runs[0].images for each in runs):
         return None, "they were measured on other test images"
-    first, second = (measured_answers([answers[pair[side]] for pair in pairs]) for side in (0, 1))
+    first, second = (measured.of([pair[side] for pair in pairs]) for side in (0, 1))
     if len(first.units.names) < LEAST_GROUPS:
         return None, f"fewer than {LEAST_GROUPS} test images or groups are too few to tell"
     if first.values is None:
@@ -168,27 +106,6 @@ def _pairs(best: Row, other: Row) -> list[tuple[str, str]]:
         return [(best["run_ids"][-1], run_id) for run_id in second.values()]
     common = [(first[seed], second[seed]) for seed in first if seed in second]
     return common if len(common) > 1 else []
-
-
-def measured_answers(runs: Sequence[RunAnswers], metric: str = "balanced_accuracy") -> Measured:
-    """A metric of several runs on the same images, taken apart by unit.
-
-    Raises InvalidInput for a metric of the probabilities where these were not looked up.
-    """
-    classes = tuple(sorted({name for run in runs for name in run.classes}))
-    same = [run.among(classes) for run in runs]
-    stated = [run.stated for run in same if run.stated is not None]
-    if metric in NEED_PROBABILITIES and len(stated) < len(same):
-        raise InvalidInput(f"'{metric}' needs probabilities", "found predicted classes only", "Look them up.")
-    return measure_ordered(
-        metric,
-        same[0].labels,
-        np.stack([run.predicted for run in same]),
-        np.stack(stated) if metric in NEED_PROBABILITIES else None,
-        runs[0].found_units,
-        runs[0].images,
-        classes=classes,
-    )
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.claims import Answers, measured_answers, verdict
+from core.evaluation.claims import verdict
 from core.evaluation.intervals import t_interval
 from core.evaluation.metrics import METRICS
 from core.evaluation.model_intervals import NONE, confusion_intervals, small_classes
 from core.evaluation.pseudo_values import NEED_PROBABILITIES, PSEUDO_METRICS
-from core.evaluation.two_part import of_measured
+from core.evaluation.run_answers import Answers, MeasuredRuns
+from core.evaluation.two_part import TwoPart, of_measured_rows
 
 MAIN_METRIC = "balanced_accuracy"
 NO_ZERO_SHOT = "no zero-shot run yet: run it to have the baseline"
@@ -113,8 +114,9 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | N
     for method in dict.fromkeys(row["method"] for row in rows):
         _tell_apart([row for row in rows if row["method"] == method])
     answers = _answers(rows, look_up)
-    for row in rows:
-        _put_two_part(row, answers)
+    measured = None if answers is None else MeasuredRuns(answers)
+    if measured is not None:
+        _put_two_parts(rows, measured)
     return {
         "image_set": dict(first.get("image_set") or {"id": None, "name": ""}),
         "fingerprint": first.get("fingerprint"),
@@ -127,7 +129,7 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | N
         "rows": rows,
         "notes": notes,
         **_honesty(first, rows),
-        "verdict": verdict(rows, answers),
+        "verdict": verdict(rows, measured),
     }
 
 
@@ -170,25 +172,33 @@ def _plain(value: Any) -> str:
     return "unknown" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _put_two_part(row: dict[str, Any], answers: Answers | None) -> None:
-    """Give a row of several seeds its intervals over new draws and new patients, where its answers are known.
+def _put_two_parts(rows: Sequence[dict[str, Any]], measured: MeasuredRuns) -> None:
+    """Give rows of several seeds their intervals over new draws and new patients, where their answers are known.
 
     Student's t over seeds, which a row has without them, says nothing of other patients.
     """
-    given = [told for run_id in row["run_ids"] if (told := (answers or {}).get(run_id))]
-    if row["measurements"] < 2 or len(given) < len(row["run_ids"]):
-        return
-    if any(each.images != given[0].images for each in given):
-        return
-    stated = all(each.stated is not None for each in given)
+    known = [row for row in rows if row["measurements"] > 1 and _are_alike(row, measured.answers)]
     for name in TWO_PART_METRICS:
-        if row["metrics"][name]["mean"] is None or (name in NEED_PROBABILITIES and not stated):
-            continue
-        found = of_measured(measured_answers(given, name)).interval()
-        own = row["metrics"][name]
-        row["metrics"][name] = own | {**found.as_dict(), "mean": own["mean"], "n": own["n"], "n_units": found.n}
-    main = row["metrics"][MAIN_METRIC]
-    row |= {name: main[name] for name in ("low", "high", "interval", "over")}
+        given = [row for row in known if row["metrics"][name]["mean"] is not None]
+        if name in NEED_PROBABILITIES:
+            given = [row for row in given if all(measured.answers[at].stated is not None for at in row["run_ids"])]
+        found = of_measured_rows(measured.of_rows([row["run_ids"] for row in given], name))
+        for row, parts in zip(given, found, strict=True):
+            row["metrics"][name] = _with_two_parts(row["metrics"][name], parts)
+    for row in known:
+        main = row["metrics"][MAIN_METRIC]
+        row |= {name: main[name] for name in ("low", "high", "interval", "over")}
+
+
+def _are_alike(row: Mapping[str, Any], answers: Answers) -> bool:
+    """Whether what all runs of a row said is known, and of the same images."""
+    given = [told for run_id in row["run_ids"] if (told := answers.get(run_id))]
+    return len(given) == len(row["run_ids"]) and all(each.images == given[0].images for each in given)
+
+
+def _with_two_parts(own: Mapping[str, Any], parts: TwoPart) -> dict[str, Any]:
+    found = parts.interval()
+    return {**own, **found.as_dict(), "mean": own["mean"], "n": own["n"], "n_units": found.n}
 
 
 def _honesty(first: Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ What a number holds for is one of three claims, and each interval says which.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -43,7 +43,7 @@ class Interval:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:

@@ -114,21 +114,51 @@ def measure_ordered(
 
     told: (seeds, images), the most probable class.
     """
-    whole, values, why = pseudo_values(metric, labels, told if probabilities is None else probabilities, units.of_image)
+    stated = None if probabilities is None else probabilities[None]
+    (found,) = measure_rows(metric, labels, told[None], stated, units, images, classes=classes)
+    return replace(found, seeds=found.seeds if seeds is None else tuple(seeds), drawn=drawn)
+
+
+def measure_rows(
+    metric: str,
+    labels: np.ndarray,
+    told: np.ndarray,
+    probabilities: np.ndarray | None,
+    units: Units,
+    images: tuple[str, ...] | None,
+    *,
+    classes: Sequence[str] | None = None,
+) -> list[Measured]:
+    """`measure_ordered` of several methods with as many seeds, in one go.
+
+    told: (methods, seeds, images). probabilities: the same with (classes,) behind. Seeds are numbered 1, 2, ...
+    """
+    answers = told if probabilities is None else probabilities
+    whole, values, why = pseudo_values(metric, labels, answers, units.of_image)
+    reasons = [why] * len(told)
+    if why and len(told) > 1:  # what is undefined of one method may be known of the others
+        alone = [pseudo_values(metric, labels, each, units.of_image) for each in answers]
+        each_values, reasons = [found[1] for found in alone], [found[2] for found in alone]
+    else:
+        each_values = [None] * len(told) if values is None else list(values)
     named = classes or range(int(max(labels.max(), told.max())) + 1)
-    return Measured(
-        metric=metric,
-        seeds=tuple(seeds) if seeds is not None else tuple(range(1, len(told) + 1)),
-        per_seed=whole,
-        values=values,
-        why=why.format(unit=units.kind[:-1], classes=named),
-        units=units,
-        correct=told == labels,
-        labels=labels,
-        images=images,
-        drawn=drawn,
-        fewest_of_class=_fewest_of_class(labels, units.of_image) if metric in CLASS_AVERAGES else None,
-    )
+    fewest = _fewest_of_class(labels, units.of_image) if metric in CLASS_AVERAGES else None
+    correct = told == labels
+    return [
+        Measured(
+            metric=metric,
+            seeds=tuple(range(1, told.shape[1] + 1)),
+            per_seed=whole[at],
+            values=each_values[at],
+            why=reasons[at].format(unit=units.kind[:-1], classes=named),
+            units=units,
+            correct=correct[at],
+            labels=labels,
+            images=images,
+            fewest_of_class=fewest,
+        )
+        for at in range(len(told))
+    ]
 
 
 def units_of(n: int, groups: Sequence[str | None] | None = None, images: Sequence[str] | None = None) -> Units:
@@ -248,8 +278,10 @@ def _log_loss(labels: np.ndarray, answers: np.ndarray, unit: np.ndarray, units: 
 
 def _fewest_of_class(labels: np.ndarray, unit: np.ndarray) -> int:
     """How many units hold the class, of those present, that the fewest do."""
-    pairs = np.unique(np.stack([labels, unit]), axis=1)
-    return int(np.unique(pairs[0], return_counts=True)[1].min())
+    units = int(unit.max()) + 1
+    held = np.bincount(labels * units + unit, minlength=(int(labels.max()) + 1) * units).reshape(-1, units)
+    holders = np.count_nonzero(held, axis=1)
+    return int(holders[holders > 0].min())
 
 
 def _inside_one_unit(held: np.ndarray) -> str:
@@ -330,23 +362,56 @@ def _one_against_rest(
     scores: np.ndarray, is_class: np.ndarray, unit: np.ndarray, units: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """AUROC of scores (..., n), and without each unit: pairs won, less those in which the unit takes part."""
-    rank = np.unique(scores, return_inverse=True)[1].reshape(-1, scores.shape[-1])
+    credit, rank = _pairs_won(scores.reshape(-1, scores.shape[-1]), is_class)
+    above, below = unit[is_class], unit[~is_class]
+    taken = _sums(credit, unit, units)
+    if units < unit.size:  # pairs of images of one unit were taken twice
+        taken -= _won_inside(rank, is_class, unit, units)
+    n_above, n_below = (np.bincount(each, minlength=units) for each in (above, below))
+    won = credit[:, is_class].sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left = (above.size - n_above) * (below.size - n_below)
+        without = (won - taken) / left
+    shape = scores.shape[:-1]
+    return (won[:, 0] / (above.size * below.size)).reshape(shape), without.reshape(*shape, units)
+
+
+def _pairs_won(scores: np.ndarray, is_class: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many images of the other side each image wins its pair with, ties half, and its place among the scores.
+
+    scores: (rows, n). An image of the class wins by being above, one of the rest is lost to by being below: the sum
+    over either side is the number of pairs won. Returns (rows, n) twice; equal scores have the same place.
+    """
+    order = np.argsort(scores, axis=-1)
+    ordered, at = np.take_along_axis(scores, order, axis=-1), np.arange(scores.shape[-1])
+    rest = ~is_class[order]
+    counted = np.cumsum(rest, axis=-1)
+    starts = np.ones(order.shape, dtype=bool)
+    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=starts[:, 1:])
+    if starts.all():
+        rest_lower, lower = counted - 0.5 * rest, np.broadcast_to(at + 0.5, order.shape)
+    else:
+        first = np.maximum.accumulate(np.where(starts, at, 0), axis=-1)
+        ends = np.concatenate([starts[:, 1:], np.ones((len(starts), 1), dtype=bool)], axis=1)
+        last = np.minimum.accumulate(np.where(ends, at, at[-1])[:, ::-1], axis=-1)[:, ::-1]
+        before = np.take_along_axis(counted - rest, first, axis=-1)
+        rest_lower, lower = (before + np.take_along_axis(counted, last, axis=-1)) / 2, (first + last + 1) / 2
+    credit, rank = np.empty(scores.shape), np.empty(order.shape, dtype=np.int64)
+    # an image counts itself as a half in both numbers, so that it does not count among those of the class below it
+    won = np.where(rest, int(is_class.sum()) - (lower - rest_lower), rest_lower)
+    np.put_along_axis(credit, order, won, axis=-1)
+    np.put_along_axis(rank, order, np.cumsum(starts, axis=-1) - 1, axis=-1)
+    return credit, rank
+
+
+def _won_inside(rank: np.ndarray, is_class: np.ndarray, unit: np.ndarray, units: int) -> np.ndarray:
+    """Pairs that are won between images of one unit: (rows, units)."""
     apart, rows = int(rank.max()) + 1, np.arange(len(rank))[:, None]
     above, below = unit[is_class], unit[~is_class]
-    across = rank + rows * apart
-    beaten = _lower(across[:, is_class], across[:, ~is_class], rows * below.size)
-    beats = above.size - _lower(across[:, ~is_class], across[:, is_class], rows * above.size)
     within = rank + (rows * units + unit) * apart
     earlier = np.concatenate([[0], np.cumsum(np.bincount(below, minlength=units))[:-1]])[above]
     inside = _lower(within[:, is_class], within[:, ~is_class], rows * below.size + earlier)
-    by_unit = [_sums(each, at, units) for each, at in ((beaten, above), (beats, below), (inside, above))]
-    n_above, n_below = (np.bincount(each, minlength=units) for each in (above, below))
-    won = beaten.sum(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left = (above.size - n_above) * (below.size - n_below)
-        without = (won - by_unit[0] - by_unit[1] + by_unit[2]) / left
-    shape = scores.shape[:-1]
-    return (won[:, 0] / (above.size * below.size)).reshape(shape), without.reshape(*shape, units)
+    return _sums(inside, above, units)
 
 
 def _lower(keys: np.ndarray, others: np.ndarray, before: np.ndarray) -> np.ndarray:

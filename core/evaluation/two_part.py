@@ -9,6 +9,7 @@ components of a reader study, seeds as readers; each part keeps its own quantile
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -244,6 +245,20 @@ def of_measured(measured: Measured) -> TwoPart:
     if measured.values is None:
         return undefined(measured.mean, len(measured.seeds), len(units.names), units.kind, measured.why)
     return two_part(measured.values, units.kind, measured.fewest_of_class)
+
+
+def of_measured_rows(rows: Sequence[Measured]) -> list[TwoPart]:
+    """`of_measured` of each, those of one size worked on together."""
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for at, row in enumerate(rows):
+        alike[() if row.values is None or row.values.shape[1] < 2 else row.values.shape].append(at)
+    found: dict[int, TwoPart] = {at: of_measured(rows[at]) for at in alike.pop((), [])}
+    for (seeds, units), places in alike.items():
+        parts = components(np.stack([rows[at].values for at in places]))  # type: ignore[arg-type]
+        for at, mean, draws, cases in zip(places, *(each.tolist() for each in parts), strict=True):
+            kind, fewest = rows[at].units.kind, rows[at].fewest_of_class
+            found[at] = TwoPart(mean, draws, cases, seeds - 1, units - 1, seeds, units, kind, 1, "", fewest)
+    return [found[at] for at in range(len(rows))]
 
 
 def undefined(mean: float, seeds: int, units: int, kind: str, why: str) -> TwoPart:

@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, TypeVar
 
-from pydantic_core import from_json
-from sqlalchemy import Row, Text, cast, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
@@ -28,11 +25,10 @@ from core.records.tables import (
     ExperimentCellRow,
     ExperimentRow,
     JobRow,
-    PredictionRow,
     RunRow,
 )
-from core.records.types import finite, iso, now, read_json_column, unreadable_columns
-from core.text import REPLACEMENT, shown
+from core.records.types import finite, iso, now, unreadable_columns
+from core.text import shown
 
 ROWS_PER_QUERY = 500
 TRIES_TOGETHER = 2
@@ -66,16 +62,6 @@ class ClaimedCell:
     share: float | None
     seed: int
     descriptions: str | None
-
-
-@dataclass(frozen=True)
-class AnswerColumns:
-    """What a run said of the images of one part, a value each: file, group (None if unknown), label, probabilities."""
-
-    files: Sequence[str]
-    groups: Sequence[str | None]
-    labels: Sequence[str]
-    probabilities: Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -375,62 +361,6 @@ def runs_of_experiment_alone(session: Session, experiment_id: str) -> list[str]:
     mine = select(cell.run_id).where(cell.experiment_id == experiment_id, cell.run_id.is_not(None)).distinct()
     others = select(cell.run_id).where(cell.experiment_id != experiment_id, cell.run_id.is_not(None))
     return [run for run in session.scalars(mine.where(cell.run_id.not_in(others)).order_by(cell.run_id)) if run]
-
-
-def read_answers(session: Session, run_ids: Sequence[str]) -> Iterator[tuple[str, dict[str, AnswerColumns]]]:
-    """(run, {part: columns}) of each run that has answers, in their order.
-
-    Hundreds of thousands of answers are read at once, so that the database joins each column of a run to one text.
-    """
-    row = PredictionRow
-    words = (row.file, func.coalesce(row.group_name, NO_GROUP), row.label)
-    told = [cast(row.position, Text), *(func.replace(each, BETWEEN, REPLACEMENT) for each in words)]
-    joined = [func.aggregate_strings(each, BETWEEN) for each in (*told, cast(row.probabilities, Text))]
-    columns = _Columns()
-    for some in _pieces(dict.fromkeys(run_ids), ROWS_PER_QUERY):
-        query = select(row.run_id, row.part, *joined).where(row.run_id.in_(some)).group_by(row.run_id, row.part)
-        found = session.connection().execute(query.order_by(row.run_id, row.part))
-        for run_id, of_run in groupby(found, key=itemgetter(0)):
-            yield run_id, {part: columns.read(*texts) for _, part, *texts in of_run}
-
-
-BETWEEN, NO_GROUP = "\x1f", "\x1e"
-"""Between joined values, and in place of no group: characters that JSON writes as six others."""
-
-
-class _Columns:
-    """Reads joined columns. Runs of one image set say the same of files, groups and labels, which are parted once."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[str | None, ...]] = {}
-        self._orders: dict[str, list[int]] = {}
-
-    def read(self, positions: str, files: str, groups: str, labels: str, stated: str) -> AnswerColumns:
-        columns: list[Any] = [*(self._parted(each) for each in (files, groups, labels)), _decoded(stated)]
-        if order := self._order(positions):
-            columns = [[column[at] for at in order] for column in columns]
-        return AnswerColumns(*columns)
-
-    def _order(self, positions: str) -> list[int]:
-        """Places of the values in the order of positions; empty where they stand so, as databases mostly join them."""
-        if positions not in self._orders:
-            places = [int(each) for each in positions.split(BETWEEN)]
-            order = sorted(range(len(places)), key=places.__getitem__)
-            self._orders[positions] = [] if order == list(range(len(places))) else order
-        return self._orders[positions]
-
-    def _parted(self, text: str) -> tuple[str | None, ...]:
-        if text not in self._known:
-            self._known[text] = tuple(None if each == NO_GROUP else each for each in text.split(BETWEEN))
-        return self._known[text]
-
-
-def _decoded(joined: str) -> list[dict[str, float]]:
-    """What a joined column of JSON holds."""
-    try:
-        return list(from_json(f"[{joined.replace(BETWEEN, ',')}]", cache_strings="keys"))
-    except ValueError:
-        return read_json_column(joined.split(BETWEEN))  # one was damaged outside this program
 
 
 def earlier_costs(session: Session, method: str, backbone: str, limit: int = 5) -> list[dict[str, Any]]:

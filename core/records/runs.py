@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, groupby
-from operator import itemgetter
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
-from sqlalchemy import Row, Select, Text, delete, func, insert, select, type_coerce, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session, defer
 
 from core.errors import Conflict, NotFound
@@ -28,7 +27,7 @@ from core.records.tables import (
     RunImageRow,
     RunRow,
 )
-from core.records.types import check_finite, iso, now, read_json_column, unreadable_columns
+from core.records.types import check_finite, iso, now, unreadable_columns
 from core.text import shown
 
 DETAILS = ("versions", "confusion", "per_class", "request", "parts")
@@ -36,16 +35,6 @@ DETAILS = ("versions", "confusion", "per_class", "request", "parts")
 RANKED_PARTS = ("test", "base")
 """Parts of a run that its metrics are of."""
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa", "ece")
-
-
-class AnswersOfRun(NamedTuple):
-    """What a run said of the images of its ranked part, a value each, as `read_ranked_answers` gives it."""
-
-    files: Sequence[str]
-    labels: Sequence[str]
-    predicted: Sequence[str]
-    groups: Sequence[str | None]
-    stated: Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -292,18 +281,6 @@ def count_predictions(session: Session, run_ids: Sequence[str]) -> int:
     """How many predictions runs have in all."""
     query = select(func.count()).select_from(PredictionRow).where(PredictionRow.run_id.in_(run_ids))
     return session.scalar(query) or 0
-
-
-def read_ranked_answers(session: Session, run_ids: Sequence[str]) -> Iterator[tuple[str, AnswersOfRun]]:
-    """(run, its answers) of each run that has any, with the probabilities of a run decoded in one go."""
-    row = PredictionRow
-    stated = type_coerce(row.probabilities, Text)
-    query = select(row.run_id, row.file, row.label, row.predicted, row.group_name, stated)
-    query = query.where(row.run_id.in_(run_ids), row.part.in_(RANKED_PARTS)).order_by(row.run_id, row.part)
-    found = session.connection().execute(query, execution_options={"yield_per": 10_000})
-    for run_id, own in groupby(found, key=itemgetter(0)):
-        _, files, labels, predicted, groups, texts = zip(*own, strict=True)
-        yield run_id, AnswersOfRun(files, labels, predicted, groups, read_json_column(texts))
 
 
 def list_drawn(session: Session, run_id: str) -> dict[str, list[dict[str, Any]]]:

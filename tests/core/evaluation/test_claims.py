@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.evaluation.claims import RunAnswers, run_answers
 from core.evaluation.comparison import compare_runs
+from core.evaluation.run_answers import RunAnswers, run_answers
 from tests.core.evaluation.test_comparison import run
 
 N = 60

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from core.evaluation.claims import RunAnswers, run_answers
 from core.evaluation.comparison import NO_ZERO_SHOT, compare_runs
 from core.evaluation.model_intervals import NONE
 from core.evaluation.pseudo_values import measure
+from core.evaluation.run_answers import RunAnswers, run_answers
 from core.evaluation.two_part import of_measured
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
-from core.records import experiments, image_sets, jobs, runs
+from core.records import answer_columns, experiments, image_sets, jobs, runs
 from core.records.experiments import Holder
 from core.records.session import Database
 from core.records.tables import ExperimentCellRow
@@ -74,21 +74,25 @@ def finish(session: Session, cell: experiments.ClaimedCell) -> str:
 
 def test_joined_answers_come_in_the_order_of_their_positions_whatever_the_database_joined() -> None:
     def joined(*values: str) -> str:
-        return experiments.BETWEEN.join(values)
+        return answer_columns.BETWEEN.join(values)
 
-    files, groups = joined("b", "a", "c"), joined(experiments.NO_GROUP, "patient 1", experiments.NO_GROUP)
+    files, groups = joined("b", "a", "c"), joined(answer_columns.NO_GROUP, "patient 1", answer_columns.NO_GROUP)
     stated = joined('{"x": 0.25, "y": 0.75}', '{"x": 1.0, "y": 0.0}', '{"x": 0.5, "y": 0.5}')
-    found = experiments._Columns().read(joined("10", "2", "11"), files, groups, joined("x", "y", "x"), stated)
+    words = joined("x", "y", "x"), joined("y", "x", "x")
+    found = answer_columns._Columns().read(joined("10", "2", "11"), files, groups, *words, stated)
+    assert found is not None
     assert list(found.files) == ["a", "b", "c"]
     assert list(found.groups) == ["patient 1", None, None]
     assert list(found.labels) == ["y", "x", "x"]
+    assert list(found.predicted) == ["x", "y", "x"]
     assert [each["x"] for each in found.probabilities] == [1.0, 0.25, 0.5]
-    damaged = experiments._Columns().read("0", "a", "g", "x", '{"x": 0.')
+    damaged = answer_columns._Columns().read("0", "a", "g", "x", "x", '{"x": 0.')
+    assert damaged is not None
     assert len(damaged.probabilities) == 1
 
 
 def test_a_name_with_the_joining_character_in_it_shifts_no_column(database: Database, made: str) -> None:
-    odd = f"test/a{experiments.BETWEEN}b.png"
+    odd = f"test/a{answer_columns.BETWEEN}b.png"
     with database.writing() as session:
         cell = claim(session, made)
         assert cell is not None
@@ -96,7 +100,7 @@ def test_a_name_with_the_joining_character_in_it_shifts_no_column(database: Data
         rows = [answer("test", 0) | {"file": odd}, answer("test", 1) | {"group": "7"}]
         runs.seal_run(session, cell.claim, record(), {"test": rows})
     with database.reading() as session:
-        ((_, parts),) = experiments.read_answers(session, [cell.claim])
+        ((_, parts),) = answer_columns.read_answers(session, [cell.claim])
         assert [len(column) for column in (parts["test"].files, parts["test"].groups)] == [2, 2]
         assert parts["test"].groups[1] == "7"
 
@@ -144,9 +148,10 @@ def test_a_finished_cell_keeps_run_parts_cases_and_draw(database: Database, made
         assert (first["group"], second["group"]) == (None, "patient 1")
         assert [row["file"] for row in runs.list_predictions(session, run, part="elsewhere")] == [other["file"]]
         # what is compared are the answers of the ranked part
-        ((_, ranked),) = runs.read_ranked_answers(session, [run])
-        assert set(ranked.files) == {first["file"], second["file"]}
-        ((_, parts),) = experiments.read_answers(session, [run])
+        ((_, ranked),) = answer_columns.read_answers(session, [run], runs.RANKED_PARTS)
+        assert list(ranked) == ["test"]
+        assert set(ranked["test"].files) == {first["file"], second["file"]}
+        ((_, parts),) = answer_columns.read_answers(session, [run])
         assert list(parts["test"].files) == [first["file"], second["file"]]
         assert list(parts["test"].groups) == [None, "patient 1"]
         assert list(parts["test"].labels) == [first["label"], second["label"]]
