@@ -55,13 +55,14 @@ def program(
     """
 
 
-for module in (serve, doctor, train, predict, explain, compare):
+for module in (serve, doctor, train, predict, compare):
     for function in module.COMMANDS:
         app.command()(function)
 for function in description_evidence.COMMANDS:
     descriptions.app.command()(function)
 for name, module in {
     "backbones": backbones,
+    "explain": explain,
     "methods": methods,
     "recipes": recipes,
     "images": images,

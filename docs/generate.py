@@ -199,8 +199,9 @@ def command_line_page() -> str:
 def walk_commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     """(words to type, command) of every command below this one that does something."""
     below = getattr(command, "commands", None)
-    if below is None:
+    if below is None or command.invoke_without_command:
         yield path, command
+    if below is None:
         return
     for name in sorted(below):
         yield from walk_commands(f"{path} {name}", below[name])

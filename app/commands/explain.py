@@ -1,4 +1,4 @@
-"""`explain`: where a trained model looks in one image."""
+"""`explain`: where a trained model looks in one image, and `explain batch` over a whole set."""
 
 from __future__ import annotations
 
@@ -7,22 +7,36 @@ from typing import Annotated
 
 import typer
 
+from app.commands.explain_batch import batch
 from app.commands.home import settings
 from app.commands.model import find_folder
 from app.commands.output import DISCLAIMER, JsonFlag, command, output
 
+app = typer.Typer(help="Where a trained model looks: in one image, or over a whole set.", invoke_without_command=True)
 
+
+@app.callback()
 @command
 def explain(
-    model: Annotated[str, typer.Option(help="A model folder, or the name or id of a stored model.")],
-    image: Annotated[Path, typer.Option(help="An image file.")],
-    out: Annotated[Path, typer.Option(help="Folder for the maps (PNG) and arrays (npz).")],
+    context: typer.Context,
+    model: Annotated[str | None, typer.Option(help="A model folder, or the name or id of a stored model.")] = None,
+    image: Annotated[Path | None, typer.Option(help="An image file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the maps (PNG) and arrays (npz).")] = None,
     class_name: Annotated[
         str | None, typer.Option("--class", help="Explain this class; the predicted one by default.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Write Grad-CAM, attention and difference maps, and say how far to trust them."""
+    """Write Grad-CAM, attention and difference maps of one image, and say how far to trust them.
+
+    Needs --model, --image and --out. `explain batch` looks at a whole image set instead.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if model is None or image is None or out is None:
+        given = {"--model": model, "--image": image, "--out": out}
+        missing = ", ".join(name for name, value in given.items() if value is None)
+        raise typer.BadParameter(f"Missing option {missing}: one image needs --model, --image and --out.")
     from core import load_model
     from core.errors import NotFound
     from core.explain.explain import explain_image
@@ -45,4 +59,4 @@ def explain(
         stream.text(DISCLAIMER)
 
 
-COMMANDS = (explain,)
+app.command()(batch)

@@ -82,6 +82,19 @@ class ImageTower(ABC):
             weights += [part.weights for part in parts]
         return hidden
 
+    def run_stepwise(
+        self,
+        pixels: Tensor,
+        tokens: LayerTokens | None,
+        before_layer: BeforeLayer | None,
+        step: Callable[[int, Tensor], Tensor],
+    ) -> Tensor:
+        """Hidden states after the last norm, each block run by `step` (block index, hidden in) instead of as it is.
+
+        For experiments that change what a block does; `core.backbones.block_parts` has its parts.
+        """
+        return self.norm_last(self._through(pixels, tokens, before_layer, step))
+
     def features(
         self,
         pixels: Tensor | PartlyEncoded,
