@@ -11,6 +11,7 @@ from app.commands import (
     backbones,
     compare,
     database,
+    demo,
     description_evidence,
     descriptions,
     doctor,
@@ -19,6 +20,7 @@ from app.commands import (
     images,
     jobs,
     methods,
+    models,
     predict,
     published,
     recipes,
@@ -55,7 +57,7 @@ def program(
     """
 
 
-for module in (serve, doctor, train, predict, compare):
+for module in (serve, doctor, train, predict, compare, demo):
     for function in module.COMMANDS:
         app.command()(function)
 for function in description_evidence.COMMANDS:
@@ -69,6 +71,7 @@ for name, module in {
     "descriptions": descriptions,
     "experiment": experiment,
     "published": published,
+    "model": models,
     "job": jobs,
     "db": database,
 }.items():

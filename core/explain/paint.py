@@ -34,6 +34,18 @@ def overlay(
     return Image.fromarray((np.clip(mixed, 0, 1) * 255).round().astype(np.uint8))
 
 
+def colour_layer(
+    grid_map: np.ndarray, size: tuple[int, int], scale: tuple[float, float], colour_map: ColourMap = SEQUENTIAL
+) -> Image.Image:
+    """The colours alone as an RGBA picture of `size` (width, height), to be laid over any picture.
+
+    Cells that are not-a-number are transparent.
+    """
+    values, there = upsample(grid_map, size)
+    colours = np.dstack([colours_of(values, scale, colour_map), there.astype(float)])
+    return Image.fromarray((np.clip(colours, 0, 1) * 255).round().astype(np.uint8), "RGBA")
+
+
 def upsample(grid_map: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Bilinear values (height, width) and where they hold, from (rows, columns); size is (width, height).
 
