@@ -15,11 +15,17 @@ def check_closeness(sentences: Mapping[str, Sequence[str]], backbone: str, home:
     """
     from core.backbones.loading import load_backbone
     from core.descriptions.findings.closeness import closeness_findings
+    from core.descriptions.findings.naming import ClassNames
+    from core.descriptions.packs import known_names
     from core.tuning.feature_store import FeatureStore
     from core.tuning.features import text_features
 
     texts = DescriptionSet({name: tuple(found) for name, found in sentences.items()}, "unsaved")
     every = [text for found in texts.sentences.values() for text in found]
     store = FeatureStore(home / "cache" / "features.sqlite")
-    features = text_features(load_backbone(backbone, home=home), every, store)
-    return [finding.as_dict() for finding in closeness_findings(texts, features.cpu())]
+    tower = load_backbone(backbone, home=home)
+    names = ClassNames(list(sentences), known_names(list(sentences)))
+    features, neutral = (
+        text_features(tower, found, store).cpu() for found in (every, [names.with_neutral_name(text) for text in every])
+    )
+    return [finding.as_dict() for finding in closeness_findings(texts, features, neutral)]

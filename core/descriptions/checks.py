@@ -9,10 +9,11 @@ from core.descriptions.description_set import DescriptionSet
 from core.descriptions.findings.cut import CountsTokens, token_counts
 from core.descriptions.findings.finding import Finding
 from core.descriptions.findings.naming import ClassNames
+from core.descriptions.findings.other_class import Told, told_by_others, told_by_pack
 from core.descriptions.findings.repeats import alike, repeats
 from core.descriptions.findings.visibility import hidden_things, negations
 from core.descriptions.findings.wording import foreign_reason, length_reason
-from core.descriptions.packs import known_names
+from core.descriptions.packs import known_names, known_sentences
 
 Row = tuple[str, str]
 """A class and one of its sentences."""
@@ -37,7 +38,7 @@ def check_descriptions(
     classes = tuple(descriptions.sentences)
     names = ClassNames(classes, known_names(classes) if aliases is None else aliases)
     found: list[list[Finding]] = [[] for _ in rows]
-    for findings in (_repeated(rows, names), _single(rows, names), _too_long(rows, backbones)):
+    for findings in (_repeated(rows, names), _single(rows, names), _of_others(rows, names), _too_long(rows, backbones)):
         for place, kind, detail in findings:
             found[place].append(Finding(*rows[place], kind, detail))
     return [each for of_one in found for each in of_one]
@@ -70,6 +71,20 @@ def _single(rows: Sequence[Row], names: ClassNames) -> Iterator[Placed]:
             yield place, "language", reason
         if reason := length_reason(text, beside):
             yield place, "length", reason
+
+
+def _of_others(rows: Sequence[Row], names: ClassNames) -> Iterator[Placed]:
+    by_pack = told_by_pack(rows, known_sentences(names.classes), names.words)
+    whose = "the built-in pack tells" if by_pack is not None else "others tell"
+    for place, told in enumerate(by_pack if by_pack is not None else told_by_others(rows, names.words)):
+        if told is not None and not _names_it_alone(rows[place], told, names):
+            yield place, "near_other_class", f"tells what {whose} of '{told.class_name}' ({_quoted(told.words)})"
+
+
+def _names_it_alone(row: Row, told: Told, names: ClassNames) -> bool:
+    """Whether the sentence names the other class and not its own: that is said already."""
+    named = names.named(row[1])
+    return told.class_name in named and row[0] not in named
 
 
 def _too_long(rows: Sequence[Row], backbones: Sequence[CountsTokens]) -> Iterator[Placed]:

@@ -128,6 +128,12 @@ def known_names(classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return found[0].names_for(classes) if found else {}
 
 
+def known_sentences(classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What a pack that describes all of `classes` tells of each, under these names; {} where there is none."""
+    found = fitting(classes)
+    return dict(found[0].for_classes(classes).sentences) if found else {}
+
+
 def _same_modality(pack: Pack, modality: str) -> bool:
     said = _folded(modality)
     return any(re.search(_MODALITY.format(re.escape(_folded(word))), said) for word in pack.modality_words)

@@ -14,6 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 from core.descriptions.findings.word_lists import word_list
 from core.descriptions.findings.words import is_function_word, plain_words, stem, stems
 
+NEUTRAL = "the finding"
+
 
 class ClassNames:
     """The classes of a set of descriptions, as sentences may name them. aliases: further names of a class."""
@@ -30,6 +32,8 @@ class ClassNames:
                 self._ways[name].append(telling | ((words & generic) - others))
         self._phrases = {name: _phrases([name, *aliases.get(name, ())]) for name in classes}
         self.words = frozenset().union(*own.values()) - generic if own else frozenset()
+        every = [name for own_names in (classes, *aliases.values()) for name in own_names]
+        self._any_phrase = re.compile(rf"(?:\b(?:an?|the)\s+)?(?:{_phrases(every).pattern})", re.IGNORECASE)
 
     def named(self, text: str) -> list[str]:
         """The classes that a sentence names."""
@@ -39,6 +43,10 @@ class ClassNames:
     def without_name(self, text: str, name: str) -> str:
         """The sentence without the name of its class, where that stands as one phrase."""
         return self._phrases[name].sub(" ", text)
+
+    def with_neutral_name(self, text: str) -> str:
+        """The sentence with NEUTRAL in the place of each class's name: what it tells, of whatever class."""
+        return self._any_phrase.sub(NEUTRAL, text)
 
 
 def _name_words(name: str) -> frozenset[str]:

@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import normalize
 
 from core.descriptions.description_set import DescriptionSet
-from core.descriptions.findings.closeness import closeness_findings, robust_deviations
+from core.descriptions.findings.closeness import closeness_findings
+from core.descriptions.findings.deviation import robust_deviations
 from core.errors import InvalidInput
 
 SIZE = 12
@@ -26,21 +27,41 @@ def clustered(spread: float = 0.05) -> torch.Tensor:
 
 
 def test_sentences_among_their_own_are_not_found() -> None:
-    assert [each for each in closeness_findings(described(), clustered()) if each.finding == "near_other_class"] == []
+    assert [
+        each for each in closeness_findings(described(), clustered(), clustered()) if each.finding == "near_other_class"
+    ] == []
 
 
 def test_a_sentence_of_another_class_is_nearer_to_that_one_and_an_outlier_of_its_own() -> None:
     features = clustered()
     features[4] = features[SIZE + 1]
-    found = [each for each in closeness_findings(described(), features) if each.sentence == "Sentence 4 of class 0."]
+    found = [
+        each
+        for each in closeness_findings(described(), features, features)
+        if each.sentence == "Sentence 4 of class 0."
+    ]
     assert [each.finding for each in found] == ["near_other_class", "outlier"]
-    assert found[0].detail.startswith("lies nearer to 'class 1' (cosine 1.00) than to its own class (0.0")
+    assert found[0].detail.startswith("lies nearer to what the others tell of 'class 1' (cosine 1.00, 0.0")
+
+
+def test_a_class_whose_sentences_lie_nearer_to_others_is_not_judged() -> None:
+    features = clustered()
+    features[:SIZE] = clustered()[SIZE : 2 * SIZE].roll(1, 0)
+    found = closeness_findings(described(), clustered(), features)
+    assert [each for each in found if each.finding == "near_other_class" and each.class_name == "class 0"] == []
+
+
+def test_nearness_goes_by_the_sentences_without_names() -> None:
+    with_names, without = clustered(), clustered()
+    without[4] = without[SIZE + 1]
+    found = [each for each in closeness_findings(described(), with_names, without) if each.finding != "outlier"]
+    assert [(each.sentence, each.finding) for each in found] == [("Sentence 4 of class 0.", "near_other_class")]
 
 
 def test_a_sentence_far_from_all_is_an_outlier() -> None:
     features = clustered()
     features[SIZE] = torch.eye(8)[7]
-    found = {(each.sentence, each.finding) for each in closeness_findings(described(), features)}
+    found = {(each.sentence, each.finding) for each in closeness_findings(described(), features, features)}
     assert ("Sentence 0 of class 1.", "outlier") in found
 
 
@@ -53,10 +74,14 @@ def test_deviations_are_counted_in_medians() -> None:
 
 def test_classes_of_few_sentences_and_single_classes_are_not_judged() -> None:
     few = DescriptionSet({"a": ("One.", "Two."), "b": ("Three.", "Four.")}, "me")
-    assert closeness_findings(few, torch.eye(4)) == []
-    assert {each.finding for each in closeness_findings(described(1), clustered()[:SIZE])} <= {"outlier"}
+    assert closeness_findings(few, torch.eye(4), torch.eye(4)) == []
+    assert {each.finding for each in closeness_findings(described(1), clustered()[:SIZE], clustered()[:SIZE])} <= {
+        "outlier"
+    }
 
 
 def test_another_number_of_features_is_refused() -> None:
     with pytest.raises(InvalidInput, match="One feature for each of the 36 sentences"):
-        closeness_findings(described(), torch.eye(4))
+        closeness_findings(described(), torch.eye(4), clustered())
+    with pytest.raises(InvalidInput, match="found 4"):
+        closeness_findings(described(), clustered(), torch.eye(4))
