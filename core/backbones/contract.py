@@ -62,6 +62,10 @@ class LayerTokens:
         """How many positions the vectors take."""
         return next(v.shape[-2] for v in self.vectors if v is not None)
 
+    def sets_anew(self, layer: int) -> bool:
+        """Whether what stands at these positions is thrown away at the input of `layer`."""
+        return layer < len(self.vectors) and self.vectors[layer] is not None
+
     def key(self) -> str:
         """A text that is equal for equal tokens; part of the feature cache's address."""
         sha = hashlib.sha256(f"{self.mode}|{self.start}|{len(self.vectors)}".encode())

@@ -78,9 +78,7 @@ class TowerPass:
 
         Extra positions that no vector is listed for at this layer evolve like any other token.
         """
-        if self.tokens is None or layer >= len(self.tokens.vectors) or self.tokens.vectors[layer] is None:
-            return ()
-        return self.layout.extra
+        return self.layout.extra if self.tokens is not None and self.tokens.sets_anew(layer) else ()
 
     def spread(self, values: Tensor) -> Tensor:
         """Values of any block's tokens (..., tokens) at their places in the last block; 0 for tokens still to come."""

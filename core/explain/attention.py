@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.backbones.contract import ImageAttention, LayerTokens
 from core.errors import InvalidInput
+from core.explain.flow import through_layers
 
 LAST_LAYERS = 4
 """Layers that the attention map is averaged over: the last ones carry what the class token reads out."""
@@ -66,19 +67,18 @@ def attention_map(
     return on_grid(rows[-max(1, last) :].mean(dim=0), attention)
 
 
-def rollout(attention: ImageAttention, image: int = 0) -> np.ndarray:
+def rollout(attention: ImageAttention, tokens: LayerTokens | None = None, image: int = 0) -> np.ndarray:
     """How much of each input patch reaches the class token through all layers: (rows, columns), shares.
 
-    Each layer mixes half attention, half identity (the residual path). Added vectors are set anew at each layer, so
-    nothing flows through them. Source: Abnar and Zuidema, Quantifying Attention Flow in Transformers, ACL 2020.
+    Each layer mixes half attention, half identity (the residual path). tokens: the extra vectors of that pass; at
+    layers that list them nothing flows through, at others they carry on what they took up. Without, they count as set
+    anew at each layer. Source: Abnar and Zuidema, Quantifying Attention Flow in Transformers, ACL 2020.
     """
     mixed = attention.weights[:, image].double().mean(dim=1).cpu()
-    tokens, extra = mixed.shape[-1], list(attention.extra)
-    identity = torch.eye(tokens, dtype=torch.float64)
-    flow = identity.clone()
-    for layer in mixed:
-        flow[extra] = identity[extra]
-        flow = (0.5 * layer + 0.5 * identity) @ flow
+    identity = torch.eye(mixed.shape[-1], dtype=torch.float64)
+    anew = [tokens is None or tokens.sets_anew(layer) for layer in range(len(mixed))]
+    resets = [attention.extra if there else () for there in anew]
+    flow = through_layers([0.5 * layer + 0.5 * identity for layer in mixed], resets)
     return on_grid(flow[attention.class_token], attention)
 
 

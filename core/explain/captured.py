@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -61,6 +61,8 @@ class Captured:
     graph: Graph
     _head: tuple[Tensor, Tensor] = field(repr=False)
     """The features as a leaf, and the scores (classes,) in their graph."""
+    _known: dict[tuple[Any, ...], LastGradients] = field(repr=False, default_factory=dict)
+    """Gradients that were asked for before: several explainers read the same."""
 
     @property
     def backbone(self) -> Backbone:
@@ -114,6 +116,12 @@ class Captured:
 
     def last_gradients(self, class_indices: Sequence[int], target: Target = "logit") -> LastGradients:
         """Gradients in the last block for these classes, by one batched backward pass through it."""
+        asked = (tuple(class_indices), target)
+        if asked not in self._known:
+            self._known[asked] = self._last_gradients(class_indices, target)
+        return self._known[asked]
+
+    def _last_gradients(self, class_indices: Sequence[int], target: Target) -> LastGradients:
         last, heads = self.last, self.last.value.shape[1]
         normed, mixed = [], []
         for rows in self.score_rows(class_indices, target).split(CLASSES_AT_ONCE):

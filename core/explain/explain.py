@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from core.backbones.contract import ImageAttention
+from core.backbones.contract import ImageAttention, LayerTokens
 from core.errors import NotFound, Unavailable
 from core.explain.attention import as_dict as attention_as_dict
 from core.explain.attention import attention_map, rollout
@@ -138,7 +138,7 @@ def explain_image(
         notes.append("The attention maps are those of the tower without this method's own changes inside it.")
     if cam.replaced:
         notes.append(f"Zero vectors replaced {cam.replaced} patches in the first row; they stay grey.")
-    arrays = _arrays(cam, changed, layout)
+    arrays = _arrays(cam, changed, layout, classifier.visual_tokens())
     view = field_of_view(image.convert("RGB"), backbone.preprocessing, PICTURE_PX)
     maps = _maps(name, cam, changed, arrays)
     if out_dir is not None:
@@ -189,7 +189,9 @@ def _own_attention(changed: Redistribution | None) -> ImageAttention | None:
     return changed.attention_with if changed.own else changed.attention_without
 
 
-def _arrays(cam: GradCamMap, changed: Redistribution, layout: ImageAttention) -> dict[str, np.ndarray]:
+def _arrays(
+    cam: GradCamMap, changed: Redistribution, layout: ImageAttention, tokens: LayerTokens | None
+) -> dict[str, np.ndarray]:
     return {
         "grad_cam": cam.positive,
         "grad_cam_signed": cam.signed,
@@ -197,7 +199,7 @@ def _arrays(cam: GradCamMap, changed: Redistribution, layout: ImageAttention) ->
         "attention_without": changed.without,
         "attention_with": changed.with_vectors,
         "difference": changed.difference,
-        "rollout": rollout(layout),
+        "rollout": rollout(layout, tokens),
     }
 
 
