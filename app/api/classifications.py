@@ -101,13 +101,30 @@ def list_explanations(
     responses=errors(404, 422),
 )
 async def explain(body: schemas.NewExplanation, request: Request, ctx: InContext) -> Any:
-    """Compute where a model looks in a stored image, for one class or the predicted one.
+    """Compute where a model looks in a stored image, for one class or the predicted one: maps and attention.
 
-    Explanations are computed one after the other. Equal requests at the same time share one; 503 with `Retry-After`
-    says that too many wait already. One whose asker goes away is dropped.
+    What takes longer is named in `pending` and asked for by its own address. The same question asked again is answered
+    from the record. Explanations are computed one after the other. Equal requests at the same time share one; 503 with
+    `Retry-After` says that too many wait already. One whose asker goes away is dropped.
     """
     asked = (str(body.model_id), str(body.image_id), body.class_name)
     return await ctx.lines.models.do(request.receive, explanation.explain, ctx, *asked, key=("explain", *asked))
+
+
+@router.post(
+    "/explanations/{explanation_id}/parts/{part}",
+    tags=["explanations"],
+    summary="Complete an explanation",
+    response_model=schemas.Explanation,
+    responses=errors(404),
+)
+async def complete_explanation(explanation_id: Word, part: Word, request: Request, ctx: InContext) -> Any:
+    """Compute a pending part: `trust` tests the maps, `what_if` tries other numbers of zero vectors.
+
+    A part that is there already is not computed again.
+    """
+    key = ("complete", explanation_id, part)
+    return await ctx.lines.models.do(request.receive, explanation.complete, ctx, explanation_id, part, key=key)
 
 
 @router.get(

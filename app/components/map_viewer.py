@@ -68,11 +68,12 @@ class MapViewer(gr.HTML, metaclass=WithoutStub):
 def viewer_value(explanation: Explanation, picture: Image.Image, shown: tuple[str, ...] = ()) -> dict[str, Any]:
     """What a `MapViewer` shows of an explanation.
 
-    picture: what the model sees, square. shown: kinds that are open at first; the first map where none is named.
+    picture: what the model sees, square. shown: kinds that are open at first; the first two of the
+    explanation where none is named.
     Nothing in it names the image's file.
     """
     painted = [entry for entry in explanation.maps if entry.scale is not None and entry.colour_map is not None]
-    first = shown or tuple(entry.kind for entry in painted[:1])
+    first = shown or tuple(entry.kind for entry in painted if entry.shown)[:2]
     size = (LAYER_PX, LAYER_PX)
     return {
         "picture": _data_url(picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)),

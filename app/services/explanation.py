@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.disk import told_when_full
 from core.errors import NotFound
+from core.explain.parts import PARTS
 from core.images.decode import opened_picture
 from core.records import audit, image_sets
 from core.records import explanations as records
@@ -22,29 +27,51 @@ from core.scratch import scratch_folder
 
 ARRAYS = "arrays"
 ARRAYS_FILE = "arrays.npz"
+ORIGINAL_FILE = "original.png"
 
 
 def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None = None) -> dict[str, Any]:
-    """Compute the maps of one image for one class (the predicted one unless said), and keep them.
+    """The first answer about one image for one class (the predicted one unless said): maps and attention, kept.
 
-    Returns what `core.explain` gives, each map with its "url". Raises NotFound for model, image or class, and
-    Abandoned between two steps where nobody waits for it any more.
+    The same question asked again is answered from the record. What takes longer is named in `pending` and comes by
+    `complete`. Raises NotFound for model, image or class, and Abandoned where nobody waits for it any more.
     """
-    from core.explain.explain import explain_image
+    from core.explain.explain import explain_first
 
     model = get_model(ctx, model_id)
     with ctx.db.reading() as session:
         image = image_sets.image_dict(session, str(image_id))
-    path, _ = image_file(ctx, image["id"])
-    mask = _mask(ctx, image)
+        known = records.find_same_explanation(session, model["id"], image["id"], class_name)
+    if known is not None:
+        return get_explanation(ctx, known)
     ctx.explanations_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    go_on()
     with told_when_full(), scratch_folder(ctx.drafts_dir) as draft:
-        with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
-            with opened_picture(path) as picture:
-                rgb, told = picture.rgb(), picture.told()
-            found = explain_image(classifier, rgb, class_name, draft, mask=mask, image_name=image["name"], step=go_on)
+        with _opened(ctx, model, image) as (classifier, rgb, mask, told):
+            found = explain_first(classifier, rgb, class_name, draft, mask, image["name"])
         made = _record(ctx, model["id"], image["id"], draft, found.as_dict() | told)
     return get_explanation(ctx, made)
+
+
+def complete(ctx: Context, id: str, part: str) -> dict[str, Any]:
+    """The explanation with one more of its parts, computed if it was pending. Raises NotFound for another part."""
+    from core.explain.explain import explain_further
+
+    found = get_explanation(ctx, id)
+    if part not in PARTS:
+        raise NotFound(f"A part of an explanation: {', '.join(PARTS)}", f"found '{part}'", "Ask for one of them.")
+    if part not in found.get("pending", []):
+        return found
+    model = get_model(ctx, found["model_id"])
+    with ctx.db.reading() as session:
+        image = image_sets.image_dict(session, found["image_id"])
+    started = time.perf_counter()
+    with _opened(ctx, model, image) as (classifier, rgb, mask, _):
+        value = explain_further(classifier, rgb, found["class"], part, mask, go_on)
+    seconds = time.perf_counter() - started
+    with ctx.db.writing() as session:
+        records.complete_explanation(session, found["id"], part, value, seconds)
+    return get_explanation(ctx, found["id"])
 
 
 def get_explanation(ctx: Context, id: str) -> dict[str, Any]:
@@ -75,6 +102,8 @@ def map_file(ctx: Context, explanation_id: str, kind: str) -> Path:
         files = {entry["kind"]: entry.get("file") for entry in maps} | {ARRAYS: ARRAYS_FILE}
         folder = ctx.home / row.folder
     path = folder / files[kind] if files.get(kind) else None
+    if path is not None and not path.is_file():
+        _paint(folder, next((entry for entry in maps if entry["kind"] == kind), {}), path)
     if path is None or not path.is_file():
         raise NotFound(f"A map of one of the kinds {', '.join(files)}", f"found '{kind}'", "Choose one of them.")
     return path
@@ -99,11 +128,35 @@ def _record(ctx: Context, model_id: str, image_id: str, draft: Path, result: dic
     return contents.record_folder(ctx, draft, folder, work)
 
 
-def _mask(ctx: Context, image: dict[str, Any]) -> Image.Image | None:
-    if not image["has_mask"]:
-        return None
-    with opened_picture(mask_file(ctx, image["id"])[0]) as mask:
-        return mask.marked()
+@contextmanager
+def _opened(
+    ctx: Context, model: dict[str, Any], image: dict[str, Any]
+) -> Iterator[tuple[Any, Image.Image, Image.Image | None, dict[str, Any]]]:
+    """The classifier, the picture, its mask if it has one, and what is to be told of the picture."""
+    mask = None
+    if image["has_mask"]:
+        with opened_picture(mask_file(ctx, image["id"])[0]) as stored:
+            mask = stored.marked()
+    with opened_picture(image_file(ctx, image["id"])[0]) as picture:
+        rgb, told = picture.rgb(), picture.told()
+    with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
+        yield classifier, rgb, mask, told
+
+
+def _paint(folder: Path, entry: dict[str, Any], path: Path) -> None:
+    """Make the picture of a map from its values; nothing happens where these are not there."""
+    below, values = folder / ORIGINAL_FILE, folder / ARRAYS_FILE
+    if not entry.get("scale") or not below.is_file() or not values.is_file():
+        return
+    import numpy as np
+
+    from core.explain.paint import overlay
+
+    with np.load(values) as arrays, Image.open(below) as view:
+        painted = overlay(view, arrays[entry["kind"]], tuple(entry["scale"]), entry["colour_map"])
+    with told_when_full(), scratch_folder(folder, ".paint-") as draft:
+        painted.save(draft / path.name)
+        os.replace(draft / path.name, path)
 
 
 def _with_urls(ctx: Context, row: dict[str, Any]) -> dict[str, Any]:

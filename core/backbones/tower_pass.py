@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from core.backbones.contract import ImageAttention, LayerTokens
+from core.backbones.token_places import ImageAttention, LayerTokens
 
 
 @dataclass(frozen=True)
@@ -105,8 +103,6 @@ class TowerPass:
     @cached_property
     def attention(self) -> ImageAttention:
         """All weights without gradient, float32. A token that did not exist yet looks at itself alone."""
-        from core.backbones.contract import ImageAttention
-
         with torch.no_grad():
             weights = torch.stack([self.widen(i, b.weights.detach().float(), 1.0) for i, b in enumerate(self.blocks)])
         layout = self.layout

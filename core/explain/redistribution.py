@@ -59,17 +59,22 @@ class Redistribution:
         return -most, most
 
 
-def redistribution(classifier: ExplainedClassifier, pixels: Tensor) -> Redistribution:
+def redistribution(
+    classifier: ExplainedClassifier, pixels: Tensor, attention: ImageAttention | None = None
+) -> Redistribution:
     """Runs the tower on one image (1, 3, size, size) without and with extra vectors.
 
     The vectors are the model's own; a model without any gets `ADDED` zero vectors in place of its first patches.
+    attention: that of the model's own pass, for who has it already; it saves one of the two passes.
     """
     backbone, tokens = classifier.backbone, classifier.visual_tokens()
     own = tokens is not None
     if tokens is None:
         n = min(ADDED, backbone.patch_grid[0] * backbone.patch_grid[1] // 2)
         tokens = LayerTokens.zeros(n, backbone.image_width, backbone.image_layers, "replace")
-    plain, changed = backbone.image_attention(pixels), backbone.image_attention(pixels, tokens)
+    known = attention if follows_plain_path(classifier) else None
+    plain = known if known is not None and not own else backbone.image_attention(pixels)
+    changed = known if known is not None and own else backbone.image_attention(pixels, tokens)
     without, with_vectors = attention_map(plain), attention_map(changed)
     zero = all(vector is None or not bool(vector.detach().any()) for vector in tokens.vectors)
     return Redistribution(

@@ -9,9 +9,12 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer
 
 from core.errors import NotFound
+from core.explain.parts import RULES
 from core.records.ids import new_id
 from core.records.tables import ExplanationRow
 from core.records.types import check_finite, iso, unreadable_columns
+
+NO_NUMBERS = "The model's weights give no numbers for this image: train it again."
 
 
 def add_explanation(
@@ -28,7 +31,7 @@ def add_explanation(
 
     Raises InvalidInput for a result that is not in numbers.
     """
-    check_finite(dict(result), "The explanation", "The model's weights give no numbers for this image: train it again.")
+    check_finite(dict(result), "The explanation", NO_NUMBERS)
     row = ExplanationRow(
         id=new_id(),
         model_id=model_id,
@@ -51,11 +54,32 @@ def find_explanation(session: Session, explanation_id: str) -> ExplanationRow:
     return row
 
 
-def find_same_explanation(session: Session, model_id: str, image_id: str, class_name: str) -> ExplanationRow | None:
-    """The newest explanation of the same model, image and class, where there is one."""
+def find_same_explanation(session: Session, model_id: str, image_id: str, class_name: str | None) -> str | None:
+    """The id of the newest explanation that the same question would get again, if there is one.
+
+    class_name None: of the class that the model predicts. Older rules of making them do not count.
+    """
     row = ExplanationRow
-    query = select(row).where(row.model_id == model_id, row.image_id == image_id, row.class_name == class_name)
-    return session.scalar(query.order_by(row.created_at.desc(), row.id.desc()).limit(1))
+    query = select(row).where(row.model_id == model_id, row.image_id == image_id)
+    query = query if class_name is None else query.where(row.class_name == class_name)
+    for found in session.scalars(query.order_by(row.created_at.desc(), row.id.desc())):
+        is_asked = class_name is not None or found.result.get("predicted") == found.class_name
+        if is_asked and found.result.get("rules") == RULES:
+            return found.id
+    return None
+
+
+def complete_explanation(session: Session, explanation_id: str, part: str, value: Any, seconds: float) -> None:
+    """Add a part that was pending; a part that somebody else added meanwhile stays as it is. Raises NotFound."""
+    check_finite(
+        {part: value}, "The explanation", "The model's weights give no numbers for this image: train it again."
+    )
+    row = find_explanation(session, explanation_id)
+    pending = list(row.result.get("pending", []))
+    if part in pending:
+        left = [one for one in pending if one != part]
+        row.result = {**row.result, part: value, "pending": left, "seconds": row.seconds + seconds}
+        row.seconds += seconds
 
 
 def explanation_dict(session: Session, explanation_id: str) -> dict[str, Any]:

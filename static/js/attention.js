@@ -42,6 +42,15 @@ const SHARES = [
   ["patches", "image patches"],
 ];
 
+const PART_TITLES = {
+  trust: "How far to trust the map",
+  what_if: "What if there were more or fewer zero vectors?",
+};
+const PART_WORDS = {
+  trust: "Testing the map: hiding what it marks, against random places …",
+  what_if: "Sending the image through the tower again, with other numbers of zero vectors …",
+};
+
 class Attention extends PsElement {
   async start() {
     this.show(busy());
@@ -295,9 +304,8 @@ class Attention extends PsElement {
     const ended = this.showWaiting();
     this.results.scrollIntoView({ block: "nearest" });
     try {
-      const known = await this.known();
       const body = { model_id: this.model.id, image_id: this.imageId, class_name: this.className || null };
-      this.showExplanation(known || (await api.post("/explanations", body, { signal: this.signal })));
+      this.showExplanation(await api.post("/explanations", body, { signal: this.signal }));
       announce("The maps are ready.");
     } catch (error) {
       if (error.name !== "AbortError") this.results.replaceChildren(errorNotice(error, () => this.explain()));
@@ -314,24 +322,11 @@ class Attention extends PsElement {
       h(
         "div",
         { class: "ps-row" },
-        busy("Computing the maps: seconds on a fast machine, a minute on a busy one."),
+        busy("Computing the maps: a second or two, longer the first time after a start."),
         passed,
       ),
     );
     return this.every(1000, () => (passed.textContent = duration(Math.round((Date.now() - began) / 1000))));
-  }
-
-  /** An explanation of the same model, image and class that was computed before. */
-  async known() {
-    const query = new URLSearchParams({ model: this.model.id, image: this.imageId, limit: 50 });
-    const list = listOf(await api.get(`/explanations?${query}`, { signal: this.signal }).catch(() => []));
-    const fitting = list.filter((one) => !this.className || one.class === this.className);
-    const newest = [...new Map(fitting.reverse().map((one) => [one.class, one])).values()];
-    for (const one of newest) {
-      const found = await api.get(`/explanations/${encodeURIComponent(one.id)}`, { signal: this.signal });
-      if (this.className || found.predicted === found.class) return found;
-    }
-    return undefined;
   }
 
   async open(id) {
@@ -377,11 +372,48 @@ class Attention extends PsElement {
       found.maps.length
         ? h("div", { class: "ps-card" }, viewer, allDownloads(found))
         : h("p", { class: "ps-notice" }, found.attention?.note || "There is no attention to show."),
-      h("div", { class: "ps-pair" }, probabilities(found), trustCard(found) || ""),
-      ...[regionCard(found), layersCard(found), whatIfCard(found), notesCard(found)].filter(Boolean),
+      h("div", { class: "ps-pair" }, probabilities(found), this.slot("trust", trustCard, found)),
+      ...[regionCard(found), layersCard(found)].filter(Boolean),
+      this.slot("what_if", whatIfCard, found),
+      notesCard(found) || "",
     );
     heading.focus({ preventScroll: true });
     this.results.scrollIntoView({ block: "start" });
+    this.completeParts(found);
+  }
+
+  /** The card of a part that may still be computed; `completeParts` fills it. */
+  slot(part, card, found) {
+    const box = h("div", { "data-part": part });
+    const fill = (now) =>
+      box.replaceChildren(
+        (now.pending || []).includes(part)
+          ? h("div", { class: "ps-card" }, h("h3", {}, PART_TITLES[part]), busy(PART_WORDS[part]))
+          : card(now) || "",
+      );
+    fill(found);
+    box.fill = fill;
+    return box;
+  }
+
+  /** Asks for what is still to come, one part after the other; another image or page ends it. */
+  async completeParts(found) {
+    for (const part of found.pending || []) {
+      const box = this.results.querySelector(`[data-part="${part}"]`);
+      const address = `/explanations/${encodeURIComponent(found.id)}/parts/${part}`;
+      try {
+        const now = await api.post(address, {}, { signal: this.signal });
+        if (!box.isConnected) return;
+        box.fill(now);
+      } catch (error) {
+        if (error.name === "AbortError" || !box.isConnected) return;
+        const again = () => {
+          box.fill(found);
+          this.completeParts({ ...found, pending: [part] });
+        };
+        box.replaceChildren(h("div", { class: "ps-card" }, h("h3", {}, PART_TITLES[part]), errorNotice(error, again)));
+      }
+    }
   }
 }
 
@@ -467,9 +499,9 @@ function regionCard({ region, maps, image }) {
     maps.find((map) => map.kind === kind)?.title || (kind === "rollout" ? "Attention rollout" : kind);
   const plot = h("ps-plot");
   const area = rows[0][1].area_share;
-  const cam = region.maps.grad_cam;
-  const times = Number.isFinite(cam?.enrichment)
-    ? ` Grad-CAM puts ${percent(cam.map_share)} there, ${cam.enrichment.toFixed(1)} times as much as by chance.`
+  const [lead, first] = rows[0];
+  const times = Number.isFinite(first.enrichment)
+    ? ` '${title(lead)}' puts ${percent(first.map_share)} there, ${first.enrichment.toFixed(1)} times as much as by chance.`
     : "";
   const sentence = `The marked region covers ${percent(area)} of the picture.${times}`;
   plot.content = {

@@ -16,7 +16,9 @@ const PICTURE_PX = 448;
 const OPACITY = 40;
 const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8];
 const STEP = 0.12;
+/** Older explanations do not say which of their maps are looked at first. */
 const FIRST_SHOWN = ["original", "grad_cam", "attention", "difference"];
+const isShown = (map) => map.shown ?? FIRST_SHOWN.includes(map.kind);
 
 class MapViewer extends PsElement {
   start() {
@@ -74,7 +76,7 @@ class MapViewer extends PsElement {
       made.setAttribute("aria-label", label);
       return made;
     };
-    const others = this.panes.filter((pane) => !FIRST_SHOWN.includes(pane.map.kind));
+    const others = this.panes.filter((pane) => !isShown(pane.map));
     return h(
       "div",
       { class: "ps-viewer-tools" },
@@ -139,7 +141,7 @@ class MapViewer extends PsElement {
     this.drag(frame);
     const box = h(
       "figure",
-      { class: "ps-pane", hidden: !FIRST_SHOWN.includes(map.kind), "data-kind": map.kind },
+      { class: "ps-pane", hidden: !isShown(map), "data-kind": map.kind },
       h("figcaption", {}, map.title),
       frame,
       map.scale ? colourBar(map) : null,

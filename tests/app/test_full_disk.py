@@ -155,7 +155,7 @@ def test_an_explanation_without_room_leaves_nothing(context, uploaded, monkeypat
     monkeypatch.setattr(explanation, "get_model", lambda *_: {"id": "m", "weights_sha256": "0", "folder": "x"})
     monkeypatch.setattr(explanation, "model_folder", lambda *_: Path("x"))
     monkeypatch.setattr(context.classifiers, "_load", lambda _: SimpleNamespace())
-    monkeypatch.setattr("core.explain.explain.explain_image", no_room)
+    monkeypatch.setattr("core.explain.explain.explain_first", no_room)
     with pytest.raises(DiskFull, match=SENTENCE):
         explanation.explain(context, "m", row["id"])
     assert list(context.explanations_dir.glob("*")) == list(context.drafts_dir.glob("*")) == []

@@ -16,6 +16,7 @@ from PIL import Image
 
 import core.explain.explain
 from app.services.context import LoadedClassifiers
+from core.explain.parts import RULES
 from core.records import models as model_records
 from core.records import runs as run_records
 from core.records.runs import RunRequest
@@ -112,20 +113,33 @@ def test_model_is_shown_with_its_data_and_downloaded(client, model, home):
 
 
 def test_explanation_is_kept_with_its_maps_until_the_model_goes(client, model, uploaded, home, monkeypatch, error_of):
-    def explain_image(classifier, image, class_name, out_dir, mask=None, image_name=None, step=None):
-        Image.new("L", (8, 8)).save(out_dir / "grad_cam.png")
-        np.savez(out_dir / "arrays.npz", grad_cam=np.zeros((2, 2)))
-        result = {"class": class_name or "bright", "seconds": 0.5, "image": image_name, "attention": {"layers": []}}
-        maps = [{"kind": "grad_cam", "file": "grad_cam.png"}]
-        return SimpleNamespace(as_dict=lambda: result | {"maps": maps, "probabilities": {"bright": 1.0}})
+    asked = []
 
-    monkeypatch.setattr(core.explain.explain, "explain_image", explain_image)
+    def explain_first(classifier, image, class_name, out_dir, mask=None, image_name=None):
+        asked.append(class_name)
+        Image.new("L", (8, 8)).save(out_dir / "original.png")
+        np.savez(out_dir / "arrays.npz", grad_cam=np.eye(2))
+        result = {"class": class_name or "bright", "seconds": 0.5, "image": image_name, "attention": {"layers": []}}
+        maps = [{"kind": "grad_cam", "file": "grad_cam.png", "scale": [0, 1], "colour_map": "cividis"}]
+        parts = {"pending": ["trust", "what_if"], "rules": RULES, "predicted": "bright", "trust": {}}
+        return SimpleNamespace(as_dict=lambda: result | parts | {"maps": maps, "probabilities": {"bright": 1.0}})
+
+    monkeypatch.setattr(core.explain.explain, "explain_first", explain_first)
+    monkeypatch.setattr(core.explain.explain, "explain_further", lambda *given: asked.append(given[3]) or {"p": 0.5})
     image = client.get(f"/api/v1/image-sets/{uploaded['id']}/images").json()["items"][0]
     body = {"model_id": model["id"], "image_id": image["id"], "class": "dark"}
     found = client.post("/api/v1/explanations", json=body).json()
     assert (found["class"], found["image"]) == ("dark", image["name"])
     assert ([each["problem"] for each in found["findings"]], found["windowing"]) == (["low_contrast"], None)
+    assert client.post("/api/v1/explanations", json=body).json()["id"] == found["id"]  # answered from the record
+    for _ in range(2):
+        whole = client.post(f"/api/v1/explanations/{found['id']}/parts/trust").json()
+        assert (whole["trust"], whole["pending"]) == ({"p": 0.5}, ["what_if"])
+    assert asked == ["dark", "trust"]
+    error_of(client.post(f"/api/v1/explanations/{found['id']}/parts/nosuch"), 404)
     picture = client.get(found["maps"][0]["url"])
+    with Image.open(io.BytesIO(picture.content)) as painted:
+        assert (painted.size, painted.mode) == ((8, 8), "RGB")
     assert (picture.headers["content-type"], picture.headers["x-research-use-only"]) == ("image/png", SENTENCE)
     assert client.get(found["arrays_url"]).content[:2] == b"PK"
     for kind in ("nosuch", "..%2f..%2fapi-token", "grad_cam.png"):
@@ -139,7 +153,7 @@ def test_explanation_is_kept_with_its_maps_until_the_model_goes(client, model, u
 
 
 def test_failed_explanation_leaves_no_folder(client, model, uploaded, home, monkeypatch, error_of):
-    monkeypatch.setattr(core.explain.explain, "explain_image", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(core.explain.explain, "explain_first", lambda *_, **__: 1 / 0)
     image = client.get(f"/api/v1/image-sets/{uploaded['id']}/images").json()["items"][0]
     error_of(client.post("/api/v1/explanations", json={"model_id": model["id"], "image_id": image["id"]}), 500)
     assert list((home / "explanations").iterdir()) == []

@@ -1022,7 +1022,7 @@ def test_trust_region_layers_and_what_if_are_said_in_words(window: Visit, api: A
     assert answers.EXPLANATION["trust"]["verdict"] in text
     assert "look at it before you trust an answer" in text
     assert "Shown range: 16-bit unsigned values, 0 shown as black and 3990 as white." in text
-    assert "Grad-CAM puts 30.0 % there, 5.0 times as much as by chance." in text
+    assert "' puts 30.0 % there, 5.0 times as much as by chance." in text
     assert "Mean over 3 layers: zero vectors 25 %, class token 15 %, image patches 60 %." in text
     assert "With 4 zero vectors they take 20.0 % of the class token's attention; the image keeps 60.0 %." in text
 

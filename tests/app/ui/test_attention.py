@@ -27,12 +27,3 @@ def test_colours_in_the_browser_are_the_published_ones(constant: str, colour_map
     expected = (np.asarray(colours_of(values, (0.0, 1.0), colour_map))[0, :, :3] * 255).round().astype(int)
     found = np.array([[int(stop[i : i + 2], 16) for i in (0, 2, 4)] for stop in stops])
     assert np.abs(found - expected).max() <= 1
-
-
-def test_the_first_maps_shown_are_kinds_that_explanations_have() -> None:
-    shown = re.search(r"const FIRST_SHOWN = \[([^\]]+)\]", script("map-viewer.js"))
-    assert shown
-    kinds = re.findall(r'"(\w+)"', shown[1])
-    made = (STATIC_DIR.parent / "core" / "explain" / "explain.py").read_text("utf-8")
-    assert kinds == ["original", "grad_cam", "attention", "difference"]
-    assert all(f'"{kind}"' in made for kind in kinds)

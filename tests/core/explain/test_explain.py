@@ -1,24 +1,35 @@
 """The whole explanation of one image."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.nn import functional
 
 from core.backbones.contract import Preprocessing
 from core.errors import InvalidInput, NotFound
-from core.explain.explain import DISCLAIMER, explain_image
+from core.explain.explain import DISCLAIMER, explain_first, explain_further, explain_image
 from core.explain.view import field_of_view
-from tests.core.explain.towers import head_classifier, spot_picture
+from core.tuning.classifier import Classifier
+from tests.builders import embedded_backbone
+from tests.core.explain.towers import Head, head_classifier, spot_picture
 
-FILES = ["original", "grad_cam", "attention", "attention_without", "attention_with", "difference"]
+ATTENTION = ["attention", "attention_without", "attention_with", "difference"]
+FILES = ["original", "hires_cam", "hires_cam_class_1", "hires_cam_class_2", "grad_cam", *ATTENTION]
+"""In the order they are shown; of the class that is explained there is no second map, and empty ones are left out."""
 
 
 def test_every_map_is_written_and_described(backbone, picture, tmp_path):
     found = explain_image(head_classifier(backbone, vectors=2), picture, out_dir=tmp_path, image_name="scan.png")
     told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
-    assert [entry["kind"] for entry in told["maps"]] == FILES
+    kinds = [entry["kind"] for entry in told["maps"]]
+    assert kinds == [kind for kind in FILES if kind in kinds]
+    assert kinds[-4:] == ATTENTION
+    unpainted = {"hires_cam", "grad_cam"} - set(kinds)
+    assert len([note for note in told["notes"] if "no map is painted" in note]) >= len(unpainted)
     for entry in told["maps"]:
         with Image.open(tmp_path / entry["file"]) as written:
             assert written.size == (448, 448)
@@ -29,7 +40,9 @@ def test_every_map_is_written_and_described(backbone, picture, tmp_path):
     assert told["disclaimer"] == DISCLAIMER
     assert len(told["attention"]["layers"]) == backbone.image_layers
     assert told["attention"]["own_vectors"] is True
-    assert told["notes"] == ["Zero vectors replaced 2 patches in the first row; they stay grey."]
+    assert "Zero vectors replaced 2 patches in the first row; they stay grey." in told["notes"]
+    assert (told["pending"], told["explainer"]) == ([], "hires_cam")
+    assert told["explained_probability"] == pytest.approx(max(told["probabilities"].values()), abs=1e-4)
     assert "Its 2 zero vectors take" in told["text"]
     assert told["region"] is None
 
@@ -44,7 +57,7 @@ def test_attention_maps_share_one_scale_and_the_difference_is_symmetric(classifi
         assert np.array_equal(
             arrays["difference"], arrays["attention_with"] - arrays["attention_without"], equal_nan=True
         )
-        assert set(FILES[1:]) <= set(arrays)
+        assert {"hires_cam", "grad_cam", *ATTENTION} <= set(arrays)
 
 
 def test_a_model_without_zero_vectors_names_the_added_ones_as_what_if(classifier, picture):
@@ -79,17 +92,63 @@ def test_an_unknown_class_is_refused(classifier, picture):
         explain_image(classifier, picture, "purple")
 
 
-def test_a_planted_patch_is_found_and_measured(spot_classifier):
-    mask = Image.new("L", (64, 64))
-    mask.paste(255, (16, 40, 24, 48))
-    found = explain_image(spot_classifier, spot_picture(5, 2), mask=mask)
-    assert found.predicted == "bright"
+@pytest.fixture(scope="module")
+def square_classifier():
+    """The embedded tower with a head along what a bright square changes in its features."""
+    backbone = embedded_backbone()
+    features = backbone.encode_images_frozen(torch.stack([backbone.preprocess(square(k)) for k in (None, 2, 9)]))
+    plain, *lit = functional.normalize(features, dim=-1)
+    direction = functional.normalize(torch.stack(lit).mean(dim=0) - plain, dim=-1)
+    return Classifier(Head(backbone, torch.stack([-direction, direction])), {"temperature": 1.0}, Path("square"))
+
+
+def square(row: int | None, column: int = 4) -> Image.Image:
+    """Dim texture, and at a cell of the 14 x 14 grid a bright square of 2 x 2 cells."""
+    values = np.random.default_rng(0).integers(0, 90, size=(224, 224), dtype=np.uint8)
+    if row is not None:
+        values[16 * row : 16 * row + 32, 16 * column : 16 * column + 32] = 250
+    return Image.fromarray(values).convert("RGB")
+
+
+def test_a_planted_square_is_found_and_measured(square_classifier):
+    mask = Image.new("L", (224, 224))
+    mask.paste(255, (64, 144, 96, 176))
+    found = explain_image(square_classifier, square(9), "bright", mask=mask)
     shares = found.region["maps"]
-    assert shares["grad_cam"]["map_share"] > 0.8
-    assert shares["grad_cam"]["enrichment"] > 50
-    assert shares["attention"]["enrichment"] == pytest.approx(1)  # its attention is uniform
+    assert shares["hires_cam"]["pointing_hit"]
+    assert shares["hires_cam"]["enrichment"] > 5
     assert "evidence is strongest in the lower left" in found.text
-    assert any("without this method's own changes" in note for note in found.notes)
+
+
+def test_next_to_no_evidence_is_told_and_never_painted(backbone, picture):
+    head = Head(backbone, torch.ones(2, backbone.joint_width) * 1e-9)
+    faint = Classifier(head, {"temperature": 1e6}, Path("faint"))
+    found = explain_image(faint, picture, "bright")
+    assert not {"hires_cam", "grad_cam"} & {entry.kind for entry in found.maps}
+    assert [note for note in found.notes if note.startswith("HiResCAM:") and "'bright'" in note]
+    assert "no patch speaks for 'bright'" in found.text
+
+
+def test_the_title_of_an_attention_map_says_whose_it_is(backbone, picture):
+    titles = [
+        next(entry.title for entry in explain_image(head_classifier(backbone, vectors=n), picture).maps
+             if entry.kind == "attention")
+        for n in (0, 2)
+    ]  # fmt: skip
+    assert titles == [
+        "Attention of the frozen tower, the same for every class",
+        "Attention of the frozen tower with its zero vectors, the same for every class",
+    ]
+
+
+def test_the_first_answer_leaves_parts_pending_and_paints_nothing(classifier, picture, tmp_path):
+    found = explain_first(classifier, picture, None, tmp_path)
+    assert found.pending == ("trust", "what_if")
+    assert (found.trust, found.what_if) == ({}, [])
+    assert {path.name for path in tmp_path.iterdir()} == {"original.png", "arrays.npz"}
+    whole = explain_image(classifier, picture)
+    for part in found.pending:
+        assert explain_further(classifier, picture, found.class_name, part) == getattr(whole, part)
 
 
 def test_a_mask_of_another_size_is_refused(classifier, picture):
@@ -118,17 +177,11 @@ def test_a_region_says_what_of_it_the_model_sees_in_original_pixels(classifier, 
     assert any("100 of the 200 marked pixels (50%) lie outside" in note for note in found.notes)
 
 
-def test_a_backbone_without_attention_answers_with_a_sentence(spot_classifier, monkeypatch):
-    def nothing(*_):
-        raise NotImplementedError("its tower has no attention")
-
-    monkeypatch.setattr(spot_classifier.backbone, "image_attention", nothing, raising=False)
+def test_a_backbone_without_attention_answers_with_a_sentence(spot_classifier):
     found = explain_image(spot_classifier, spot_picture())
     assert found.maps == []
-    assert found.attention["note"] == (
-        "The backbone 'bright-spot' has no attention to show: its tower has no attention"
-    )
-    assert found.predicted == "bright"
+    assert found.attention["note"].startswith("The backbone 'bright-spot' has no attention to show: ")
+    assert (found.predicted, found.trust, found.what_if) == ("bright", {}, [])
 
 
 def test_the_view_is_the_centre_square_unless_the_recipe_squashes():

@@ -9,6 +9,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, InvalidInput, NotFound
+from core.explain.parts import RULES
 from core.records import classifications, explanations, image_sets, jobs, runs
 from core.records.contents import unreferenced
 from core.records.session import Database
@@ -190,7 +191,12 @@ def test_a_classification_keeps_order_and_goes_with_its_images(database: Databas
             class_name="calm",
             seconds=0.5,
             folder="explanations/x",
-            result={"maps": [{"kind": "grad_cam"}], "probabilities": {"lesion": 0.1, "calm": 0.9}},
+            result={
+                "maps": [{"kind": "grad_cam"}],
+                "predicted": "calm",
+                "rules": RULES,
+                "pending": ["trust", "what_if"],
+            },
         )
     with database.reading() as session:
         found = classifications.classification_dict(session, made)
@@ -198,14 +204,22 @@ def test_a_classification_keeps_order_and_goes_with_its_images(database: Databas
         assert list(found["images"][0]["probabilities"]) == ["lesion", "calm"]
         assert found["problems"] == [problem]
         listed = classifications.list_classifications(session, model_id)
-        assert listed == [{name: value for name, value in found.items() if name not in {"images", "problems"}}]
+        assert listed == [
+            {name: value for name, value in found.items() if name not in {"images", "problems", "description_version"}}
+        ]
         assert (listed[0]["n_images"], listed[0]["n_problems"]) == (3, 1)
         assert image_sets.image_dict(session, ids[0])["class"] is None
         told = explanations.explanation_dict(session, explanation)
         assert (told["class"], told["maps"], told["seconds"]) == ("calm", [{"kind": "grad_cam"}], 0.5)
-        same = explanations.find_same_explanation(session, model_id, ids[0], "calm")
-        assert same is not None
-        assert same.id == explanation
+        for asked in ("calm", None):
+            assert explanations.find_same_explanation(session, model_id, ids[0], asked) == explanation
+        assert explanations.find_same_explanation(session, model_id, ids[0], "lesion") is None
+    for value in ({"faithful": True}, {"faithful": False}):
+        with database.writing() as session:
+            explanations.complete_explanation(session, explanation, "trust", value, 0.25)
+    with database.reading() as session:
+        told = explanations.explanation_dict(session, explanation)
+        assert (told["trust"], told["pending"], told["seconds"]) == ({"faithful": True}, ["what_if"], 0.75)
     with database.writing() as session:
         paths = classifications.delete_classification(session, made)
         assert sorted(paths) == ["explanations/x", "images/1.png", "images/2.png", "images/3.png"]

@@ -1,0 +1,321 @@
+"""The first answer about one image: class maps of all classes and all attention, from one open pass.
+
+What takes longer comes after it: `judge` tests the maps, `suppose` tries other numbers of zero vectors.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from core.backbones.contract import ImageAttention
+from core.errors import NotFound, Unavailable
+from core.explain.attention import as_dict as attention_as_dict
+from core.explain.attention import attention_map, rollout
+from core.explain.captured import Captured, capture
+from core.explain.class_maps import HEADLINE, ClassMaps, class_maps
+from core.explain.classifier import ExplainedClassifier, pixels_of
+from core.explain.explanation import Explanation, ExplanationMap
+from core.explain.frame import SeenMask, seen_mask
+from core.explain.grad_cam import GradCamMap
+from core.explain.paint import overlay
+from core.explain.parts import PARTS
+from core.explain.pictures import attention_pictures, class_pictures, original_picture
+from core.explain.redistribution import Redistribution, follows_plain_path, redistribution, what_if
+from core.explain.region import peak_quadrant, region_share
+from core.explain.registry import get_explainer
+from core.explain.trust import trust
+from core.explain.view import field_of_view
+
+PICTURE_PX = 448
+APART = 0.005
+"""Difference of two probabilities of one image from which it is told: one was computed in another precision."""
+
+Step = Callable[[], None]
+
+
+def no_step() -> None:
+    """Nobody stops the work."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One image and one class of a model, with what all parts of an explanation share.
+
+    scores: probabilities (classes,) as classification gives them. region: where a mask was given.
+    """
+
+    classifier: ExplainedClassifier
+    image: Image.Image
+    pixels: torch.Tensor
+    scores: torch.Tensor
+    class_index: int
+    region: SeenMask | None
+
+    @classmethod
+    def of(
+        cls,
+        classifier: ExplainedClassifier,
+        image: Image.Image,
+        class_name: str | None = None,
+        mask: Image.Image | None = None,
+    ) -> Subject:
+        """Raises NotFound for an unknown class and InvalidInput for a mask of another size than the image."""
+        backbone, image = classifier.backbone, image.convert("RGB")
+        region = None if mask is None else seen_mask(mask, image.size, backbone.preprocessing, backbone.patch_grid)
+        scores = classifier.probabilities([image])[0]
+        index = int(scores.argmax()) if class_name is None else _class_index(classifier, class_name)
+        return cls(classifier, image, pixels_of(classifier, image), scores, index, region)
+
+    @property
+    def class_name(self) -> str:
+        """The class that is explained."""
+        return self.classifier.classes[self.class_index]
+
+    @property
+    def predicted(self) -> str:
+        """The most likely class."""
+        return self.classifier.classes[int(self.scores.argmax())]
+
+    @property
+    def marked(self) -> np.ndarray | None:
+        """The marked region (size, size) in model input pixels, where some of it is seen."""
+        return self.region.pixels if self.region is not None and self.region.seen_px > 0 else None
+
+    @cached_property
+    def captured(self) -> Captured:
+        """The open pass, made once. Raises Unavailable for a backbone that does not open its blocks."""
+        return capture(self.classifier, self.pixels)
+
+
+def first_answer(
+    subject: Subject, out_dir: Path | None = None, image_name: str | None = None, pictures: bool = True
+) -> Explanation:
+    """Class maps and attention of one image, with `PARTS` pending.
+
+    out_dir: where arrays.npz and the PNG files go; without it nothing is written and `file` is None. pictures: whether
+    the painted maps are written as well, or only what the model sees.
+    """
+    started = time.perf_counter()
+    try:
+        changed = redistribution(subject.classifier, subject.pixels, subject.captured.attention)
+    except (NotImplementedError, Unavailable) as reason:  # the reason is shown, not hidden
+        return _without_attention(subject, str(reason), image_name, started)
+    found = class_maps(subject.captured)
+    arrays = _arrays(found, changed, subject)
+    maps = [
+        original_picture(),
+        *class_pictures(found, subject.class_index, arrays),
+        *attention_pictures(subject.classifier, changed, arrays),
+    ]
+    if out_dir is not None:
+        maps = write_maps(out_dir, seen_picture(subject), maps, arrays, pictures)
+    return Explanation(
+        image=image_name,
+        class_name=subject.class_name,
+        predicted=subject.predicted,
+        probabilities=_probabilities(subject),
+        explainer=HEADLINE,
+        scalar=get_explainer(HEADLINE).scalar,
+        explained_probability=float(subject.captured.probabilities[subject.class_index]),
+        maps=maps,
+        attention=_attention(changed),
+        region=_region(arrays, subject),
+        text=_text(subject, found, changed),
+        notes=_notes(subject, found),
+        pending=PARTS,
+        arrays=arrays,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def judge(subject: Subject, step: Step = no_step) -> dict[str, Any]:
+    """How far to trust the maps: what `trust` says of them; empty where there are none."""
+    try:
+        captured = subject.captured
+    except (NotImplementedError, Unavailable):
+        return {}
+    step()
+    signed = class_maps(captured).grad_cam[subject.class_index]
+    replaced = int(np.isnan(signed).sum())
+    cam = GradCamMap(signed, float(captured.logits[subject.class_index]), replaced)
+    return trust(subject.classifier, subject.pixels, subject.class_index, cam, captured.attention)
+
+
+def suppose(subject: Subject, step: Step = no_step) -> list[dict[str, Any]]:
+    """What other numbers of zero vectors would do; empty for a backbone without attention to show."""
+    try:
+        captured = subject.captured
+        plain = captured.attention if _is_plain(subject.classifier) else None
+        return what_if(subject.classifier, subject.pixels, subject.marked, plain, step)
+    except (NotImplementedError, Unavailable):
+        return []
+
+
+def completed(explanation: Explanation, subject: Subject, step: Step = no_step) -> Explanation:
+    """The same explanation with all its parts."""
+    started = time.perf_counter()
+    judged, supposed = judge(subject, step), suppose(subject, step)
+    seconds = explanation.seconds + time.perf_counter() - started
+    return replace(explanation, trust=judged, what_if=supposed, pending=(), seconds=seconds)
+
+
+def seen_picture(subject: Subject) -> Image.Image:
+    """What the model sees, as the picture below the maps."""
+    return field_of_view(subject.image, subject.classifier.backbone.preprocessing, PICTURE_PX)
+
+
+def write_maps(
+    folder: Path, view: Image.Image, maps: list[ExplanationMap], arrays: dict[str, np.ndarray], pictures: bool = True
+) -> list[ExplanationMap]:
+    """Write arrays.npz and one PNG a map; gives the maps with their file names.
+
+    pictures False: only the picture below them; `paint_map` makes the others when they are asked for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
+    for entry in maps:
+        if pictures or entry.scale is None:
+            paint_map(view, entry, arrays).save(folder / f"{entry.kind}.png", compress_level=3)
+    return [replace(entry, file=f"{entry.kind}.png") for entry in maps]
+
+
+def paint_map(view: Image.Image, entry: ExplanationMap, arrays: dict[str, np.ndarray]) -> Image.Image:
+    """One map over the picture, or the picture alone for the map without a scale."""
+    if entry.scale is None or entry.colour_map is None:
+        return view
+    return overlay(view, arrays[entry.kind], entry.scale, entry.colour_map)
+
+
+def _class_index(classifier: ExplainedClassifier, name: str) -> int:
+    if name not in classifier.classes:
+        raise NotFound(
+            f"This model knows the classes {', '.join(classifier.classes)}",
+            f"found '{name}'",
+            "Ask for one of them.",
+        )
+    return list(classifier.classes).index(name)
+
+
+def _is_plain(classifier: ExplainedClassifier) -> bool:
+    """Whether the model's own pass is that of the frozen tower without any vectors."""
+    return follows_plain_path(classifier) and classifier.visual_tokens() is None
+
+
+def _probabilities(subject: Subject) -> dict[str, float]:
+    return {c: float(p) for c, p in zip(subject.classifier.classes, subject.scores, strict=True)}
+
+
+def _own_attention(changed: Redistribution, subject: Subject) -> ImageAttention:
+    """The attention of the model as it was trained."""
+    if not follows_plain_path(subject.classifier):
+        return subject.captured.attention
+    return changed.attention_with if changed.own else changed.attention_without
+
+
+def _arrays(found: ClassMaps, changed: Redistribution, subject: Subject) -> dict[str, np.ndarray]:
+    own, index = _own_attention(changed, subject), subject.class_index
+    return {
+        **found.arrays(index),
+        "attention": attention_map(own),
+        "attention_without": changed.without,
+        "attention_with": changed.with_vectors,
+        "difference": changed.difference,
+        "rollout": rollout(own, subject.classifier.visual_tokens()),
+    }
+
+
+def _attention(changed: Redistribution) -> dict[str, Any]:
+    """Shares per layer of the model as it is, and of both sides of the comparison."""
+    sides = {"without": changed.attention_without, "with": changed.attention_with}
+    own = sides["with" if changed.own else "without"]
+    return {
+        **attention_as_dict(own),
+        "own_vectors": changed.own,
+        "vectors": "zero" if changed.zero else "learned",
+        "compared": {
+            "n_vectors": changed.n,
+            "mode": changed.mode,
+            **{side: attention_as_dict(found) for side, found in sides.items()},
+        },
+    }
+
+
+def _region(arrays: dict[str, np.ndarray], subject: Subject) -> dict[str, Any] | None:
+    """Each map measured against the marked region."""
+    if subject.region is None or subject.marked is None:
+        return None
+    kinds = (HEADLINE, "grad_cam", "attention", "attention_without", "attention_with", "rollout")
+    shares = {kind: region_share(arrays[kind], subject.marked).as_dict() for kind in kinds}
+    unit = "px of the model's input, not calibrated"
+    return {"unit": unit, "mask": subject.region.as_dict(), "maps": shares}
+
+
+def _notes(subject: Subject, found: ClassMaps) -> list[str]:
+    """What is to be said before the maps are read."""
+    region, classifier = subject.region, subject.classifier
+    notes = [region.sentence()] if region is not None else []
+    if not follows_plain_path(classifier):
+        notes.append(
+            "The maps with and without zero vectors are those of the tower without this method's own changes inside it."
+        )
+    if missing := int(np.isnan(found.headline[0]).sum()):
+        notes.append(f"Zero vectors replaced {missing} patches in the first row; they stay grey.")
+    shown = float(subject.scores[subject.class_index])
+    explained = float(subject.captured.probabilities[subject.class_index])
+    if abs(shown - explained) > APART:
+        notes.append(
+            f"Maps are made in float32, where the probability is {explained:.3f}; classification in "
+            f"{classifier.backbone.precision} says {shown:.3f}."
+        )
+    return [note for note in [*notes, *found.sentences()] if note]
+
+
+def _vectors(changed: Redistribution) -> str:
+    kind = "zero vector" if changed.zero else "learned vector"
+    return f"{changed.n} {kind}" if changed.n == 1 else f"{changed.n} {kind}s"
+
+
+def _text(subject: Subject, found: ClassMaps, changed: Redistribution) -> str:
+    """One sentence on the decision and one on the extra vectors."""
+    name, probability = subject.class_name, float(subject.scores[subject.class_index])
+    if name == subject.predicted:
+        first = f"The model calls this image '{name}' (probability {probability:.2f})"
+    else:
+        first = f"The model gives '{name}' a probability of {probability:.2f}; it calls the image '{subject.predicted}'"
+    place = f"evidence is strongest in the {peak_quadrant(found.headline[subject.class_index])}"
+    if found.reason(subject.class_index) is not None:
+        place = f"no patch speaks for '{name}'"
+    before, after = (attention_as_dict(a)["mean"] for a in (changed.attention_without, changed.attention_with))
+    verb = "take" if changed.own else "would take"
+    second = (f"Its {_vectors(changed)}" if changed.own else f"{_vectors(changed)} in place of the first patches") + (
+        f" {verb} {after['zero_vectors']:.0%} of the class token's attention; the picture's share goes from "
+        f"{before['patches']:.0%} to {after['patches']:.0%} (means over layers)."
+    )
+    return f"{first}; {place}. {second}"
+
+
+def _without_attention(subject: Subject, why: str, image_name: str | None, started: float) -> Explanation:
+    """The answer for a backbone without attention: probabilities and the reason."""
+    reason = f"The backbone '{subject.classifier.backbone.name}' has no attention to show: {why}"
+    return Explanation(
+        image=image_name,
+        class_name=subject.class_name,
+        predicted=subject.predicted,
+        probabilities=_probabilities(subject),
+        maps=[],
+        attention={"layers": [], "note": reason},
+        region=None,
+        text=f"The model calls this image '{subject.predicted}' (probability {float(subject.scores.max()):.2f}). "
+        f"{reason}",
+        notes=[reason],
+        seconds=time.perf_counter() - started,
+    )
