@@ -27,10 +27,12 @@ def original_picture() -> ExplanationMap:
 def class_pictures(found: ClassMaps, index: int, arrays: Mapping[str, np.ndarray]) -> list[ExplanationMap]:
     """The headline map of the class asked for, Grad-CAM, and the headline maps of other classes on the same scale.
 
-    What has next to no evidence is left out; `ClassMaps.sentences` says so.
+    That is the scale of the class asked for: another class's far stronger evidence must not hide it. Stronger cells get
+    the last colour and are counted. What has next to no evidence is left out; `ClassMaps.sentences` says so.
     """
     explainer, name = get_explainer(HEADLINE), found.classes[index]
-    most = float(np.nanmax(np.maximum(found.headline, 0)))
+    asked = found.headline[index] if found.reason(index) is None else found.headline
+    most = float(np.nanmax(np.maximum(asked, 0)))
     pictures = []
     if found.reason(index) is None:
         pictures.append(_picture(HEADLINE, f"Evidence for {name}", (0.0, most), arrays, explainer.unit))

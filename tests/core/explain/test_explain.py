@@ -118,6 +118,8 @@ def test_a_planted_square_is_found_and_measured(square_classifier):
     assert shares["hires_cam"]["pointing_hit"]
     assert shares["hires_cam"]["enrichment"] > 5
     assert "evidence is strongest in the lower left" in found.text
+    scales = {entry.kind: entry.scale for entry in found.maps if entry.kind.startswith("hires_cam")}
+    assert set(scales.values()) == {(0.0, np.nanmax(found.arrays["hires_cam"]))}
 
 
 def test_next_to_no_evidence_is_told_and_never_painted(backbone, picture):
