@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,18 @@ from core.evaluation.two_part import TwoPart, mean_over_sets, of_measured
 
 H1 = "H1, mean of harmonic means"
 H2 = "H2, harmonic mean of the means"
+
+
+class Half(NamedTuple):
+    """A metric on one half of the classes. Leading axes are repetitions, such as methods.
+
+    per_seed: (..., seeds). values: (..., seeds, own units), pseudo-values. place: (own units,), where each unit stands
+    among those of both halves.
+    """
+
+    per_seed: np.ndarray
+    values: np.ndarray
+    place: np.ndarray
 
 
 def harmonic_mean(base: Any, novel: Any) -> np.ndarray:
@@ -61,10 +73,16 @@ def harmonic_means_over_sets(pairs: Sequence[tuple[Measured, Measured]]) -> dict
     }
 
 
-def _slopes(base: float, novel: float) -> tuple[float, float]:
-    """How H changes with each half; not-a-number where both are 0."""
-    together = (base + novel) ** 2
-    return (2 * novel**2 / together, 2 * base**2 / together) if together else (float("nan"), float("nan"))
+def harmonic_pseudo_values(base: Half, novel: Half, units: int) -> np.ndarray:
+    """Pseudo-values of H over the units of both halves: (..., seeds, units), see `harmonic_measured`."""
+    return _joined(base, novel, *_slopes(base.per_seed.mean(axis=-1), novel.per_seed.mean(axis=-1)), units)
+
+
+def _slopes(base: Any, novel: Any) -> tuple[Any, Any]:
+    """How H changes with each half, element by element; not-a-number where both are 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        together = np.square(np.add(base, novel))
+        return np.divide(2 * np.square(novel), together), np.divide(2 * np.square(base), together)
 
 
 def _weighted(base: Measured, novel: Measured, on_base: float, on_novel: float) -> Measured:
@@ -79,7 +97,8 @@ def _weighted(base: Measured, novel: Measured, on_base: float, on_novel: float) 
         why = "base and novel classes are both at 0"
     values = None
     if not why and base.values is not None and novel.values is not None:
-        values = on_base * _spread(base, names) + on_novel * _spread(novel, names)
+        halves = [Half(each.per_seed, each.values, np.searchsorted(names, each.units.names)) for each in (base, novel)]
+        values = _joined(halves[0], halves[1], on_base, on_novel, len(names))
     fewest = min((n for each in (base, novel) if (n := each.fewest_of_class) is not None), default=None)
     places = [np.searchsorted(names, each.units.names)[each.units.of_image] for each in (base, novel)]
     images = None if base.images is None or novel.images is None else (*base.images, *novel.images)
@@ -108,10 +127,16 @@ def _summed(base: Measured, novel: Measured, on_base: float, on_novel: float) ->
     return np.nan_to_num(on_base * base.per_seed + on_novel * novel.per_seed, nan=0.0)
 
 
-def _spread(measured: Measured, names: Sequence[str]) -> np.ndarray:
-    """Pseudo-values over more units (seeds, names), of which those without an image of this metric change nothing."""
-    own, units = measured.units.names, len(names)
-    apart = measured.values - measured.per_seed[:, None]  # type: ignore[operator]
-    found = np.zeros((len(measured.seeds), units))
-    found[:, np.searchsorted(names, own)] = apart * (units - 1) / (len(own) - 1)
-    return found + measured.per_seed[:, None]
+def _joined(base: Half, novel: Half, on_base: Any, on_novel: Any, units: int) -> np.ndarray:
+    """The weighted sum of both halves' pseudo-values: (..., seeds, units). Weights: (...)."""
+    weights = (np.asarray(weight)[..., None, None] for weight in (on_base, on_novel))
+    first, second = (weight * _spread(half, units) for weight, half in zip(weights, (base, novel), strict=True))
+    return first + second
+
+
+def _spread(half: Half, units: int) -> np.ndarray:
+    """Pseudo-values over more units (..., seeds, units); units without an image of this half change nothing."""
+    apart = half.values - half.per_seed[..., None]
+    found = np.zeros((*half.per_seed.shape, units))
+    found[..., half.place] = apart * (units - 1) / (half.place.size - 1)
+    return found + half.per_seed[..., None]
