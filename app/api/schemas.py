@@ -652,7 +652,7 @@ class Calibration(Answer):
 class Interval(Answer):
     """Where a number lies with 95 %, how that was made and what it would vary with; null where it is not known.
 
-    claim: what it holds for, in words, such as "this trained model on new patients".
+    claim: what it holds for, in words, such as "this trained model on new images".
     """
 
     low: float | None = None

@@ -17,7 +17,7 @@ from typing import Any
 from core.images.labelled_image import digest
 
 FILE = "rows.json"
-FORMAT = 2
+FORMAT = 3
 """Raised whenever rows are put together in another way."""
 
 

@@ -15,7 +15,7 @@ from core.evaluation.claims import verdict
 from core.evaluation.intervals import t_interval
 from core.evaluation.metrics import METRICS
 from core.evaluation.model_intervals import NONE, confusion_intervals, small_classes
-from core.evaluation.pseudo_values import NEED_PROBABILITIES, PSEUDO_METRICS
+from core.evaluation.pseudo_values import NEED_PROBABILITIES, PSEUDO_METRICS, RANGES
 from core.evaluation.run_answers import Answers, MeasuredRuns
 from core.evaluation.two_part import TwoPart, of_measured_rows
 
@@ -173,7 +173,7 @@ def _plain(value: Any) -> str:
 
 
 def _put_two_parts(rows: Sequence[dict[str, Any]], measured: MeasuredRuns) -> None:
-    """Give rows of several seeds their intervals over new draws and new patients, where their answers are known.
+    """Give rows of several seeds their intervals over new draws and patients or images, where their answers are known.
 
     Student's t over seeds, which a row has without them, says nothing of other patients.
     """
@@ -335,7 +335,7 @@ def _interval(
     if measurements > 1 and name not in PSEUDO_METRICS:
         return {"mean": _mean(known), "low": None, "high": None, "n": len(known), "interval": NONE} | NO_UNITS
     if measurements > 1 and len(set(known)) > 1:
-        return t_interval(known).as_dict() | {"over": "seeds", "n_units": None}
+        return t_interval(known).within(RANGES[name]).as_dict() | {"over": "seeds", "n_units": None}
     own = own_intervals().get(name) or {}
     given = {name: own.get(name) for name in ("low", "high", "over", "claim")} | {"n_units": own.get("n")}
     return {"mean": known[-1], "n": len(known), "interval": own.get("interval") or "none: one measurement"} | given

@@ -5,8 +5,9 @@ What a number holds for is one of three claims, and each interval says which.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,9 +18,9 @@ LEAST_GROUPS = 10
 """Below so many images or groups nothing is said of others."""
 FEW_GROUPS = 30
 """Below so many an interval over them is called approximate."""
-MODEL_CLAIM = "this trained model on new patients"
 TABLE_CLAIM = "this method on this test set"
-METHOD_CLAIM = "this method over new draws and new patients"
+EVERYTHING = (-math.inf, math.inf)
+"""Where a number can lie of which nothing is known."""
 NO_SPREAD = "every resample gives the same number, which says nothing of how sure it is"
 CountedMetric = Literal["accuracy", "balanced_accuracy", "macro_f1", "kappa"]
 
@@ -29,7 +30,7 @@ class Interval:
     """A number and the range it is known to: mean, low, high, n (images, groups or seeds), and how it was made.
 
     low and high are None where the range is unknown, as after one seed. over: what it would vary with, such as
-    "images", "groups" or "seeds"; claim: what it holds for, in words: one of MODEL_CLAIM, TABLE_CLAIM and METHOD_CLAIM.
+    "images", "groups" or "seeds"; claim: what it holds for, in words: of `model_claim`, `method_claim` or TABLE_CLAIM.
     Both are None where the range is unknown.
     """
 
@@ -41,9 +42,29 @@ class Interval:
     over: str | None = None
     claim: str | None = None
 
+    def within(self, bounds: tuple[float, float]) -> Interval:
+        """The same without what lies beyond the least and the greatest value that the number can have."""
+        if self.low is None or self.high is None:
+            return self
+        return replace(self, low=max(bounds[0], self.low), high=min(bounds[1], self.high))
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def model_claim(kind: str) -> str:
+    """What an interval of one trained model holds for. kind: "groups", where patients are known, or "images"."""
+    return f"this trained model on {_new(kind)}"
+
+
+def method_claim(kind: str) -> str:
+    """What an interval over seeds and what varies with patients holds for."""
+    return f"this method over new draws and {_new(kind)}"
+
+
+def _new(kind: str) -> str:
+    return "new patients" if kind == "groups" else "new images"
 
 
 def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:
@@ -65,14 +86,14 @@ def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:
     # Exact ends: rounding would otherwise leave 1e-17 where the formula gives 0, and 1 - 1e-16 where it gives 1.
     low = 0.0 if correct == 0 else float(centre - half)
     high = 1.0 if correct == n else float(centre + half)
-    return Interval(share, low, high, n, f"{level:.0%} Wilson over {n} images", "images", MODEL_CLAIM)
+    return Interval(share, low, high, n, f"{level:.0%} Wilson over {n} images", "images", model_claim("images"))
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Mean over seeds and its Student t interval. Needs one value; low and high are None below two.
 
     Says how the mean varies with the draw of shots and initial values on this test part, not how it would on other
-    patients. With few seeds it is wide, and it may reach beyond [0, 1]: it is not cut, so that it stays symmetric.
+    patients. With few seeds it is wide, and may reach beyond the values a metric can have: see `Interval.within`.
     """
     from scipy.special import stdtrit
 
@@ -169,4 +190,4 @@ def _mean_where(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
 
 def _percentiles(whole: float, values: np.ndarray, level: float, n: int, text: str, over: str) -> Interval:
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(whole, float(low), float(high), n, text, over, MODEL_CLAIM)
+    return Interval(whole, float(low), float(high), n, text, over, model_claim(over))

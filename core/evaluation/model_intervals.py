@@ -11,11 +11,11 @@ import numpy as np
 from core.evaluation.intervals import (
     FEW_GROUPS,
     LEAST_GROUPS,
-    MODEL_CLAIM,
     NO_SPREAD,
     CountedMetric,
     Interval,
     bootstrap_interval,
+    model_claim,
     table_metric,
     wilson_interval,
 )
@@ -121,18 +121,14 @@ def _grouped(labels: np.ndarray, predicted: np.ndarray, metric: CountedMetric, u
 
 def _percentile(whole: float, values: np.ndarray, n: int, text: str) -> Interval:
     low, high = np.quantile(values, [0.025, 0.975])
-    return Interval(whole, float(low), float(high), n, text, "images", MODEL_CLAIM)
+    return Interval(whole, float(low), float(high), n, text, "images", model_claim("images"))
 
 
 def _auroc_interval(
     probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str | None] | None
 ) -> Interval | None:
     """Of the mean AUROC over classes, each against the rest, by leaving out one image or group at a time; in [0, 1]."""
-    measured = measure("auroc", labels, probabilities=probabilities[None], groups=groups)
-    found = of_measured(measured).interval()
-    if found.low is None or found.high is None:
-        return found
-    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    return of_measured(measure("auroc", labels, probabilities=probabilities[None], groups=groups)).interval()
 
 
 def _shown(found: Interval) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.evaluation.pseudo_values import Measured
+from core.evaluation.pseudo_values import RANGES, Measured
 from core.evaluation.two_part import TwoPart, components, two_part, undefined
 
 MOST_NUMBERS = 4_000_000
@@ -61,7 +61,9 @@ def _parts(
     for place, (at, _) in enumerate(together):
         side, parts = pairs[at][0], (means[place], draws[place], cases[place])
         kind, fewest = side.units.kind, side.fewest_of_class
-        found[at] = TwoPart(*parts, seeds - 1, units - 1, seeds, units, kind, fewest_of_class=fewest)
+        low, high = RANGES[side.metric]
+        bounds = low - high, high - low
+        found[at] = TwoPart(*parts, seeds - 1, units - 1, seeds, units, kind, fewest_of_class=fewest, bounds=bounds)
     return found
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import InvalidInput
-from core.evaluation.intervals import METHOD_CLAIM, MODEL_CLAIM
+from core.evaluation.intervals import model_claim
 from core.evaluation.paired import Pairing, differences, paired_correct
 from core.evaluation.paired_tests import holm, mcnemar_mid_p, sign_flip_p, unit_differences
 from core.evaluation.pseudo_values import LOWER_IS_BETTER, Measured
@@ -35,9 +35,9 @@ class Pair:
     made. claim: what p and interval hold for, in words. p: two-sided, of this pair alone; p_holm: with all compared
     pairs at once, None where the pair is not one of them. visible: the half-width, below which a difference could not
     be seen. wins, ties, losses of the first; counted: of "images" (more often right) or "data sets" (higher mean).
-    models_p: of these trained models on new patients, models_test its name. odds: of one seed (images only the first
-    got right + 1/2) / (only the second + 1/2). n_seeds, n_units: behind it; units: what they are called. why: the
-    reason where low, high, p and visible are None.
+    models_p: of these trained models on new patients or images, models_test its name. odds: of one seed (images only
+    the first got right + 1/2) / (only the second + 1/2). n_seeds, n_units: behind it; units: what they are called. why:
+    the reason where low, high, p and visible are None.
     """
 
     first: str
@@ -71,7 +71,7 @@ class Pair:
     @property
     def of_methods(self) -> bool:
         """Whether it speaks of the methods, over new draws; otherwise of the trained models alone."""
-        return self.claim == METHOD_CLAIM
+        return self.claim is not None and self.n_seeds > 1
 
     @property
     def reversed(self) -> Pair:
@@ -274,7 +274,7 @@ def _pair(
         losses=losses,
         counted="data sets" if several else "images",
         **_of_models(ours[0], theirs[0], test_models and not several),
-        models_claim=MODEL_CLAIM,
+        models_claim=model_claim(found.kind),
         n_seeds=found.n_seeds,
         n_units=found.n_units,
         units=found.kind,

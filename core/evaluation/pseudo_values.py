@@ -7,6 +7,7 @@ and Rockette, Communications in Statistics 1995), with seeds as readers and unit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -440,3 +441,10 @@ PSEUDO_METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, int], Fo
 CLASS_AVERAGES = ("balanced_accuracy", "macro_f1", "auroc")
 NEED_PROBABILITIES = ("auroc", "brier", "log_loss")
 LOWER_IS_BETTER = ("brier", "log_loss")
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "auroc"), (0.0, 1.0)),
+    **dict.fromkeys(("kappa", "quadratic_kappa"), (-1.0, 1.0)),
+    "brier": (0.0, 2.0),
+    "log_loss": (0.0, math.inf),
+}
+"""The least and the greatest value of each, beyond which no interval reaches."""

@@ -19,14 +19,15 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.evaluation.intervals import (
+    EVERYTHING,
     FEW_GROUPS,
     LEAST_GROUPS,
-    METHOD_CLAIM,
-    MODEL_CLAIM,
     NO_SPREAD,
     Interval,
+    method_claim,
+    model_claim,
 )
-from core.evaluation.pseudo_values import Measured
+from core.evaluation.pseudo_values import RANGES, Measured
 
 SATTERTHWAITE_SEEDS = 5
 """Below so many seeds its intervals are too narrow."""
@@ -104,7 +105,7 @@ class TwoPart:
     mean: fraction. v_draws, v_cases: variances of the mean. df_draws, df_cases: their degrees of freedom; of one seed
     df_draws is 0 and v_draws unknown. n_seeds, n_units: the fewest of any data set; n_sets: how many. kind: what units
     are called. why: in words why nothing is known of the spread, or "". fewest_of_class: how many units hold the rarest
-    class, where the metric is an average over classes.
+    class, where the metric is an average over classes. bounds: the least and the greatest value the mean can have.
     """
 
     mean: float
@@ -118,6 +119,7 @@ class TwoPart:
     n_sets: int = 1
     why: str = ""
     fewest_of_class: int | None = None
+    bounds: tuple[float, float] = EVERYTHING
 
     @property
     def from_draws(self) -> float | None:
@@ -132,7 +134,7 @@ class TwoPart:
     @property
     def claim(self) -> str:
         """What it holds for, in words."""
-        return METHOD_CLAIM if self.n_seeds > 1 else MODEL_CLAIM
+        return method_claim(self.kind) if self.n_seeds > 1 else model_claim(self.kind)
 
     @property
     def unknown(self) -> str:
@@ -182,7 +184,7 @@ class TwoPart:
         return float(2 * stdtr(satterthwaite_df(*given), -abs(self.mean) / np.sqrt(self.v_draws + self.v_cases)))
 
     def interval(self, level: float = 1 - USUAL, *, satterthwaite: bool = False) -> Interval:
-        """The interval with its claim; low and high are None below 10 units and where nothing varies. Not cut."""
+        """The interval with its claim, within `bounds`; low and high are None below 10 units and if nothing varies."""
         if self.unknown:
             return Interval(self.mean, None, None, self.n_units, f"none: {self.unknown}")
         self._check(satterthwaite)
@@ -192,7 +194,8 @@ class TwoPart:
         where = f"{self.n_units} {self.kind}" if self.n_sets == 1 else f"{self.n_sets} data sets"
         text = f"{level:.0%} {name} over {'' if single else f'{self.n_seeds} seeds and '}{where}{self.about}"
         over = self.kind if single else f"seeds and {self.kind}"
-        return Interval(self.mean, self.mean - half, self.mean + half, self.n_units, text, over, self.claim)
+        found = Interval(self.mean, self.mean - half, self.mean + half, self.n_units, text, over, self.claim)
+        return found.within(self.bounds)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: the 95 % interval with its claim, and both standard errors (fractions, None where unknown)."""
@@ -244,7 +247,7 @@ def of_measured(measured: Measured) -> TwoPart:
     units = measured.units
     if measured.values is None:
         return undefined(measured.mean, len(measured.seeds), len(units.names), units.kind, measured.why)
-    return two_part(measured.values, units.kind, measured.fewest_of_class)
+    return replace(two_part(measured.values, units.kind, measured.fewest_of_class), bounds=RANGES[measured.metric])
 
 
 def of_measured_rows(rows: Sequence[Measured]) -> list[TwoPart]:
@@ -257,7 +260,8 @@ def of_measured_rows(rows: Sequence[Measured]) -> list[TwoPart]:
         parts = components(np.stack([rows[at].values for at in places]))  # type: ignore[arg-type]
         for at, mean, draws, cases in zip(places, *(each.tolist() for each in parts), strict=True):
             kind, fewest = rows[at].units.kind, rows[at].fewest_of_class
-            found[at] = TwoPart(mean, draws, cases, seeds - 1, units - 1, seeds, units, kind, 1, "", fewest)
+            bounds = RANGES[rows[at].metric]
+            found[at] = TwoPart(mean, draws, cases, seeds - 1, units - 1, seeds, units, kind, 1, "", fewest, bounds)
     return [found[at] for at in range(len(rows))]
 
 
@@ -280,14 +284,16 @@ def mean_over_sets(parts: Sequence[TwoPart]) -> TwoPart:
     mean = float(np.mean([part.mean for part in parts]))
     seeds, units = (min(getattr(part, name) for part in parts) for name in ("n_seeds", "n_units"))
     kinds = {part.kind for part in parts}
-    kind = kinds.pop() if len(kinds) == 1 else "groups"
+    kind = kinds.pop() if len(kinds) == 1 else "images or groups"
     why = next((part.why for part in parts if part.why), "")
     if why:
         return replace(undefined(mean, seeds, units, kind, why), n_sets=len(parts))
     draws, df_draws = _pooled([(part.v_draws, part.df_draws) for part in parts])
     cases, df_cases = _pooled([(part.v_cases, part.df_cases) for part in parts])
     fewest = min((part.fewest_of_class for part in parts if part.fewest_of_class is not None), default=None)
-    return TwoPart(mean, draws, cases, df_draws, df_cases, seeds, units, kind, len(parts), "", fewest)
+    ends = [part.bounds for part in parts]
+    bounds = min(low for low, _ in ends), max(high for _, high in ends)
+    return TwoPart(mean, draws, cases, df_draws, df_cases, seeds, units, kind, len(parts), "", fewest, bounds)
 
 
 def _pooled(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -469,7 +469,7 @@ function intervalWords(row) {
   if (row.over === "seeds") return `Intervals: over ${count(row.n_seeds, "seed")}, on these test images.`;
   if (row.over?.startsWith("seeds and")) {
     const main = row.metrics.balanced_accuracy;
-    return `Intervals: this method over new draws (${count(row.n_seeds, "seed")}) and new patients (${count(main.n_units, ...unitsOf(main, GROUPS))}).`;
+    return `Intervals: this method over new draws (${count(row.n_seeds, "seed")}) and ${main.over.endsWith("groups") ? "new patients" : "new images"} (${count(main.n_units, ...unitsOf(main, GROUPS))}).`;
   }
   const words = { images: ["test image"], groups: GROUPS }[row.over];
   const units = row.metrics.balanced_accuracy?.n_units;

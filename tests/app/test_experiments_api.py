@@ -114,7 +114,7 @@ def test_rows_say_what_may_be_said(client: TestClient, shades: dict[str, Any], c
     rows = {row["line"]: row for row in found["rows"] if row["shots"] == 4}
     assert found["notes"] == []
     assert rows["coop"]["beats"] is True
-    assert rows["coop"]["claim"] == "this method over new draws and new patients"
+    assert rows["coop"]["claim"] == "this method over new draws and new images"
     assert len(rows["coop"]["values"]) == 3
     assert rows["linear_probe"]["role"] == "best simple"
     assert rows["zero_shot"]["role"] == "baseline"

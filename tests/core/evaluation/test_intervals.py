@@ -67,8 +67,8 @@ def test_bootstrap_is_close_to_the_normal_interval_and_repeatable():
 
 
 def test_each_kind_of_interval_says_what_it_holds_for():
-    assert wilson_interval(8, 10).claim == "this trained model on new patients"
-    assert bootstrap_interval(np.array([0, 1]), np.array([0, 0])).claim == "this trained model on new patients"
+    assert wilson_interval(8, 10).claim == "this trained model on new images"
+    assert bootstrap_interval(np.array([0, 1]), np.array([0, 0])).claim == "this trained model on new images"
     assert t_interval([0.7, 0.8]).claim == "this method on this test set"
     assert t_interval([0.7]).claim is None
 

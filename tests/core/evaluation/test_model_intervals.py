@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.evaluation.intervals import MODEL_CLAIM, wilson_interval
+from core.evaluation.intervals import model_claim, wilson_interval
 from core.evaluation.metrics import metrics
 from core.evaluation.model_intervals import jeffreys_interval, model_intervals, small_classes
 
@@ -58,12 +58,12 @@ def test_patients_are_what_varies_where_they_are_known() -> None:
 
 def test_every_interval_says_that_it_is_of_this_model() -> None:
     p, y = made_up()
-    for groups in (None, [f"patient {at // 4}" for at in range(len(y))]):
+    for kind, groups in (("images", None), ("groups", [f"patient {at // 4}" for at in range(len(y))])):
         found = model_intervals(p, y, groups)
         told = {name: each["claim"] for name, each in found.items()}
-        assert told == dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa"), MODEL_CLAIM) | {
-            "ece": None
-        }
+        assert told == dict.fromkeys(
+            ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "kappa"), model_claim(kind)
+        ) | {"ece": None}
 
 
 def test_a_small_class_makes_resampled_numbers_approximate() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import InvalidInput
-from core.evaluation.intervals import METHOD_CLAIM, MODEL_CLAIM
+from core.evaluation.intervals import method_claim, model_claim
 from core.evaluation.paired import difference
 from core.evaluation.paired_tests import holm, mcnemar_mid_p
 from core.evaluation.pairwise import pairwise_matrix
@@ -31,7 +31,7 @@ def test_a_cell_is_the_paired_difference_with_holms_p() -> None:
     cell = found.cell("high", "low")
     assert (cell.mean, cell.visible) == (known[1].mean, known[1].half_width())
     assert (cell.low, cell.high) == pytest.approx((cell.mean - cell.visible, cell.mean + cell.visible))
-    assert (cell.claim, cell.of_methods, cell.differs) == (METHOD_CLAIM, True, True)
+    assert (cell.claim, cell.of_methods, cell.differs) == (method_claim("images"), True, True)
     assert cell.interval == "95% two-part over 3 seeds and 60 images, not adjusted for the number of pairs"
 
 
@@ -104,7 +104,7 @@ def test_single_seeds_have_mcnemars_p_and_the_odds() -> None:
     assert (cell.wins, cell.losses) == only
     assert (cell.models_p, cell.models_test) == (mcnemar_mid_p(*only), "McNemar mid-p")
     assert cell.odds == pytest.approx((only[0] + 0.5) / (only[1] + 0.5))
-    assert (cell.claim, cell.of_methods) == (MODEL_CLAIM, False)
+    assert (cell.claim, cell.of_methods) == (model_claim("images"), False)
 
 
 def test_patients_and_several_seeds_have_sign_flips() -> None:
@@ -113,7 +113,7 @@ def test_patients_and_several_seeds_have_sign_flips() -> None:
     assert pairwise_matrix({"a": one, "b": other}).cell("a", "b").models_test == "sign-flip over groups"
     cell = pairwise_matrix(three()).cell("high", "low")
     assert (cell.models_test, cell.models_p, cell.odds) == ("sign-flip over images", 1e-4, None)
-    assert cell.models_claim == MODEL_CLAIM
+    assert cell.models_claim == model_claim("images")
 
 
 def test_what_could_be_seen_is_said_of_the_widest_pair() -> None:

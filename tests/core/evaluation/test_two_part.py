@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from core.errors import InvalidInput
-from core.evaluation.intervals import METHOD_CLAIM, MODEL_CLAIM
+from core.evaluation.intervals import method_claim, model_claim
 from core.evaluation.paired import difference
 from core.evaluation.pseudo_values import Measured, measure
 from core.evaluation.two_part import (
@@ -17,6 +18,7 @@ from core.evaluation.two_part import (
     half_width,
     mean_over_sets,
     of_measured,
+    of_measured_rows,
     p_values,
     two_part,
     two_part_p,
@@ -89,15 +91,67 @@ def test_one_seed_speaks_of_the_trained_model() -> None:
     found = two_part(made_up(0.8, 1).values)
     shown = found.interval()
     values = made_up(0.8, 1).values[0]
-    assert (found.from_draws, shown.over, shown.claim) == (None, "images", MODEL_CLAIM)
+    assert (found.from_draws, shown.over, shown.claim) == (None, "images", model_claim("images"))
     assert shown.high - shown.mean == pytest.approx(2.0009954 * values.std(ddof=1) / np.sqrt(60), rel=1e-6)
     assert shown.interval == "95% jackknife over 60 images"
 
 
 def test_several_seeds_speak_of_the_method() -> None:
     shown = of_measured(made_up(0.8)).interval()
-    assert (shown.claim, shown.over) == (METHOD_CLAIM, "seeds and images")
+    assert (shown.claim, shown.over) == (method_claim("images"), "seeds and images")
     assert shown.interval == "95% two-part over 3 seeds and 60 images"
+
+
+def test_claims_speak_of_patients_only_where_they_are_known() -> None:
+    groups = [f"p{at // 3}" for at in range(60)]
+    claims = [of_measured(made_up(0.8, seeds, groups=groups)).interval().claim for seeds in (1, 3)]
+    assert claims == ["this trained model on new patients", "this method over new draws and new patients"]
+    claims = [of_measured(made_up(0.8, seeds)).interval().claim for seeds in (1, 3)]
+    assert claims == ["this trained model on new images", "this method over new draws and new images"]
+    mixed = mean_over_sets([of_measured(made_up(0.8)), of_measured(made_up(0.8, groups=groups))])
+    assert mixed.interval().claim == "this method over new draws and new images"
+
+
+def two_seeds_far_apart(metric: str) -> Measured:
+    """A metric of two classes that one seed tells well and the other hardly."""
+    labels = np.repeat([0, 1], 20)
+    stated = np.full((2, 40, 2), 0.5)
+    for seed, wrong in enumerate((2, 16)):
+        hits = np.where(np.arange(40) % 20 < wrong, 1 - labels, labels)
+        stated[seed, np.arange(40), hits] = 0.8
+        stated[seed, np.arange(40), 1 - hits] = 0.2
+    return measure(metric, labels, probabilities=stated)
+
+
+@pytest.mark.parametrize(
+    ("metric", "low", "high"),
+    [
+        ("accuracy", 0.0, 1.0),
+        ("balanced_accuracy", 0.0, 1.0),
+        ("macro_f1", 0.0, 1.0),
+        ("auroc", 0.0, 1.0),
+        ("kappa", -1.0, 1.0),
+        ("quadratic_kappa", -1.0, 1.0),
+        ("brier", 0.0, 2.0),
+    ],
+)
+def test_no_interval_reaches_beyond_what_the_metric_can_be(metric: str, low: float, high: float) -> None:
+    measured = two_seeds_far_apart(metric)
+    (found,) = of_measured_rows([measured])
+    assert found == of_measured(measured)
+    assert found.mean - found.half_width() < low
+    assert found.mean + found.half_width() > high
+    for shown in (found.interval(), mean_over_sets([found, found]).interval(0.999)):
+        assert (shown.low, shown.high) == (low, high)
+
+
+def test_an_interval_of_a_difference_ends_at_one() -> None:
+    good, bad = np.zeros((2, 40), dtype=int), np.zeros((2, 40), dtype=int)
+    bad[0, :39], bad[1, :6] = 1, 1
+    labels = np.zeros(40, dtype=int)
+    found = difference(*(measure("accuracy", labels, predicted=each) for each in (good, bad)))
+    assert found.half_width() > 2
+    assert (found.interval().low, found.interval().high) == (-1.0, 1.0)
 
 
 def test_an_interval_goes_into_json_with_both_parts() -> None:
@@ -161,8 +215,8 @@ def test_a_difference_pairs_equal_seeds() -> None:
 def test_zero_shot_stands_for_each_seed() -> None:
     method, baseline = made_up(0.9, seed=1), made_up(0.5, seeds=1, seed=2, drawn=False)
     found = difference(method, baseline)
-    assert found == two_part(method.values - baseline.values)
-    assert (found.claim, difference(baseline, method).mean) == (METHOD_CLAIM, -found.mean)
+    assert found == replace(two_part(method.values - baseline.values), bounds=(-1.0, 1.0))
+    assert (found.claim, difference(baseline, method).mean) == (method_claim("images"), -found.mean)
 
 
 def test_what_cannot_be_paired_says_why() -> None:
@@ -182,7 +236,7 @@ def test_what_cannot_be_paired_says_why() -> None:
 
 def test_one_seed_each_speaks_of_two_trained_models() -> None:
     found = difference(made_up(0.9, seeds=1), made_up(0.5, seeds=1, seed=3))
-    assert found.interval().claim == MODEL_CLAIM
+    assert found.interval().claim == model_claim("images")
 
 
 def rare(n_rare: int, metric: str = "balanced_accuracy") -> Measured:

@@ -63,7 +63,7 @@ def test_a_row_has_the_two_part_interval_and_says_what_it_claims() -> None:
     expected = two_part(values)
     assert row["mean"] == pytest.approx(values.mean())
     assert row["mean"] - row["low"] == pytest.approx(expected.half_width())
-    assert row["claim"] == "this method over new draws and new patients"
+    assert row["claim"] == "this method over new draws and new images"
     assert row["interval"].endswith(row["claim"])
     assert row["n_seeds"] == 3
 
@@ -113,7 +113,7 @@ def test_the_baseline_is_held_against_nobody_and_is_one_measurement() -> None:
     row = rows_of(cells)["zero_shot"]
     assert row["difference"] is None
     assert row["n_seeds"] == 3
-    assert row["claim"] == "this trained model on new patients"
+    assert row["claim"] == "this trained model on new images"
 
 
 def test_images_of_few_patients_get_no_interval() -> None:
