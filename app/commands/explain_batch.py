@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,7 +133,7 @@ def _show(out: Output, name: str, summaries: list[dict[str, Any]]) -> None:
                 f"{summary['condition']} minus {pair['condition']}, {pair['vectors']} vectors: {change}, "
                 f"{pair['verdict']} (Holm p {pair['p_holm']:.2g})"
             )
-    first = summaries[0] if summaries else {"notes": [], "left_out": 0}
+    first: Mapping[str, Any] = summaries[0] if summaries else {"notes": [], "left_out": 0}
     if first.get("left_out"):
         out.text(f"{first['left_out']} images were left out, each with its reason above.")
     for note in first.get("notes", []):

@@ -97,7 +97,10 @@ def _weighted(base: Measured, novel: Measured, on_base: float, on_novel: float) 
         why = "base and novel classes are both at 0"
     values = None
     if not why and base.values is not None and novel.values is not None:
-        halves = [Half(each.per_seed, each.values, np.searchsorted(names, each.units.names)) for each in (base, novel)]
+        halves = [
+            Half(each.per_seed, known, np.searchsorted(names, each.units.names))
+            for each, known in ((base, base.values), (novel, novel.values))
+        ]
         values = _joined(halves[0], halves[1], on_base, on_novel, len(names))
     fewest = min((n for each in (base, novel) if (n := each.fewest_of_class) is not None), default=None)
     places = [np.searchsorted(names, each.units.names)[each.units.of_image] for each in (base, novel)]

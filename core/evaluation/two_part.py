@@ -257,7 +257,8 @@ def of_measured_rows(rows: Sequence[Measured]) -> list[TwoPart]:
         alike[() if row.values is None or row.values.shape[1] < 2 else row.values.shape].append(at)
     found: dict[int, TwoPart] = {at: of_measured(rows[at]) for at in alike.pop((), [])}
     for (seeds, units), places in alike.items():
-        parts = components(np.stack([rows[at].values for at in places]))  # type: ignore[arg-type]
+        values = [known for at in places if (known := rows[at].values) is not None]  # all of them: see above
+        parts = components(np.stack(values))
         for at, mean, draws, cases in zip(places, *(each.tolist() for each in parts), strict=True):
             kind, fewest = rows[at].units.kind, rows[at].fewest_of_class
             bounds = RANGES[rows[at].metric]

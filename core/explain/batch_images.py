@@ -61,8 +61,10 @@ def calibration_images(images: ImageSet, tested: Part, n: int = CALIBRATION_IMAG
         for image in images.images
         if image.part != tested and image.group not in groups and image.sha256 not in tested_files
     ]
-    chosen = np.unique(np.linspace(0, len(others) - 1, min(n, len(others))).round().astype(int)) if others else []
-    return [batch_image(images, others[place]) for place in chosen]
+    if not others:
+        return []
+    chosen = np.unique(np.linspace(0, len(others) - 1, min(n, len(others))).round().astype(int))
+    return [batch_image(images, others[place]) for place in chosen.tolist()]
 
 
 def batch_image(images: ImageSet, image: LabelledImage) -> BatchImage:

@@ -93,13 +93,13 @@ class _Columns:
     ) -> AnswerColumns | None:
         """The columns in the order of positions; None where one of them has too many values."""
         n, order = self._order(positions)
-        shared = [self._parted(each, order) for each in (files, groups, labels)]
+        named, grouped, labelled = (self._parted(each, order) for each in (files, groups, labels))
         told, probabilities = tuple(predicted.split(BETWEEN)), _decoded(stated)
-        if any(len(column) != n for column in (*shared, told, probabilities)):
+        if any(len(column) != n for column in (named, grouped, labelled, told, probabilities)):
             return None
         if order:
             told, probabilities = tuple(told[at] for at in order), [probabilities[at] for at in order]
-        return AnswerColumns(*shared, told, probabilities)
+        return AnswerColumns(named, grouped, labelled, told, probabilities)
 
     def _order(self, positions: str) -> tuple[int, tuple[int, ...]]:
         """How many, and their places in the order of positions; empty where they stand so, as they mostly do."""
