@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,9 +144,9 @@ class _Clock:
     def stop(self) -> None:
         from core.experiments.estimate import duration_text
 
-        if self._expected:
+        if self._expected is not None:
             took = time.monotonic() - self._begun
-            share = took / self._expected
+            share = took / max(1.0, self._expected)  # shorter ones are told as a second
             self._out.note(f"It took {duration_text(took)}, {share:.2g} times what was estimated.")
 
 
@@ -209,15 +209,18 @@ def _show_rows(out: Output, rows: Sequence[Mapping[str, Any]]) -> None:
         return
     if rows:
         out.text()
+        for warning, places in _warnings(rows).items():
+            out.text(f"WARNING, {places}: {warning}")
         out.table([_row_text(row) for row in rows], ROW_COLUMNS, "")
         out.text(f"Numbers are {rows[0]['metric'].replace('_', ' ')}.")
-        for sentence in dict.fromkeys(row["claim"] for row in rows if row["claim"]):
-            out.text(f"Intervals hold for {sentence}.")
+        claims = _by_sentence((row["claim"], row) for row in rows if row["claim"])
+        for sentence, places in claims.items():
+            out.text(f"Intervals hold for {sentence}{f' ({places})' if len(claims) > 1 else ''}.")
         for row in rows:
             for each in row["published"]:
                 out.text(f"{row['line']} on {row['image_set']}, {_amount(row)}: {each['sentence']}")
-        for note, lines in _notes(rows).items():
-            out.text(f"{', '.join(lines)}: {note}")
+        for note, places in _notes(rows).items():
+            out.text(f"{places}: {note}")
         out.text(DISCLAIMER)
 
 
@@ -241,15 +244,29 @@ def _row_text(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Each note once, with the lines it is on."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        for note in [*row["notes"], *(use["sentence"] for use in row["description_versions"])]:
-            lines = found.setdefault(note, [])
-            if row["line"] not in lines:
-                lines.append(row["line"])
-    return found
+def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Each note once, with the rows it is on."""
+    told = ((row, [*row["notes"], *(use["sentence"] for use in row["description_versions"])]) for row in rows)
+    return _by_sentence((note, row) for row, notes in told for note in notes)
+
+
+def _warnings(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What makes numbers too good, each sentence once, with the rows it is on: images that training has seen."""
+    leaks = ((row["leakage"], row) for row in rows if row.get("leakage"))
+    return _by_sentence((leak["sentence"], row) for leak, row in leaks if leak.get("found") or leak.get("doubts"))
+
+
+def _by_sentence(pairs: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
+    """{sentence: the lines of its rows with their image sets}, each once."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for sentence, row in pairs:
+        lines = found.setdefault(sentence, {}).setdefault(row["image_set"] or "mean over sets", [])
+        if row["line"] not in lines:
+            lines.append(row["line"])
+    return {
+        sentence: "; ".join(f"{', '.join(lines)} on {place}" for place, lines in places.items())
+        for sentence, places in found.items()
+    }
 
 
 def _amount(place: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.evaluation.metrics import METRICS
+from core.evaluation.model_intervals import small_classes
 from core.evaluation.pairwise import Matrix
 from core.evaluation.two_part import TwoPart, mean_over_sets, of_measured
 from core.experiments.finished import Finished, Line
@@ -149,6 +150,8 @@ def notes_of(line: Line, matrix: Matrix | None, name: str, reference: str | None
     """What a reader has to know of a row, each once."""
     notes = joined_notes(cell.record.get("notes") or () for cell in line.cells)
     notes += [f"The {part} half holds one class: it enters no mean." for part in line.trivial]
+    for answers in line.cells[0].parts.values():
+        notes += small_classes(answers.labels, answers.classes)
     if len({cell.record.get("n_test") for cell in line.cells}) > 1:
         notes.append("The seeds were measured on different numbers of images.")
     if line.found is not None and line.found.why:

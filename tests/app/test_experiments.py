@@ -558,3 +558,16 @@ def test_rows_outlive_the_process_and_go_with_the_experiment(run, file, ctx, mon
         assert experiments.list_rows(ctx, "first look") == rows
     experiments.delete(ctx, "first look")
     assert not kept.parent.exists()
+
+
+def test_warnings_and_notes_name_the_rows_they_are_on():
+    from app.commands.experiment import _notes, _warnings
+
+    leak = {"found": True, "doubts": 3, "sentence": "3 of 9 test images are copies."}
+    rows = [
+        {"line": line, "image_set": place, "notes": ["Few groups."], "description_versions": [], "leakage": found}
+        for place, found in (("a", leak), ("b", None))
+        for line in ("coop", "kgcoop")
+    ]
+    assert _warnings(rows) == {"3 of 9 test images are copies.": "coop, kgcoop on a"}
+    assert _notes(rows) == {"Few groups.": "coop, kgcoop on a; coop, kgcoop on b"}
