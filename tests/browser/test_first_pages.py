@@ -174,7 +174,7 @@ def test_the_demo_is_opened_by_keyboard_and_says_that_it_is_drawn(window: Visit)
     page.keyboard.press("Enter")
     assert page.locator(".ps-viewer-mask").count() == 1
     page.keyboard.press("Escape")
-    assert page.locator("dialog").count() == 0
+    page.wait_for_selector("dialog", state="detached")
     assert focused(page).startswith("bright round lesion")
 
 
