@@ -12,6 +12,7 @@ value.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import tomllib
@@ -133,8 +134,10 @@ def parse_spec(given: Mapping[str, Any]) -> ExperimentSpec:
     options = values.pop("options", {})
     unknown = sorted(set(values) - KEYS)
     if unknown:
+        near = difflib.get_close_matches(unknown[0], KEYS | {"options"}, n=1)
+        remedy = f"Did you mean '{near[0]}'?" if near else "Leave it out."
         raise InvalidOption(
-            f"Keys of an experiment: {', '.join(sorted(KEYS | {'options'}))}", f"found '{unknown[0]}'", "Leave it out."
+            f"Keys of an experiment: {', '.join(sorted(KEYS | {'options'}))}", f"found '{unknown[0]}'", remedy
         )
     protocol = _word(values, "protocol", "few-shot", PROTOCOLS)
     spec = ExperimentSpec(
@@ -190,8 +193,9 @@ def _check_together(spec: ExperimentSpec) -> None:
     twice = sorted(label for label, times in Counter(labels).items() if times > 1)
     if twice:
         raise InvalidOption("Each line of a comparison differs from the others", f"'{twice[0]}' is there twice")
-    if spec.compare_to is not None and spec.compare_to not in [*labels, baseline_method()]:
-        raise InvalidOption(f"'compare_to' is one of {', '.join(labels)}", f"found '{spec.compare_to}'")
+    known = list(dict.fromkeys([*labels, baseline_method()]))
+    if spec.compare_to is not None and spec.compare_to not in known:
+        raise InvalidOption(f"'compare_to' is one of {', '.join(known)}", f"found '{spec.compare_to}'")
 
 
 def _candidates(values: Mapping[str, Any], options: Any) -> tuple[Candidate, ...]:

@@ -5,6 +5,7 @@ Nothing else goes in: no image, no name of a file, no sentence that exists alrea
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,10 +75,12 @@ def class_request(
         "instructions": wishes,
         "n": str(n),
     }
-    question = f"{prompt.text}\n\n{prompt.answer}"
+    # the example of an answer is JSON: a quotation mark in a class name must not end a string there
+    in_json = {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in values.items()}
+    question = f"{_filled(prompt.text, values)}\n\n{_filled(prompt.answer, in_json)}"
     messages = (
         {"role": "system", "content": _filled(prompt.system, values)},
-        {"role": "user", "content": _filled(question, values)},
+        {"role": "user", "content": question},
     )
     return ClassRequest(class_name, similar if prompt.needs_similar else None, n, messages)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import InvalidInput, PromptoscopeError
+from core.errors import InvalidInput, InvalidOption, PromptoscopeError
 from core.experiments.cells import plan_cells
 from core.experiments.spec import ExperimentSpec, parse_spec, parse_toml, spec_from_record
 
@@ -136,3 +136,10 @@ def test_a_file_from_a_windows_editor_is_read() -> None:
 def test_a_file_that_is_no_toml_is_refused_with_its_place(text: str | bytes) -> None:
     with pytest.raises(PromptoscopeError, match=r"TOML|UTF-8"):
         parse_toml(text)
+
+
+def test_a_misspelt_key_and_an_unknown_line_are_told_what_there_is() -> None:
+    with pytest.raises(InvalidOption, match="Did you mean 'protocol'"):
+        parse_spec({"name": "x", "images": "a", "methods": ["coop"], "protocl": "full"})
+    with pytest.raises(InvalidOption, match="'compare_to' is one of coop, zero_shot; found 'vpt'"):
+        parse_spec({"name": "x", "images": "a", "methods": ["coop"], "compare_to": "vpt"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,13 @@ def test_a_persons_pairs_are_checked() -> None:
         checked_choice({"a": "c"}, ["a", "b"])
     with pytest.raises(InvalidInput, match="'a' stands for both"):
         checked_choice({"a": "a"}, ["a", "b"])
+
+
+@pytest.mark.parametrize("prompt", [name for name in SHIPPED if name != "contrast"])
+def test_a_quotation_mark_in_a_class_name_leaves_the_example_json(prompt: str) -> None:
+    name = 'the "ring" sign'
+    asked = class_request(read_prompt(prompt), name, [name, "other"], n=5)
+    question = asked.messages[1]["content"]
+    assert name in question
+    example = question[question.rindex('{"class"') :].replace(', "..."', "")
+    assert json.loads(example)["class"] == name
