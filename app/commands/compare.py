@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,12 +17,16 @@ COLUMNS = ("method", "n_seeds", "mean", "low", "high", "interval", "n_test")
 @command
 def compare(
     names: Annotated[list[str], typer.Argument(help="Image sets (name or id) or runs (id).")],
+    out_path: Annotated[
+        Path | None, typer.Option("--out", help="Also write the comparison as one HTML file; an old one is replaced.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Compare finished runs. Each row is one method with its options; groups are never mixed."""
     from app.services.runs import compare as comparison
 
     with output(json) as out, opened() as ctx:
+        _check(out_path)
         runs = [run for name in names for run in _run_ids(ctx, name)]
         found: dict[str, Any] = comparison(ctx, run_ids=runs) if runs else NOTHING
         for group in found["groups"]:
@@ -37,7 +42,32 @@ def compare(
             out.text()
         for note in found["notes"]:
             out.note(note)
+        if out_path is not None:
+            _write(out_path, found)
+            out.row({"report": str(out_path)}, f"Report: {out_path}")
         out.text(DISCLAIMER)
+
+
+def _check(out_path: Path | None) -> None:
+    """Raises InvalidOption for a folder, and for a file in a folder that does not exist."""
+    from core.errors import InvalidOption
+
+    if out_path is None:
+        return
+    if out_path.is_dir():
+        raise InvalidOption("A file for --out", f"found the folder '{out_path}'", "Name a file, such as report.html.")
+    if not out_path.resolve().parent.is_dir():
+        raise InvalidOption("A folder that exists for --out", f"found '{out_path}'", "Make the folder first.")
+
+
+def _write(out_path: Path, found: dict[str, Any]) -> None:
+    import platform
+    from importlib.metadata import version
+
+    from core.evaluation.report_page import report_page
+
+    versions = {"Python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy")}
+    out_path.write_text(report_page(found, versions), encoding="utf-8")
 
 
 def _run_ids(ctx: Any, name: str) -> list[str]:

@@ -213,6 +213,13 @@ def test_training_on_a_stored_set_is_recorded(run, zip_path, home, quick_train):
     assert quick_train["out"].parent == home / "models"
     compared = rows(run("compare", "Shades", "--json"))
     assert [row["method"] for row in compared] == ["zero_shot"]
+    page = home.parent / "report.html"
+    page.write_text("old")
+    *same, last = rows(run("compare", "Shades", "--out", page, "--json"))
+    assert (same, last) == (compared, {"report": str(page)})
+    assert page.read_text().startswith("<!doctype html>")
+    assert "Shades" in page.read_text()
+    assert run("compare", "Shades", "--out", page.parent).exit_code == 2
 
 
 @pytest.mark.parametrize(

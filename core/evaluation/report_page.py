@@ -1,0 +1,98 @@
+"""A comparison of runs as one HTML file that needs nothing else: warnings, tables, and a drawing of each group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from core.evaluation.report_plot import interval_plot
+
+COSTS = {"steps": "Steps", "seconds": "Seconds", "trainable_parameters": "Trainable parameters", "peak_mb": "Peak, MB"}
+STYLE = (
+    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;"
+    "padding:0 1rem}table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{text-align:left;padding:.35rem .6rem;"
+    "vertical-align:top;border-bottom:1px solid #8886}.wide{overflow-x:auto}.warn{border-left:4px solid #D55E00;"
+    "padding-left:.8rem}svg{max-width:100%;height:auto}svg text{fill:currentColor;font-size:12px}"
+)
+
+
+def report_page(found: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+    """The page. found: of `compare_runs`, with or without published numbers. versions: of programs, by name."""
+    groups = "".join(_group(group) for group in found["groups"])
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Comparison of runs</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
+        "<h1>Comparison of runs</h1><p><strong>Research use only. Not for use in diagnostic procedures.</strong></p>"
+        f"{_list(found['notes'])}{groups}{_settings(found['groups'])}"
+        f"<h2>Versions</h2>{_table(('Program', 'Version'), list(versions.items()))}</body></html>\n"
+    )
+
+
+def _group(group: Mapping[str, Any]) -> str:
+    rows = group["rows"]
+    shots = "all training images" if group["shots"] is None else f"{group['shots']} shots"
+    title = f"{group['image_set']['name']}, {group['backbone']}, {shots}, {group['protocol']}"
+    against = {each["method_title"]: each for each in group["verdict"]["against"]}
+    unique = {each for each in against if sum(row["method_title"] == each for row in rows) == 1}
+    body = [_values(row, against.get(row["method_title"]) if row["method_title"] in unique else None) for row in rows]
+    head = ("Method", "Balanced accuracy", "95 % interval", "Over", "Claim", "Best less this", "Seeds", "Notes")
+    costs = [(name_of(row), *(_plain(row.get(name)) for name in COSTS), _plain(row.get("precision"))) for row in rows]
+    published = [f"{name_of(row)}: {each['sentence']}" for row in rows for each in row.get("published", [])]
+    return (
+        f"<h2>{escape(title)}</h2>{_list(group['warnings'], 'warn')}<p>{escape(group['verdict']['sentence'])}</p>"
+        f"{interval_plot([(name_of(row), row) for row in rows])}{_table(head, body)}{_list(group['notes'])}"
+        + (f"<h3>Published numbers</h3>{_list(published)}" if published else "")
+        + f"<h3>Cost</h3>{_table(('Method', *COSTS.values(), 'Precision'), costs)}"
+    )
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """A row's title with what sets it apart from other rows of its method."""
+    return f"{row['method_title']} ({row['differs']})" if row["differs"] else row["method_title"]
+
+
+def _values(row: Mapping[str, Any], against: Mapping[str, Any] | None) -> tuple[str, ...]:
+    claim = row["metrics"]["balanced_accuracy"].get("claim")
+    between = row["interval"] if row["low"] is None else f"{_between(row)} ({row['interval']})"
+    less = ""
+    if against is not None:
+        less = f"{100 * against['difference']:.1f} points, {_between(against) or against['why']}"
+    seeds = ", ".join(str(seed) for seed in row["seeds"])
+    return (name_of(row), _percent(row["mean"]), between, row["over"] or "", claim or "", less, seeds, row["note"])
+
+
+def _between(row: Mapping[str, Any]) -> str:
+    return "" if row["low"] is None or row["high"] is None else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _plain(value: Any) -> str:
+    return "-" if value is None else f"{value:,.10g}" if isinstance(value, int | float) else str(value)
+
+
+def _settings(groups: Sequence[Mapping[str, Any]]) -> str:
+    body = [
+        (name_of(row), row["variant"], _plain(row["epochs"]), _plain(row["descriptions"]), _options(row))
+        for group in groups
+        for row in group["rows"]
+    ]
+    return f"<h2>Settings</h2>{_table(('Method', 'Variant', 'Epochs', 'Descriptions', 'Options'), body)}"
+
+
+def _options(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row["options"].items() if name != "seed")
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    columns = "".join(f"<th scope=col>{escape(text)}</th>" for text in head)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in body)
+    return f"<div class=wide><table><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _list(sentences: Sequence[str], kind: str = "") -> str:
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences if sentence)
+    return f'<ul class="{kind}">{items}</ul>' if items else ""
