@@ -1,4 +1,4 @@
-"""`explain`: where a trained model looks in one image, and `explain batch` over a whole set."""
+"""`explain`: where a trained model looks in one image; `explain batch` and `explain sinks` over a whole set."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.commands.explain_batch import batch
+from app.commands.explain_sinks import sinks
 from app.commands.home import settings
 from app.commands.model import find_folder
 from app.commands.output import DISCLAIMER, JsonFlag, command, output
@@ -29,7 +30,7 @@ def explain(
 ) -> None:
     """Write Grad-CAM, attention and difference maps of one image, and say how far to trust them.
 
-    Needs --model, --image and --out. `explain batch` looks at a whole image set instead.
+    Needs --model, --image and --out. `explain batch` and `explain sinks` look at a whole image set instead.
     """
     if context.invoked_subcommand is not None:
         return
@@ -60,3 +61,4 @@ def explain(
 
 
 app.command()(batch)
+app.command()(sinks)

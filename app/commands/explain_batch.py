@@ -60,7 +60,7 @@ def batch(
     if not margin > 0:
         raise InvalidOption("A margin above 0", f"found {margin}")
     chosen = BatchSettings(tuple(vectors or (4,)), tuple(condition or ()), by_block, seed, margin=margin)
-    with output(json) as out, _read(images) as found:
+    with output(json) as out, read_set(images) as found:
         summaries = []
         for name in model:
             classifier = load_model(find_folder(name), home=settings().home)
@@ -73,7 +73,7 @@ def batch(
 
 
 @contextlib.contextmanager
-def _read(images: str) -> Iterator[ImageSet]:
+def read_set(images: str) -> Iterator[ImageSet]:
     """The set at a path, or of a name, for as long as the block lasts. Raises NotFound."""
     from app.services.image_sets import load_image_set
     from core.images.image_set import ImageSet

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from core.images.masks import mask_path
 
 LEAST_IN_VIEW = 0.5
 CALIBRATION_IMAGES = 100
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,15 @@ def calibration_images(images: ImageSet, tested: Part, n: int = CALIBRATION_IMAG
         for image in images.images
         if image.part != tested and image.group not in groups and image.sha256 not in tested_files
     ]
-    if not others:
+    return [batch_image(images, image) for image in evenly(others, n)]
+
+
+def evenly(items: Sequence[Item], n: int) -> list[Item]:
+    """Up to n of them, evenly over their order."""
+    if not items:
         return []
-    chosen = np.unique(np.linspace(0, len(others) - 1, min(n, len(others))).round().astype(int))
-    return [batch_image(images, others[place]) for place in chosen.tolist()]
+    places = np.unique(np.linspace(0, len(items) - 1, min(n, len(items))).round().astype(int))
+    return [items[place] for place in places.tolist()]
 
 
 def batch_image(images: ImageSet, image: LabelledImage) -> BatchImage:

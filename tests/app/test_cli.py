@@ -98,6 +98,7 @@ def test_every_command_explains_itself_and_takes_json():
         "predict",
         "explain",
         "explain batch",
+        "explain sinks",
         "compare",
         "job cancel",
         "job list",
