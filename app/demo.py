@@ -9,7 +9,8 @@ temporary folder, which is emptied while it runs; nothing is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from app.components.map_viewer import MapViewer, viewer_value
 from app.components.probability_bars import ProbabilityBars
 from app.components.sent_image import SentImage
 from core.errors import InvalidInput, PromptoscopeError
-from core.explain.explain import DISCLAIMER, explain_image
-from core.explain.view import field_of_view
+from core.explain.explanation import DISCLAIMER
+from core.explain.first_answer import Subject, first_answer, seen_picture
 from core.images.decode import decode_image
 from core.tuning.classifier import Classifier, load_model
 
@@ -62,9 +63,9 @@ def demo(model: str | Path | Classifier, *, home: Path | None = None, abstain_be
                 go = gr.Button("Classify", variant="primary")
             with gr.Column(min_width=280):
                 bars = ProbabilityBars()
-                remark = gr.Markdown()
+                remark = _remark()
         viewer = MapViewer()
-        said = gr.Markdown()
+        said = _remark()
         answered = go.click(_classify(classifier), [image, least], [bars, remark], api_name="classify")
         maps = _explain(classifier)
         answered.success(maps, [image, asked], [viewer, said], api_name="explain")
@@ -105,13 +106,16 @@ def _explain(classifier: Classifier) -> Callable[[str | None, str], tuple[dict[s
     def explain(image: str | None, class_name: str = PREDICTED) -> tuple[dict[str, Any], str]:
         """Where the model looks in one image, for one class."""
         with _told():
-            picture = _picture(image)
-            found = explain_image(classifier, picture, None if class_name == PREDICTED else class_name)
-        seen = field_of_view(picture, classifier.backbone.preprocessing, 448)
-        notes = "".join(f"\n\n{_escaped(note)}" for note in found.notes)
-        return viewer_value(found, seen), f"{_escaped(found.text)}{notes}\n\n{DISCLAIMER}"
+            subject = Subject.of(classifier, _picture(image), None if class_name == PREDICTED else class_name)
+            found = first_answer(subject)
+        return viewer_value(found, seen_picture(subject)), "\n\n".join([found.text, *found.notes, DISCLAIMER])
 
     return explain
+
+
+def _remark() -> gr.Textbox:
+    """A place for sentences: as text, since they hold people's own names of classes."""
+    return gr.Textbox(label="In words", interactive=False, lines=1, max_lines=30)
 
 
 def _chosen(event: gr.EventData) -> str:
@@ -119,15 +123,13 @@ def _chosen(event: gr.EventData) -> str:
     return str(event.label)
 
 
-class _told:
+@contextmanager
+def _told() -> Iterator[None]:
     """Our errors, which say what to do, become messages that Gradio shows."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, PromptoscopeError):
-            raise gr.Error(error.sentence, print_exception=False) from None
+    try:
+        yield
+    except PromptoscopeError as error:
+        raise gr.Error(error.sentence, print_exception=False) from None
 
 
 def _picture(image: str | None) -> Any:

@@ -12,8 +12,7 @@ from core.records import experiments, jobs
 from core.records.audit import add_audit_entry
 from core.records.session import Database
 from core.settings import Settings
-from core.tuning.method_cards import method_card
-from core.tuning.registry import method_names
+from core.tuning.method_cards import method_title
 from training_jobs import cells, job_queue
 from training_jobs.job_log import JobLog
 from training_jobs.opened import opened
@@ -76,7 +75,7 @@ class JobListener(cells.Listener):
     def progress(self, cell: Cell, progress: Progress) -> None:
         if progress.stage == "images":  # it begins; cells that are trained in step report by turns later
             self._log.write(f"cell {cell.position + 1}: {cell.candidate.method}, seed {cell.seed}")
-            self._note = cell.named(_title(cell.candidate.method))
+            self._note = cell.named(method_title(cell.candidate.method))
             self._stand()
         self._reporter(progress)
 
@@ -104,8 +103,3 @@ class JobListener(cells.Listener):
         spent = time.monotonic() - self._begun
         left = spent / self._here * (self.total - self._over) if self._here else None
         self._reporter.stand_at(done=self._over, total=self.total, seconds_left=left, note=self._note or None)
-
-
-def _title(method: str) -> str:
-    """A method's name as papers write it; the file's for one that is no longer there."""
-    return str(method_card(method)["title"]) if method in method_names() else method

@@ -28,7 +28,7 @@ def explain(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Write Grad-CAM, attention and difference maps of one image, and say how far to trust them.
+    """Write evidence, attention and difference maps of one image, and say how far to trust them.
 
     Needs --model, --image and --out. `explain batch` and `explain sinks` look at a whole image set instead.
     """

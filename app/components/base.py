@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 from gradio import component_meta
@@ -11,7 +11,7 @@ from gradio import component_meta
 FOLDER = Path(__file__).parent
 
 
-class WithoutStub(type(gr.HTML)):  # type: ignore[misc]
+class WithoutStub(component_meta.ComponentMeta):
     """Gradio's class of components, minus the stub file that it writes beside the source of each: an import of ours
     leaves the disk as it was."""
 
@@ -24,11 +24,36 @@ class WithoutStub(type(gr.HTML)):  # type: ignore[misc]
             component_meta.create_or_modify_pyi = write
 
 
-def script(name: str) -> str:
-    """The text of `<name>.js`, the body of a function that Gradio calls with `element`, `props`, `trigger`, `watch`."""
-    return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+class OwnComponent(gr.HTML, metaclass=WithoutStub):
+    """A Gradio component whose script and style lie beside it as `<NAME>.js` and `<NAME>.css`.
+
+    The script draws `props.value` into `element.querySelector(".<NAME>")`. Values are JSON: what came is handed on.
+    """
+
+    NAME: ClassVar[str]
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(
+            value,
+            html_template=f"<div class='{self.NAME}'></div>",
+            css_template=_beside(f"{self.NAME}.css"),
+            js_on_load=_beside(f"{self.NAME}.js"),
+            apply_default_css=False,
+            **kwargs,
+        )
+
+    def preprocess(self, payload: Any) -> Any:
+        """The value as it was given, or None."""
+        return payload or None
+
+    def postprocess(self, value: Any) -> Any:
+        """The value as it is sent."""
+        return value
+
+    def example_payload(self) -> Any:
+        """A value for documentation."""
+        return self.example_value()
 
 
-def style(name: str) -> str:
-    """The text of `<name>.css`; Gradio scopes its rules to the component."""
-    return (FOLDER / f"{name}.css").read_text(encoding="utf-8")
+def _beside(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

@@ -139,7 +139,7 @@ const showPanes = () => {
 };
 
 const draw = () => {
-  const box = element.querySelector(".viewer");
+  const box = element.querySelector(".map_viewer");
   const value = props.value;
   if (!value || !value.picture) {
     box.replaceChildren(made("p", { class: "empty", text: "No maps yet: give an image." }));

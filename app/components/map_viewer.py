@@ -6,17 +6,16 @@ import base64
 import io
 from typing import Any
 
-import gradio as gr
 from PIL import Image
 
-from app.components.base import WithoutStub, script, style
+from app.components.base import OwnComponent
 from core.explain.explain import Explanation
 from core.explain.paint import colour_bar, colour_layer
 
 LAYER_PX = 448
 
 
-class MapViewer(gr.HTML, metaclass=WithoutStub):
+class MapViewer(OwnComponent):
     """The picture and its maps with one zoom, one place and one strength of colour, for any Gradio application.
 
     value: {"picture": data URL, "alt": text, "maps": [{kind, title, alt, unit, layer: data URL of colours with
@@ -25,24 +24,10 @@ class MapViewer(gr.HTML, metaclass=WithoutStub):
     Keys on a picture: + and - zoom, arrows move, 0 resets.
     """
 
+    NAME = "map_viewer"
+
     def __init__(self, value: dict[str, Any] | None = None, *, label: str = "Where it looks", **kwargs: Any) -> None:
-        super().__init__(
-            value,
-            label=label,
-            html_template="<div class='viewer'></div>",
-            css_template=style("map_viewer"),
-            js_on_load=script("map_viewer"),
-            apply_default_css=False,
-            **kwargs,
-        )
-
-    def preprocess(self, payload: Any) -> Any:
-        """The value as it was given, or None."""
-        return payload or None
-
-    def postprocess(self, value: Any) -> Any:
-        """The value, as `viewer_value` makes it."""
-        return value
+        super().__init__(value, label=label, **kwargs)
 
     def api_info(self) -> dict[str, Any]:
         """The JSON schema that API clients see."""
@@ -56,13 +41,9 @@ class MapViewer(gr.HTML, metaclass=WithoutStub):
             "description": "a picture and its maps, each a layer of colours, as data URLs",
         }
 
-    def example_payload(self) -> Any:
-        """A value for documentation."""
-        return {"picture": "data:image/png;base64,", "alt": "", "maps": []}
-
     def example_value(self) -> Any:
         """A value for documentation."""
-        return self.example_payload()
+        return {"picture": "data:image/png;base64,", "alt": "", "maps": []}
 
 
 def viewer_value(explanation: Explanation, picture: Image.Image, shown: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -28,7 +28,7 @@ const row = ([name, share], isTop) => {
 };
 
 const draw = () => {
-  const box = element.querySelector(".bars");
+  const box = element.querySelector(".probability_bars");
   const value = props.value;
   if (!value || !value.probabilities) {
     box.replaceChildren(made("p", "empty", "No answer yet: give an image."));

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import gradio as gr
-
-from app.components.base import WithoutStub, script, style
+from app.components.base import OwnComponent
 from core.errors import InvalidInput
 
 Value = dict[str, Any]
 """{"probabilities": {class: probability in [0, 1]}, "abstain": a reason in words, or None}."""
 
 
-class ProbabilityBars(gr.HTML, metaclass=WithoutStub):
+class ProbabilityBars(OwnComponent):
     """One bar a class, for any Gradio application.
 
     value: {"probabilities": {class: p}, "abstain": reason or None}, or {class: p} alone, or None for "no image yet".
@@ -22,20 +20,10 @@ class ProbabilityBars(gr.HTML, metaclass=WithoutStub):
     `change`. Raises InvalidInput for a probability outside [0, 1].
     """
 
-    def __init__(self, value: Mapping[str, Any] | None = None, *, label: str = "Probabilities", **kwargs: Any) -> None:
-        super().__init__(
-            value,
-            label=label,
-            html_template="<div class='bars'></div>",
-            css_template=style("probability_bars"),
-            js_on_load=script("probability_bars"),
-            apply_default_css=False,
-            **kwargs,
-        )
+    NAME = "probability_bars"
 
-    def preprocess(self, payload: Any) -> Any:
-        """The value as it was given, or None."""
-        return payload or None
+    def __init__(self, value: Mapping[str, Any] | None = None, *, label: str = "Probabilities", **kwargs: Any) -> None:
+        super().__init__(value, label=label, **kwargs)
 
     def postprocess(self, value: Any) -> Any:
         """The value in its full form."""
@@ -52,13 +40,9 @@ class ProbabilityBars(gr.HTML, metaclass=WithoutStub):
             "description": "probabilities per class, and the reason not to answer or null",
         }
 
-    def example_payload(self) -> Any:
-        """A value for documentation."""
-        return {"probabilities": {"benign": 0.8, "malignant": 0.2}, "abstain": None}
-
     def example_value(self) -> Any:
         """A value for documentation."""
-        return self.example_payload()
+        return {"probabilities": {"benign": 0.8, "malignant": 0.2}, "abstain": None}
 
 
 def full_value(value: Mapping[str, Any]) -> Value:

@@ -13,7 +13,6 @@ from app.services.context import Context
 from app.services.descriptions import get_description_set
 from app.services.image_sets import get_image_set, load_image_set
 from app.services.incoming_images import kept_from_path
-from app.services.methods import method_title
 from app.services.packs import pack_meant
 from app.services.recipes import recipe_method
 from app.services.training import check_test_part, checked_config
@@ -26,7 +25,7 @@ from core.images.labelled_image import digest
 from core.records import descriptions as description_records
 from core.records.runs import RunRequest
 from core.text import fit_name
-from core.tuning.method_cards import baseline_method
+from core.tuning.method_cards import baseline_method, method_title
 from core.tuning.registry import check_method_name
 
 Given = Mapping[str, Any] | str | bytes

@@ -39,14 +39,6 @@ def get_method(ctx: Context | None, name: str, backbone: str | None = None) -> d
     }
 
 
-def method_title(name: str) -> str:
-    """The method's name as written in papers; the file name for a method that has left the project."""
-    try:
-        return str(method_cards.method_card(name)["title"])
-    except InvalidOption:
-        return name
-
-
 def is_baseline(name: str) -> bool:
     """Whether this is the method that learns nothing."""
     return name == method_cards.baseline_method()

@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from app.services import contents
 from app.services.context import ACTOR, Context
-from app.services.methods import is_baseline, method_title
+from app.services.methods import is_baseline
 from core.disk import told_when_full
 from core.errors import NotFound
 from core.records import audit
 from core.records import models as records
 from core.records.description_use import version_of_model
+from core.tuning.method_cards import method_title
 from core.tuning.model_folder import CARD, CONFIG, WEIGHTS
 
 FILES = (CONFIG, WEIGHTS, CARD)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from app.services import contents
 from app.services.context import ACTOR, Context
 from app.services.image_sets import ALL
-from app.services.methods import method_title
 from app.services.published_beside import put_beside_comparison
 from core.evaluation.comparison import compare_runs
 from core.evaluation.run_answers import RunAnswers, run_answers
 from core.records import audit, image_sets
 from core.records import runs as records
 from core.records.answer_columns import AnswerColumns, read_answers
+from core.tuning.method_cards import method_title
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

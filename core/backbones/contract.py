@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from PIL import Image
@@ -183,9 +183,12 @@ class Backbone(ABC):
     def image_blocks(self) -> Sequence[nn.Module]:
         """The image tower's blocks in order; each is called as a module, so that forward hooks see it."""
 
-    @abstractmethod
-    def grad_cam_layer(self) -> nn.Module:
-        """The module whose output (batch, tokens, width) Grad-CAM reads: the first norm of the last block."""
+    def with_image_blocks(self, blocks: Sequence[nn.Module]) -> Self:
+        """The same backbone with other blocks in its image tower, as many and of the same kind.
+
+        Everything else is shared, and this one is left as it is: experiments on weights disturb nobody.
+        """
+        raise _closed(self)
 
     # texts ------------------------------------------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ class ImageTower(ABC):
     ) -> Tensor:
         """Hidden states after the last norm, each block run by `step` (block index, hidden in) instead of as it is.
 
-        For experiments that change what a block does; `core.backbones.block_parts` has its parts.
+        For experiments that change what a block does; `core.backbones.changeable_block` gives each in that form.
         """
         return self.norm_last(self._through(pixels, tokens, before_layer, step))
 
@@ -225,10 +225,6 @@ class ImageTower(ABC):
         """Into the joint space."""
 
     @abstractmethod
-    def first_norm(self, block: Any) -> nn.Module:
-        """The norm at the start of a block."""
-
-    @abstractmethod
     def attention_output(self, block: Any) -> AttentionOutput:
         """The projection that writes what attention mixed."""
 
@@ -276,9 +272,6 @@ class TimmTower(ImageTower):
     def project(self, hidden: Tensor) -> Tensor:
         return self.visual.head(self.trunk.head(hidden))
 
-    def first_norm(self, block: Any) -> nn.Module:
-        return block.norm1
-
     def attention_output(self, block: Any) -> AttentionOutput:
         return _attention_output(block.attn.proj, block.ls1)
 
@@ -321,9 +314,6 @@ class OpenClipTower(ImageTower):
 
     def project(self, hidden: Tensor) -> Tensor:
         return hidden if self.visual.proj is None else hidden @ self.visual.proj
-
-    def first_norm(self, block: Any) -> nn.Module:
-        return block.ln_1
 
     def attention_output(self, block: Any) -> AttentionOutput:
         return _attention_output(block.attn.out_proj, block.ls_1)

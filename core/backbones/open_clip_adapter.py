@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from open_clip.transform import image_transform
@@ -187,8 +188,12 @@ class OpenClipBackbone(Backbone):
     def image_blocks(self) -> Sequence[nn.Module]:
         return self.image_tower.blocks
 
-    def grad_cam_layer(self) -> nn.Module:
-        return self.image_tower.first_norm(self.image_tower.blocks[-1])
+    def with_image_blocks(self, blocks: Sequence[nn.Module]) -> Self:
+        other = copy.copy(self)
+        other.image_tower = copy.copy(self.image_tower)
+        other.image_tower.blocks = list(blocks)
+        other._shortened = {}  # copies in another precision are of the blocks
+        return other
 
     # texts ------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ the other names under which image sets have it.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from core.descriptions.description_set import DescriptionSet
-from core.errors import ClassMismatch, NotFound
+from core.errors import ClassMismatch, NotFound, did_you_mean
 
 PREFIX = "pack:"
 """Before a name it says that a pack is meant, not a stored description set or a file called the same."""
@@ -106,8 +105,7 @@ def get_pack(name: str) -> Pack:
     if pack := find_pack(name):
         return pack
     names = [pack.name for pack in packs()]
-    near = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1)
-    remedy = f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(names)}."
+    remedy = did_you_mean(name.removeprefix(PREFIX), names, f"There are {', '.join(names)}.")
     raise NotFound("A built-in pack of descriptions", f"'{name}' is none", remedy)
 
 

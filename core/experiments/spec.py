@@ -12,7 +12,6 @@ value.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import tomllib
@@ -22,7 +21,7 @@ from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
 
-from core.errors import InvalidInput, InvalidOption
+from core.errors import InvalidInput, InvalidOption, did_you_mean
 from core.evaluation.pseudo_values import PSEUDO_METRICS
 from core.images.labelled_image import digest
 from core.text import fit_text
@@ -134,8 +133,7 @@ def parse_spec(given: Mapping[str, Any]) -> ExperimentSpec:
     options = values.pop("options", {})
     unknown = sorted(set(values) - KEYS)
     if unknown:
-        near = difflib.get_close_matches(unknown[0], KEYS | {"options"}, n=1)
-        remedy = f"Did you mean '{near[0]}'?" if near else "Leave it out."
+        remedy = did_you_mean(unknown[0], KEYS | {"options"}, "Leave it out.")
         raise InvalidOption(
             f"Keys of an experiment: {', '.join(sorted(KEYS | {'options'}))}", f"found '{unknown[0]}'", remedy
         )

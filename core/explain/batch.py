@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.backbones.block_parts import parts_of
+from core.backbones.changeable_block import changeable
 from core.errors import InvalidOption, Unavailable
 from core.explain.attention import LAST_LAYERS
 from core.explain.batch_images import BatchImage, ReadImage, pixel_batches, read_image
@@ -138,7 +138,7 @@ def _calibration(
 def images_at_once(model: ExplainedClassifier) -> int:
     """How many images one pass takes, so that memory stays bounded on large towers."""
     tower = tower_of(model.backbone)
-    weights = 4 * parts_of(tower.blocks[0]).heads * (tower.length + MOST_VECTORS) ** 2
+    weights = 4 * changeable(tower.blocks[0]).heads * (tower.length + MOST_VECTORS) ** 2
     return max(1, min(IMAGES_AT_ONCE, LARGEST_WEIGHTS // weights))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.backbones.block_parts import parts_of
+from core.backbones.changeable_block import changeable
 from core.backbones.contract import Backbone, LayerTokens
 from core.backbones.image_tower import ImageTower
 from core.explain.changed_pass import RegisterShift, change_of_units, tower_of
@@ -92,7 +92,7 @@ def calibrate(backbone: Backbone, batches: Iterable[Tensor], step: Callable[[], 
 
 def _inputs(tower: ImageTower, pixels: Tensor, shift: RegisterShift | None = None) -> list[Tensor]:
     """Patches (images, patches, width) at the input of each block, where vectors would be put, and the last output."""
-    parts = [parts_of(block) for block in tower.blocks]
+    parts = [changeable(block) for block in tower.blocks]
     patches = slice(tower.prefix, tower.length)
     kept: list[Tensor] = []
 
@@ -140,7 +140,7 @@ def _strongest_units(
     tower: ImageTower, batches: list[Tensor], over: np.ndarray, last_block: int, step: Callable[[], None]
 ) -> RegisterShift:
     """The hidden units that are most active where outliers will be: mean over images of the mean over their places."""
-    parts = [parts_of(block) for block in tower.blocks]
+    parts = [changeable(block) for block in tower.blocks]
     scores: dict[int, Tensor] = {}
     place, images = 0, int(over.any(axis=1).sum())
     for pixels in batches:

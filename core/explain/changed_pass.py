@@ -12,10 +12,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from core.backbones.block_parts import BlockParts, parts_of
+from core.backbones.changeable_block import ChangeableBlock, changeable
 from core.backbones.contract import Backbone, LayerTokens
 from core.backbones.image_tower import ImageTower
-from core.backbones.placement import extra_positions
+from core.backbones.placement import token_layout
+from core.backbones.tower_pass import TokenLayout
 from core.errors import Unavailable
 
 
@@ -41,15 +42,6 @@ class Change:
     values: Literal["own", "none", "only"] = "own"
     only_block: int | None = None
     shift: RegisterShift | None = None
-
-
-@dataclass(frozen=True)
-class Seats:
-    """Where tokens stand in a sequence: the class token, extra vectors, and {cell of the patch grid: position}."""
-
-    class_token: int
-    extra: tuple[int, ...]
-    cells: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -82,10 +74,10 @@ def tower_of(backbone: Backbone) -> ImageTower:
 def observe(backbone: Backbone, pixels: Tensor, change: Change, first_layer: int) -> Seen:
     """Runs the tower on pixels (images, 3, size, size) and keeps what layers from `first_layer` on look at."""
     tower = tower_of(backbone)
-    run = _Run(tower, [parts_of(block) for block in tower.blocks], change, first_layer)
+    run = _Run(tower, [changeable(block) for block in tower.blocks], change, first_layer)
     with torch.inference_mode():
         hidden = tower.run_stepwise(pixels.to(backbone.device), change.tokens, run.before, run.step)
-        class_token = run.seats(hidden).class_token
+        class_token = run.layout(hidden).class_token
         features = torch.nn.functional.normalize(tower.project(hidden[:, class_token]).float(), dim=-1)
         return run.seen(features)
 
@@ -112,15 +104,17 @@ def change_of_units(shift: RegisterShift, block: int, prefix: int) -> Callable[[
 class _Run:
     """The state of one pass."""
 
-    def __init__(self, tower: ImageTower, parts: list[BlockParts], change: Change, first_layer: int) -> None:
-        self.tower, self.parts, self.change, self.first_layer = tower, parts, change, first_layer
+    def __init__(self, tower: ImageTower, blocks: list[ChangeableBlock], change: Change, first_layer: int) -> None:
+        self.tower, self.blocks, self.change, self.first_layer = tower, blocks, change, first_layer
         self.n_cells = tower.grid[0] * tower.grid[1]
-        kept = [cell for cell in range(self.n_cells) if cell not in set(change.dropped)]
-        self.plain = Seats(0, (), {cell: tower.prefix + place for place, cell in enumerate(kept)})
-        self.placed = placed_seats(tower, change.tokens) if change.tokens is not None else self.plain
+        kept = tuple(cell for cell in range(self.n_cells) if cell not in set(change.dropped))
+        self.plain = TokenLayout(0, (), tuple(range(tower.prefix, tower.prefix + len(kept))), kept, tower.grid)
+        self.placed = self.plain
+        if change.tokens is not None:
+            self.placed = token_layout(change.tokens, tower.length, tower.prefix, tower.grid)
         self._rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
-    def seats(self, hidden: Tensor) -> Seats:
+    def layout(self, hidden: Tensor) -> TokenLayout:
         """Of a sequence: vectors may come in later than at the first block, and go again."""
         there = hidden.shape[1] == len(self.placed.extra) + self.tower.length
         tokens = self.change.tokens
@@ -131,22 +125,22 @@ class _Run:
         if layer or not self.change.dropped:
             return hidden
         prefix = self.tower.prefix
-        return hidden[:, [*range(prefix), *(prefix + cell for cell in self.plain.cells)]]
+        return hidden[:, [*range(prefix), *(prefix + cell for cell in self.plain.patch_index)]]
 
     def step(self, layer: int, hidden: Tensor) -> Tensor:
-        parts, seats = self.parts[layer], self.seats(hidden)
+        block, layout = self.blocks[layer], self.layout(hidden)
 
         def mix(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             if layer >= self.first_layer:
-                self._rows.append(self._look(parts, seats, query, key, value))
-            return self._mix(seats, query, key, value)
+                self._rows.append(self._look(block, layout, query, key, value))
+            return self._mix(layout, query, key, value)
 
         moved = change_of_units(self.change.shift, layer, self.tower.prefix) if self.change.shift else None
-        out = parts.run(hidden, mix, moved)
+        out = block.run(hidden, mix, moved)
         return out[:, : self.tower.length] if self.change.only_block == layer else out
 
-    def _mix(self, seats: Seats, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        extra = list(seats.extra)
+    def _mix(self, layout: TokenLayout, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        extra = list(layout.extra)
         if self.change.values == "own" or not extra:
             return torch.nn.functional.scaled_dot_product_attention(query, key, value)
         silent = value.clone()
@@ -159,36 +153,25 @@ class _Run:
         return scores.softmax(dim=-1) @ silent + drawn @ value[:, :, extra]
 
     def _look(
-        self, parts: BlockParts, seats: Seats, query: Tensor, key: Tensor, value: Tensor
+        self, block: ChangeableBlock, layout: TokenLayout, query: Tensor, key: Tensor, value: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The class token's row of each head: attention and written (images, heads, cells), vectors, class token."""
-        at = seats.class_token
+        at = layout.class_token
         scores = (query[:, :, at : at + 1] @ key.transpose(-2, -1))[:, :, 0].double() * query.shape[-1] ** -0.5
         if self.change.values == "only":
-            scores[..., list(seats.extra)] = float("-inf")
+            scores[..., list(layout.extra)] = float("-inf")
         row = scores.softmax(dim=-1)
-        lengths = parts.written_lengths(value).double()
+        lengths = block.written_lengths(value).double()
         grid = row.new_zeros(*row.shape[:2], self.n_cells)
         written = grid.clone()
-        cells, positions = list(seats.cells), list(seats.cells.values())
+        cells, positions = list(layout.patch_index), list(layout.patches)
         grid[..., cells] = row[..., positions]
         written[..., cells] = (row * lengths)[..., positions]
-        return grid.cpu(), written.cpu(), row[..., list(seats.extra)].sum(dim=-1).cpu(), row[..., at].cpu()
+        return grid.cpu(), written.cpu(), row[..., list(layout.extra)].sum(dim=-1).cpu(), row[..., at].cpu()
 
     def seen(self, features: Tensor) -> Seen:
         """All that was kept."""
         attention, written, vectors, own = (torch.cat(each, dim=1) for each in zip(*self._rows, strict=True))
         there = torch.zeros(self.n_cells, dtype=torch.bool)
-        there[list(self.placed.cells)] = True
+        there[list(self.placed.patch_index)] = True
         return Seen(attention, written, vectors, own, there, features.cpu())
-
-
-def placed_seats(tower: ImageTower, tokens: LayerTokens) -> Seats:
-    """Where tokens stand in the sequence that holds the vectors."""
-    extra = extra_positions(tokens, tower.length)
-    if tokens.mode == "replace":
-        positions = list(range(tower.length))
-    else:
-        positions = [p for p in range(tower.length + tokens.n) if p not in extra]
-    cells = {place - tower.prefix: p for place, p in enumerate(positions) if place >= tower.prefix and p not in extra}
-    return Seats(positions[0], extra, cells)

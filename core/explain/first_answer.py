@@ -16,16 +16,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from core.backbones.contract import ImageAttention
 from core.errors import NotFound, Unavailable
 from core.explain.attention import as_dict as attention_as_dict
-from core.explain.attention import attention_map, rollout
 from core.explain.captured import Captured, capture
 from core.explain.class_maps import HEADLINE, ClassMaps, class_maps
 from core.explain.classifier import ExplainedClassifier, pixels_of
 from core.explain.explanation import Explanation, ExplanationMap
 from core.explain.frame import SeenMask, seen_mask
-from core.explain.grad_cam import GradCamMap
 from core.explain.paint import overlay
 from core.explain.parts import PARTS
 from core.explain.pictures import attention_pictures, class_pictures, original_picture
@@ -138,24 +135,19 @@ def first_answer(
 
 
 def judge(subject: Subject, step: Step = no_step) -> dict[str, Any]:
-    """How far to trust the maps: what `trust` says of them; empty where there are none."""
+    """How far to trust the map that leads: what `trust` says of it; empty where there is none."""
     try:
         captured = subject.captured
     except (NotImplementedError, Unavailable):
         return {}
     step()
-    signed = class_maps(captured).grad_cam[subject.class_index]
-    replaced = int(np.isnan(signed).sum())
-    cam = GradCamMap(signed, float(captured.logits[subject.class_index]), replaced)
-    return trust(subject.classifier, subject.pixels, subject.class_index, cam, captured.attention)
+    return trust(captured, subject.class_index, get_explainer(HEADLINE)())
 
 
 def suppose(subject: Subject, step: Step = no_step) -> list[dict[str, Any]]:
     """What other numbers of zero vectors would do; empty for a backbone without attention to show."""
     try:
-        captured = subject.captured
-        plain = captured.attention if _is_plain(subject.classifier) else None
-        return what_if(subject.classifier, subject.pixels, subject.marked, plain, step)
+        return what_if(subject.classifier, subject.pixels, subject.marked, step)
     except (NotImplementedError, Unavailable):
         return []
 
@@ -205,31 +197,19 @@ def _class_index(classifier: ExplainedClassifier, name: str) -> int:
     return list(classifier.classes).index(name)
 
 
-def _is_plain(classifier: ExplainedClassifier) -> bool:
-    """Whether the model's own pass is that of the frozen tower without any vectors."""
-    return follows_plain_path(classifier) and classifier.visual_tokens() is None
-
-
 def _probabilities(subject: Subject) -> dict[str, float]:
     return {c: float(p) for c, p in zip(subject.classifier.classes, subject.scores, strict=True)}
 
 
-def _own_attention(changed: Redistribution, subject: Subject) -> ImageAttention:
-    """The attention of the model as it was trained."""
-    if not follows_plain_path(subject.classifier):
-        return subject.captured.attention
-    return changed.attention_with if changed.own else changed.attention_without
-
-
 def _arrays(found: ClassMaps, changed: Redistribution, subject: Subject) -> dict[str, np.ndarray]:
-    own, index = _own_attention(changed, subject), subject.class_index
+    captured, index = subject.captured, subject.class_index
+    whole = {name: get_explainer(name)().map_set(captured, [index]).maps[0] for name in ("attention", "rollout")}
     return {
         **found.arrays(index),
-        "attention": attention_map(own),
+        **whole,
         "attention_without": changed.without,
         "attention_with": changed.with_vectors,
         "difference": changed.difference,
-        "rollout": rollout(own, subject.classifier.visual_tokens()),
     }
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.backbones.contract import Backbone, ImageAttention, LayerTokens
-from core.explain.attention import attention_map, layer_shares, mean_shares, placed_attention
+from core.backbones.tower_pass import TowerPass
+from core.explain.attention import attention_map, layer_shares, mean_shares
 from core.explain.classifier import ExplainedClassifier, probabilities_of
 from core.explain.region import region_share
 from core.tuning.contract import Method
@@ -86,7 +87,6 @@ def what_if(
     classifier: ExplainedClassifier,
     pixels: Tensor,
     region: np.ndarray | None = None,
-    plain: ImageAttention | None = None,
     step: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
     """One row per number of zero vectors and mode, each from a real pass of the tower with that many.
@@ -95,19 +95,18 @@ def what_if(
     layers), class and top_probability (None where the method's own image path leaves no place for other vectors),
     lesion_share (with a region (size, size): its part of the attention on patches). Counts that would replace half
     the patches or more are left out. For a model without zero vectors this shows what adding them would do; only the
-    image tower changes, nothing is trained again. plain: the attention without any vectors, for who has it already.
+    image tower changes, nothing is trained again.
     step: called before each pass; what it raises ends the work.
     """
     patches = classifier.backbone.patch_grid[0] * classifier.backbone.patch_grid[1]
-    plain = plain or classifier.backbone.image_attention(pixels)
     counts = [k for k in COUNTS if k < patches / 2]
-    untouched = _row(classifier, pixels, 0, MODES[0], plain, region)
+    untouched = _row(classifier, pixels, 0, MODES[0], region)
     rows = []
     for mode in MODES:
         rows.append({**untouched, "mode": mode})
         for k in counts[1:]:
             step()
-            rows.append(_row(classifier, pixels, k, mode, plain, region))
+            rows.append(_row(classifier, pixels, k, mode, region))
     return rows
 
 
@@ -117,18 +116,18 @@ def zero_vectors(backbone: Backbone, n: int, mode: Literal["insert", "replace"])
 
 
 def attend_with(
-    classifier: ExplainedClassifier, pixels: Tensor, tokens: LayerTokens | None, plain: ImageAttention
+    classifier: ExplainedClassifier, pixels: Tensor, tokens: LayerTokens | None
 ) -> tuple[ImageAttention, Tensor | None]:
     """One pass with other vectors in the image tower: its attention, and probabilities (batch, classes).
 
-    plain: the attention without any. Probabilities are None for a method with an image path of its own (adapters
+    Probabilities are None for a method with an image path of its own (adapters
     inside the tower, prompts made per image), for which they would have no meaning.
     """
     backbone = classifier.backbone
-    weights: list[Tensor] = []
-    with torch.inference_mode():
-        hidden = backbone.image_tokens(pixels, tokens, attention=weights)
-        attention = placed_attention(plain, tokens, torch.stack(weights).float())
+    passes: list[TowerPass] = []
+    with torch.inference_mode(), backbone.capturing(passes):
+        hidden = backbone.image_tokens(pixels, tokens)
+        attention = passes[0].attention
         if not follows_plain_path(classifier):
             return attention, None
         features = functional.normalize(backbone.project_image(backbone.pool_image(hidden)).float(), dim=-1)
@@ -145,11 +144,10 @@ def _row(
     pixels: Tensor,
     k: int,
     mode: Literal["insert", "replace"],
-    plain: ImageAttention,
     region: np.ndarray | None,
 ) -> dict[str, Any]:
     tokens = zero_vectors(classifier.backbone, k, mode)
-    attention, probabilities = attend_with(classifier, pixels, tokens, plain)
+    attention, probabilities = attend_with(classifier, pixels, tokens)
     layers = layer_shares(attention)
     mean = mean_shares(layers)
     row: dict[str, Any] = {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from functools import cache
 
 import core.explain.explainers
-from core.errors import InvalidOption
+from core.errors import InvalidOption, did_you_mean
 from core.explain.explainer import Explainer
 
 
@@ -22,8 +21,7 @@ def get_explainer(name: str) -> type[Explainer]:
     """The explainer class of a name. Raises InvalidOption with the nearest known name."""
     names = explainer_names()
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        remedy = f"Did you mean '{near[0]}'?" if near else f"Known explainers: {', '.join(names)}."
+        remedy = did_you_mean(name, names, f"Known explainers: {', '.join(names)}.")
         raise InvalidOption("The name of an explainer", f"'{name}' is none", remedy)
     module = importlib.import_module(f"core.explain.explainers.{name}")
     found = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Explainer)]

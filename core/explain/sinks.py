@@ -61,7 +61,7 @@ class HeadSinks:
     column_sums: (images, heads, tokens), 1 where attention is even. ratios: the same shape, length of what is written
     of each token over the mean of the others. The rest is (images, heads). sink: position of the token that receives
     most. mass: its mean over queries. routed: part of the queries that put half or more there; least: the smallest any
-    query puts there. ratio_head: the sink's ratio by values alone, before the output. block_concentration: (images,),
+    query puts there. rho_head: the sink's ratio by values alone, before the output. block_concentration: (images,),
     largest over median column sum of the mean over heads.
     """
 
@@ -73,8 +73,8 @@ class HeadSinks:
     mass: np.ndarray
     routed: np.ndarray
     least: np.ndarray
-    ratio_out: np.ndarray
-    ratio_head: np.ndarray
+    rho_out: np.ndarray
+    rho_head: np.ndarray
     stable_rank: np.ndarray
     effective_rank: np.ndarray
 
@@ -88,14 +88,14 @@ class HeadSinks:
         """What the sink event of a head is on an image, None without one."""
         if not self.event[image, head]:
             return None
-        return kind_of_sink(float(self.ratio_out[image, head]), float(self.stable_rank[image, head]))
+        return kind_of_sink(float(self.rho_out[image, head]), float(self.stable_rank[image, head]))
 
 
-def kind_of_sink(ratio_out: float, stable_rank: float) -> Kind:
+def kind_of_sink(rho_out: float, stable_rank: float) -> Kind:
     """The kind of a sink event by its value-norm ratio and the stable rank of the head's update."""
-    if ratio_out <= NOP_RATIO:
+    if rho_out <= NOP_RATIO:
         return "NOP-like"
-    if ratio_out >= BROADCAST_RATIO and stable_rank <= BROADCAST_RANK:
+    if rho_out >= BROADCAST_RATIO and stable_rank <= BROADCAST_RANK:
         return "broadcast-like"
     return "mixed"
 

@@ -8,18 +8,16 @@ block as in Sanity Checks for Saliency Maps (Adebayo et al., NeurIPS 2018).
 from __future__ import annotations
 
 import copy
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.backbones.contract import Backbone, ImageAttention
+from core.explain.captured import Captured, capture
 from core.explain.classifier import ExplainedClassifier
-from core.explain.grad_cam import GradCamMap, grad_cam
+from core.explain.explainer import Explainer
 from core.explain.region import peak_quadrant, quadrant_share
 
 FRACTIONS = (0.1, 0.2, 0.4)
@@ -30,28 +28,23 @@ ALIKE = 0.5
 """Rank correlation from which a map counts as unmoved by randomised weights."""
 
 
-def trust(
-    classifier: ExplainedClassifier,
-    pixels: Tensor,
-    class_index: int,
-    cam: GradCamMap,
-    layout: ImageAttention,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Both tests for one Grad-CAM map, its strongest quarter, and a sentence.
+def trust(captured: Captured, class_index: int, explainer: Explainer, seed: int = 0) -> dict[str, Any]:
+    """Both tests for the map that an explainer draws of one class, its strongest quarter, and a sentence.
 
-    Returns {deletion, randomisation, peak {quadrant, share}, faithful, sensitive, verdict}. faithful: hiding marked
-    patches lowers the class's probability by more than hiding random ones. sensitive: the map changes when the last
-    block's weights are randomised; None where one of the maps is flat. One seed gives one result.
+    Returns {explainer, deletion, randomisation, peak {quadrant, share}, faithful, sensitive, verdict}. faithful: hiding
+    marked patches lowers the class's probability by more than hiding random ones. sensitive: the map changes when the
+    last block's weights are randomised; None where one of the maps is flat. One seed gives one result.
     """
-    removed = deletion(classifier, pixels, class_index, cam.signed, seed)
-    correlation = randomisation(classifier, pixels, class_index, cam, layout, seed)
+    signed = explainer.map_set(captured, [class_index]).maps[0]
+    removed = deletion(captured.classifier, captured.pixels, class_index, signed, seed)
+    correlation = randomisation(captured, class_index, explainer, seed)
     faithful = removed["mean_drop"] > removed["mean_random_drop"] + MARGIN
     sensitive = None if correlation is None else correlation < ALIKE
     return {
+        "explainer": explainer.name(),
         "deletion": removed,
-        "randomisation": {"rank_correlation": correlation, "randomised": "block of the image tower that the map reads"},
-        "peak": {"quadrant": peak_quadrant(cam.signed), "share": quadrant_share(cam.positive)},
+        "randomisation": {"rank_correlation": correlation, "randomised": "last block of the image tower"},
+        "peak": {"quadrant": peak_quadrant(signed), "share": quadrant_share(signed)},
         "faithful": faithful,
         "sensitive": sensitive,
         "verdict": _verdict(faithful, sensitive, removed, correlation),
@@ -92,49 +85,26 @@ def deletion(
     }
 
 
-def randomisation(
-    classifier: ExplainedClassifier,
-    pixels: Tensor,
-    class_index: int,
-    cam: GradCamMap,
-    layout: ImageAttention,
-    seed: int = 0,
-) -> float | None:
-    """Spearman rank correlation of the map with the one after the block it reads was randomised; None if flat."""
+def randomisation(captured: Captured, class_index: int, explainer: Explainer, seed: int = 0) -> float | None:
+    """Spearman rank correlation of a map with the one after the last block was randomised; None if one is flat."""
     from scipy.stats import spearmanr
 
-    with randomised_block(classifier.backbone, seed) as layer:
-        other = grad_cam(classifier, pixels, class_index, layout, layer)
-    there = np.isfinite(cam.signed)
-    first, second = cam.signed[there], other.signed[there]
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
+    shuffled = capture(with_shuffled_block(captured.classifier, seed), captured.pixels)
+    own, other = (explainer.map_set(each, [class_index]).maps[0] for each in (captured, shuffled))
+    there = np.isfinite(own)
+    if np.ptp(own[there]) == 0 or np.ptp(other[there]) == 0:
         return None
-    return float(spearmanr(first, second).statistic)
+    return float(spearmanr(own[there], other[there]).statistic)
 
 
-@contextmanager
-def randomised_block(backbone: Backbone, seed: int = 0) -> Iterator[nn.Module]:
-    """While open, this thread's passes go through a copy of the block Grad-CAM reads, its weights shuffled.
-
-    Gives the copy's counterpart of `grad_cam_layer()`. The block itself is never written to: a hook puts the copy's
-    output in place of its own, for this thread only, so that others may use the shared tower meanwhile.
-    """
-    block, path = next(
-        (block, name)
-        for block in backbone.image_blocks()
-        for name, module in block.named_modules()
-        if module is backbone.grad_cam_layer()
-    )
-    shuffled, owner = _shuffled_copy(block, seed), threading.get_ident()
-
-    def instead(_: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        return shuffled(*args, **kwargs) if threading.get_ident() == owner else output
-
-    handle = block.register_forward_hook(instead, with_kwargs=True)
-    try:
-        yield shuffled.get_submodule(path)
-    finally:
-        handle.remove()
+def with_shuffled_block(classifier: ExplainedClassifier, seed: int = 0) -> ExplainedClassifier:
+    """The same model with the weights of its last image block in random order; the shared tower stays as it is."""
+    backbone, method = classifier.backbone, copy.copy(classifier.method)
+    *blocks, last = backbone.image_blocks()
+    method.task = replace(method.task, backbone=backbone.with_image_blocks([*blocks, _shuffled_copy(last, seed)]))
+    other = copy.copy(classifier)
+    other.method = method  # type: ignore[misc]
+    return other
 
 
 def hide_patches(pixels: Tensor, cells: np.ndarray, grid: tuple[int, ...]) -> Tensor:
@@ -148,7 +118,6 @@ def hide_patches(pixels: Tensor, cells: np.ndarray, grid: tuple[int, ...]) -> Te
 def _shuffled_copy(block: nn.Module, seed: int) -> nn.Module:
     """A copy whose tensors keep their values but in random order, so that only what was learned is lost."""
     shuffled = copy.deepcopy(block)
-    shuffled._forward_hooks.clear()  # a copy of somebody else's hook would listen to the copy as well
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in shuffled.parameters():
@@ -167,9 +136,9 @@ def _verdict(faithful: bool, sensitive: bool | None, removed: dict[str, Any], co
     if sensitive is None:
         return f"{first}; the map is flat, so it says nothing about where the model looks."
     second = (
-        f"the map changes when the block it reads is randomised (rank correlation {correlation:.2f})"
+        f"the map changes when the last block is randomised (rank correlation {correlation:.2f})"
         if sensitive
-        else f"the map hardly changes when the block it reads is randomised (rank correlation {correlation:.2f})"
+        else f"the map hardly changes when the last block is randomised (rank correlation {correlation:.2f})"
     )
     joined = "and" if faithful == sensitive else "but"
     closing = {

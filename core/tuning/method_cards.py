@@ -31,6 +31,12 @@ def method_card(name: str) -> dict[str, Any]:
     return dict(_entry(name)["card"])
 
 
+@cache
+def method_title(name: str) -> str:
+    """The method's name as written in papers; the file name for a method that has left the project."""
+    return str(method_card(name)["title"]) if name in method_names() else name
+
+
 def method_options(name: str) -> list[dict[str, Any]]:
     """A method's options as `Options.schema` gives them. Raises InvalidOption."""
     return [dict(row) for row in _entry(name)["options"]]

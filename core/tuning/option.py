@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Self
 
-from core.errors import InvalidOption
+from core.errors import InvalidOption, did_you_mean
 from core.text import fit_text, shown
 
 LARGEST_WHOLE = 2**53
@@ -79,8 +78,7 @@ class Options:
 
 def unknown_option(name: str, known: list[str], owner: str) -> InvalidOption:
     """The error for a name that is no option, with the nearest known name."""
-    near = difflib.get_close_matches(name, known, n=1)
-    remedy = f"Did you mean '{near[0]}'?" if near else f"Its options are {', '.join(known) or 'none'}."
+    remedy = did_you_mean(name, known, f"Its options are {', '.join(known) or 'none'}.")
     return InvalidOption(f"An option of {owner}", f"'{name}' is none", remedy)
 
 

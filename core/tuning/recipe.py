@@ -7,7 +7,6 @@ defaults.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import tomllib
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.templates import SOURCE as FROM_TEMPLATES
-from core.errors import InvalidOption, NotFound
+from core.errors import InvalidOption, NotFound, did_you_mean
 from core.tuning.registry import check_method_name, get_method
 
 if TYPE_CHECKING:
@@ -123,8 +122,7 @@ def get_recipe(name: str) -> Recipe:
     """The recipe of a name. Raises NotFound with the nearest known name."""
     found = _recipes().get(name)
     if found is None:
-        near = difflib.get_close_matches(name, recipe_names(), n=1)
-        remedy = f"Did you mean '{near[0]}'?" if near else "`promptoscope recipes list` shows them."
+        remedy = did_you_mean(name, recipe_names(), "`promptoscope recipes list` shows them.")
         raise NotFound("The name of a recipe", f"'{name}' is none", remedy)
     return found
 

@@ -5,7 +5,6 @@ Naming them loads none: a method brings PyTorch with it.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from functools import cache
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import core.methods
-from core.errors import InvalidOption
+from core.errors import InvalidOption, did_you_mean
 
 if TYPE_CHECKING:
     from core.tuning.contract import Method
@@ -33,8 +32,7 @@ def check_method_name(name: str) -> None:
     """Raise InvalidOption with the nearest known name where there is no such method. Loads none."""
     names = method_names()
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        remedy = f"Did you mean '{near[0]}'?" if near else f"Known methods: {', '.join(names)}."
+        remedy = did_you_mean(name, names, f"Known methods: {', '.join(names)}.")
         raise InvalidOption("The name of a method", f"'{name}' is none", remedy)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from PIL import Image
@@ -336,11 +338,12 @@ def test_before_they_are_inserted_tokens_are_seen_by_nobody():
     assert torch.allclose(first[:, :, 0, 3:], plain[:, :, 0, 1:])
 
 
-def test_grad_cam_layer_and_blocks_are_called_as_modules_in_a_plain_pass(backbone):
+def test_blocks_and_their_first_norm_are_called_as_modules_in_a_plain_pass(backbone):
+    last = backbone.image_blocks()[-1]
     shapes = []
     hooks = [
         module.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape)))
-        for module in (backbone.grad_cam_layer(), *backbone.image_blocks())
+        for module in (getattr(last, "norm1", None) or last.ln_1, *backbone.image_blocks())
     ]
     pixels = pixels_for(backbone, n=1).requires_grad_()
     backbone.encode_images(pixels)
@@ -550,3 +553,19 @@ def test_fast_passes_in_bf16_stay_near_float32_and_leave_the_weights_alone(backb
     assert all(torch.equal(value, before[name]) for name, value in backbone.model.state_dict().items())
     # outside, everything is exact again
     assert all(torch.equal(now, then) for now, then in zip(encode(), exact, strict=True))
+
+
+def test_other_image_blocks_change_a_copy_and_leave_the_backbone_alone(backbone):
+    pixels = pixels_for(backbone, n=2)
+    before = [backbone.encode_images(pixels), backbone.encode_images_frozen(pixels)]
+    *blocks, last = backbone.image_blocks()
+    changed = copy.deepcopy(last)
+    with torch.no_grad():
+        for parameter in changed.parameters():
+            parameter.zero_()
+    other = backbone.with_image_blocks([*blocks, changed])
+    assert not torch.allclose(other.encode_images(pixels), before[0])
+    assert not torch.allclose(other.encode_images_frozen(pixels), before[1])
+    assert torch.equal(backbone.encode_images(pixels), before[0])
+    assert torch.equal(backbone.encode_images_frozen(pixels), before[1])
+    assert torch.equal(other.embed_tokens(torch.tensor([[1]])), backbone.embed_tokens(torch.tensor([[1]])))

@@ -1,12 +1,17 @@
 """Attention shares, maps and rollout."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from core.backbones.contract import ImageAttention, LayerTokens
 from core.errors import InvalidInput
-from core.explain.attention import attention_map, layer_shares, mean_shares, placed_attention, rollout
+from core.explain.attention import attention_map, layer_shares, mean_shares
+from core.explain.redistribution import attend_with
+from core.explain.registry import get_explainer
+from tests.core.explain.towers import head_classifier
 
 MODES = [("replace", 1), ("insert", 1), ("insert", -1), ("insert", 0)]
 
@@ -33,6 +38,12 @@ def test_map_leaves_replaced_cells_empty():
     assert found[0, 1:] == pytest.approx([0.175, 0.275])
 
 
+def rollout(attention: ImageAttention) -> np.ndarray:
+    """By the explainer, of a pass whose vectors are set anew at each layer."""
+    tower = SimpleNamespace(reset_at=lambda layer: attention.extra)
+    return get_explainer("rollout")().map_set(SimpleNamespace(attention=attention, tower=tower), [0]).maps[0]
+
+
 def test_rollout_of_one_layer_halves_the_attention():
     assert rollout(known_attention())[0, 1:] == pytest.approx([0.0875, 0.1375])
 
@@ -56,10 +67,11 @@ def test_shares_of_each_layer_sum_to_one(backbone, pixels, mode, start):
 
 
 @pytest.mark.parametrize(("mode", "start"), MODES)
-def test_positions_follow_from_the_pass_without_vectors(backbone, pixels, mode, start):
+def test_a_pass_that_scores_too_gives_the_same_attention(backbone, pixels, mode, start):
     tokens = LayerTokens.zeros(3, backbone.image_width, backbone.image_layers, mode, start)
     expected = backbone.image_attention(pixels, tokens)
-    found = placed_attention(backbone.image_attention(pixels), tokens, expected.weights)
+    found, _ = attend_with(head_classifier(backbone), pixels, tokens)
+    assert torch.equal(found.weights, expected.weights)
     for name in ("class_token", "extra", "patches", "patch_index", "grid"):
         assert getattr(found, name) == getattr(expected, name), name
 

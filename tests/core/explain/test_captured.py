@@ -11,7 +11,7 @@ from core.backbones.tower_pass import TowerPass
 from core.errors import Unavailable
 from core.explain.captured import Captured, capture
 from tests.core.explain.tasks import method_classifier
-from tests.core.explain.towers import head_classifier
+from tests.core.explain.towers import ClosedBackbone, head_classifier
 
 METHODS = {
     "frozen": ("coop", {}),
@@ -208,9 +208,9 @@ def test_rows_are_reset_only_where_a_layer_lists_vectors(backbone, pixels):
     assert passes[2].reset_at(0) == ()
 
 
-def test_a_backbone_that_stays_closed_says_so(spot_classifier):
+def test_a_backbone_that_stays_closed_says_so():
     with pytest.raises(Unavailable, match="does not open them"):
-        capture(spot_classifier, torch.zeros(1, 3, 64, 64))
+        capture(head_classifier(ClosedBackbone()), torch.zeros(1, 3, 64, 64))
 
 
 def test_repeated_captures_leave_no_tensor_behind(backbone, pixels):

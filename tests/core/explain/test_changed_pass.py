@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.backbones.block_parts import parts_of
+from core.backbones.changeable_block import changeable
 from core.backbones.contract import LayerTokens
 from core.explain.attention import class_token_rows
 from core.explain.changed_pass import Change, RegisterShift, change_of_units, observe
@@ -49,7 +49,7 @@ def test_two_inserted_and_one_replacing_draw_the_worked_shares(worked):
 def test_written_is_attention_times_the_length_of_what_the_head_writes(worked):
     found = observe(worked, PIXELS, Change(), 0)
     tower = worked.image_tower
-    parts = parts_of(tower.blocks[0])
+    parts = changeable(tower.blocks[0])
     with torch.no_grad():
         _, _, value = parts.qkv(parts.norm(tower.norm_first(tower.embed(PIXELS))))
     expected = found.attention[0, 0] * (0.5 * value[0, 0, 1:]).norm(dim=-1)
@@ -59,7 +59,7 @@ def test_written_is_attention_times_the_length_of_what_the_head_writes(worked):
 def test_blocks_taken_apart_give_what_they_give(backbone, pixels):
     hidden = torch.randn(2, 7, backbone.image_width, generator=torch.Generator().manual_seed(0))
     for block in backbone.image_blocks():
-        parts = parts_of(block)
+        parts = changeable(block)
         with torch.no_grad():
             expected = block(hidden)
             assert torch.allclose(parts.run(hidden), expected, atol=1e-5)
@@ -86,7 +86,7 @@ def test_any_inserted_vector_leaves_the_first_block_as_it_was_within_each_head(b
     vector = torch.randn(4, backbone.image_width, generator=torch.Generator().manual_seed(3)) * 5
     tokens = LayerTokens((vector,) * backbone.image_layers, "insert", -1)
     plain, found = observe(backbone, pixels, Change(), 0), observe(backbone, pixels, Change(tokens), 0)
-    heads = parts_of(backbone.image_blocks()[0]).heads
+    heads = changeable(backbone.image_blocks()[0]).heads
     before, after = (each.attention[:, :heads] for each in (plain, found))
     before, after = (each / each.sum(dim=-1, keepdim=True) for each in (before, after))
     assert torch.allclose(before, after, atol=1e-6)
@@ -108,7 +108,7 @@ def test_the_constant_alone_leaves_the_attention_of_the_first_block(worked):
     # by hand: each token's update is the attention of the plain pass plus the drawn share of the vector's value
     once = Change(LayerTokens((torch.zeros(1, 3), None), "insert", -1), values="only", only_block=0)
     found = observe(worked, PIXELS, once, 0)
-    tower, (first, second) = worked.image_tower, (parts_of(block) for block in worked.image_tower.blocks)
+    tower, (first, second) = worked.image_tower, (changeable(block) for block in worked.image_tower.blocks)
     with torch.no_grad():
         hidden = torch.cat([tower.embed(PIXELS), torch.zeros(1, 1, 3)], dim=1)
         query, key, value = first.qkv(first.norm(hidden))

@@ -15,7 +15,7 @@ from core.explain.explain import DISCLAIMER, explain_first, explain_further, exp
 from core.explain.view import field_of_view
 from core.tuning.classifier import Classifier
 from tests.builders import embedded_backbone
-from tests.core.explain.towers import Head, head_classifier, spot_picture
+from tests.core.explain.towers import ClosedBackbone, Head, SpotHead, head_classifier, spot_picture
 
 ATTENTION = ["attention", "attention_without", "attention_with", "difference"]
 FILES = ["original", "hires_cam", "hires_cam_class_1", "hires_cam_class_2", "grad_cam", *ATTENTION]
@@ -179,8 +179,8 @@ def test_a_region_says_what_of_it_the_model_sees_in_original_pixels(classifier, 
     assert any("100 of the 200 marked pixels (50%) lie outside" in note for note in found.notes)
 
 
-def test_a_backbone_without_attention_answers_with_a_sentence(spot_classifier):
-    found = explain_image(spot_classifier, spot_picture())
+def test_a_backbone_without_attention_answers_with_a_sentence():
+    found = explain_image(Classifier(SpotHead(ClosedBackbone()), {"temperature": 1.0}, Path("spot")), spot_picture())
     assert found.maps == []
     assert found.attention["note"].startswith("The backbone 'bright-spot' has no attention to show: ")
     assert (found.predicted, found.trust, found.what_if) == ("bright", {}, [])

@@ -66,7 +66,7 @@ def test_a_head_built_to_be_of_a_kind_is_called_so(share, sink_length, kind):
     assert found.sink[0, 0] == SINK
     assert found.mass[0, 0] == pytest.approx(share)
     assert found.least[0, 0] == pytest.approx(share)
-    assert found.ratio_out[0, 0] == pytest.approx(sink_length)
+    assert found.rho_out[0, 0] == pytest.approx(sink_length)
     assert found.kind(0, 0) == kind
 
 
@@ -78,7 +78,7 @@ def test_a_sink_that_leaves_queries_their_own_directions_is_no_broadcast():
     weights[0, 0, own, SINK] += 0.5
     found = measure_heads(weights, value, OUTPUT)
     assert found.event[0, 0]
-    assert found.ratio_out[0, 0] == pytest.approx(0.6)
+    assert found.rho_out[0, 0] == pytest.approx(0.6)
     assert found.stable_rank[0, 0] > 1.5
     assert found.kind(0, 0) == "mixed"
     assert kind_of_sink(0.6, 1.5) == "broadcast-like"
@@ -93,9 +93,9 @@ def test_the_ratio_is_of_what_is_written_not_of_the_value():
     weights, value = drawn_head(0.95, 1.0)
     silent = AttentionOutput(torch.eye(WIDTH), torch.zeros(WIDTH), torch.tensor([0.05, 1.0, 1.0, 1.0]))
     found = measure_heads(weights, value, silent)
-    assert found.ratio_head[0, 0] == pytest.approx(1.0)
+    assert found.rho_head[0, 0] == pytest.approx(1.0)
     # of the 19 others five point where the output is short
-    assert found.ratio_out[0, 0] == pytest.approx(0.05 / ((14 + 5 * 0.05) / 19))
+    assert found.rho_out[0, 0] == pytest.approx(0.05 / ((14 + 5 * 0.05) / 19))
     assert found.kind(0, 0) == "NOP-like"
 
 
@@ -120,7 +120,7 @@ def test_measures_are_those_of_the_whole_written_vectors(backbone, pixels):
             lengths, place = written.norm(dim=1), int(measured.heads[layer].sink[0, head])
             others = torch.cat([lengths[:place], lengths[place + 1 :]]).mean()
             sizes = torch.linalg.svdvals(block.weights[0, head].detach().double() @ written)
-            assert measured.heads[layer].ratio_out[0, head] == pytest.approx(float(lengths[place] / others), rel=1e-9)
+            assert measured.heads[layer].rho_out[0, head] == pytest.approx(float(lengths[place] / others), rel=1e-9)
             stable = float((sizes**2).sum() / sizes[0] ** 2)
             assert measured.heads[layer].stable_rank[0, head] == pytest.approx(stable, rel=1e-9)
             entropy = torch.special.entr(sizes / sizes.sum()).sum()

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from core.explain.grad_cam import grad_cam
-from core.explain.trust import deletion, hide_patches, randomised_block, trust
+from core.explain.captured import capture
+from core.explain.registry import get_explainer
+from core.explain.trust import deletion, hide_patches, trust, with_shuffled_block
+from tests.core.explain.tasks import method_classifier
+from tests.core.explain.test_captured import METHODS
 from tests.core.explain.towers import spot_picture
 
 
@@ -15,11 +18,11 @@ def state_of(backbone):
     return [parameter.clone() for block in backbone.image_blocks() for parameter in block.parameters()]
 
 
-def test_hiding_the_one_bright_patch_beats_hiding_random_ones(spot_classifier):
+@pytest.mark.parametrize("name", ["hires_cam", "grad_cam"])
+def test_hiding_the_one_bright_patch_beats_hiding_random_ones(spot_classifier, name):
     pixels = spot_classifier.backbone.preprocess(spot_picture())[None]
-    layout = spot_classifier.backbone.image_attention(pixels)
-    cam = grad_cam(spot_classifier, pixels, 1, layout)
-    found = trust(spot_classifier, pixels, 1, cam, layout)
+    found = trust(capture(spot_classifier, pixels), 1, get_explainer(name)())
+    assert found["explainer"] == name
     assert found["faithful"]
     assert found["deletion"]["mean_drop"] > 0.5 > found["deletion"]["mean_random_drop"]
     assert [step["patches"] for step in found["deletion"]["steps"]] == [6, 13, 26]
@@ -46,11 +49,11 @@ def test_hidden_patches_show_the_mean_colour_and_nothing_else_changes():
     assert torch.equal(found[0, :, 2:], pixels[0, :, 2:])
 
 
-def test_trust_is_repeatable_and_leaves_the_tower_as_it_was(backbone, classifier, pixels):
-    before, layout = state_of(backbone), backbone.image_attention(pixels)
+@pytest.mark.parametrize("name", ["hires_cam", "grad_cam", "relevance"])
+def test_trust_is_repeatable_and_leaves_the_tower_as_it_was(backbone, classifier, pixels, name):
+    before = state_of(backbone)
     answer = classifier.logits_from_pixels(pixels).detach()
-    cam = grad_cam(classifier, pixels, 0, layout)
-    first, second = (trust(classifier, pixels, 0, cam, layout, seed=7) for _ in range(2))
+    first, second = (trust(capture(classifier, pixels), 0, get_explainer(name)(), seed=7) for _ in range(2))
     assert first == second
     assert -1 <= first["randomisation"]["rank_correlation"] <= 1
     assert all(torch.equal(a, b) for a, b in zip(before, state_of(backbone), strict=True))
@@ -58,19 +61,22 @@ def test_trust_is_repeatable_and_leaves_the_tower_as_it_was(backbone, classifier
     assert not backbone.image_blocks()[-1]._forward_hooks
 
 
-def test_the_randomised_block_changes_the_answer_for_this_thread_only(backbone, classifier, pixels):
+def test_the_randomised_block_changes_the_answer_for_its_own_copy_only(backbone, classifier, pixels):
     answer, elsewhere = classifier.logits_from_pixels(pixels).detach(), []
-    with randomised_block(backbone):
-        here = classifier.logits_from_pixels(pixels).detach()
-        thread = threading.Thread(target=lambda: elsewhere.append(classifier.logits_from_pixels(pixels).detach()))
-        thread.start()
-        thread.join()
+    shuffled = with_shuffled_block(classifier)
+    here = shuffled.logits_from_pixels(pixels).detach()
+    thread = threading.Thread(target=lambda: elsewhere.append(classifier.logits_from_pixels(pixels).detach()))
+    thread.start()
+    thread.join()
     assert not torch.allclose(here, answer)
     assert torch.equal(elsewhere[0], answer)
+    assert shuffled.method.task.classes == classifier.method.task.classes
 
 
-def test_the_tower_is_whole_again_after_a_failure(backbone, classifier, pixels):
-    answer = classifier.logits_from_pixels(pixels).detach()
-    with pytest.raises(RuntimeError, match="in between"), randomised_block(backbone):
-        raise RuntimeError("in between")
-    assert torch.equal(classifier.logits_from_pixels(pixels).detach(), answer)
+@pytest.mark.parametrize("kind", METHODS)
+def test_every_kind_of_image_path_goes_through_the_randomised_block(backbone, pixels, kind):
+    name, options = METHODS[kind]
+    tuned = method_classifier(backbone, name, **options)
+    own, shuffled = capture(tuned, pixels), capture(with_shuffled_block(tuned), pixels)
+    assert not torch.allclose(own.logits, shuffled.logits)
+    assert torch.equal(capture(tuned, pixels).logits, own.logits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 from core.backbones.contract import Backbone, ImageAttention, LayerTokens, Preprocessing
+from core.backbones.placement import token_layout
+from core.backbones.tower_pass import BlockParts, TowerPass
 from core.descriptions.description_set import DescriptionSet
 from core.tuning.classifier import Classifier
 from core.tuning.contract import Method, MethodConfig, Task
@@ -54,7 +58,7 @@ def head_classifier(backbone: Backbone, vectors: int = 0, mode: str = "replace")
 
 
 class PlainBlock(nn.Module):
-    """Uniform attention on top of the residual path, with a norm that Grad-CAM can read."""
+    """Uniform attention on top of the residual path, with a norm that maps can read."""
 
     def __init__(self, mix: float) -> None:
         super().__init__()
@@ -71,6 +75,7 @@ class BrightSpotBackbone(Backbone):
     name, checksum, precision, text_kind = "bright-spot", "1" * 64, "fp32", "bert"
     image_width = joint_width = text_width = 2
     image_layers, text_layers, patch_grid, context_length, logit_scale = 2, 0, (8, 8), 16, 1.0
+    passes, graph_from = None, None
 
     def __init__(self) -> None:
         self.device = torch.device("cpu")
@@ -85,17 +90,46 @@ class BrightSpotBackbone(Backbone):
         brightness = functional.avg_pool2d(pixels.mean(dim=1, keepdim=True), 8).flatten(1)
         patches = torch.stack([functional.relu(brightness - 0.5), brightness], dim=-1)
         hidden = torch.cat([torch.zeros(len(pixels), 1, 2), patches], dim=1)
-        for layer, block in enumerate(self.blocks):
+        if self.passes is not None:
+            self.passes.append(TowerPass(tokens, token_layout(tokens, 65, 1, (8, 8)), []))
+        for layer in range(len(self.blocks)):
             if tokens is not None:
                 width = tokens.n
                 lead = hidden[:, : tokens.start]
                 rest = tokens.start + (0 if tokens.mode == "insert" and layer == 0 else width)
                 zeros = tokens.vectors[layer].expand(len(pixels), -1, -1)
                 hidden = torch.cat([lead, zeros, hidden[:, rest:]], dim=1)
-            hidden = block(hidden)
+            if layer == self.graph_from:
+                hidden = hidden.detach().requires_grad_()
+            hidden = self.open_block(layer, hidden, self.passes and self.passes[-1]).leaves
             if attention is not None:
                 attention.append(torch.full((len(pixels), 1, *2 * (hidden.shape[1],)), 1 / hidden.shape[1]))
         return hidden
+
+    def open_block(self, layer, hidden, taken=None):
+        """Every token attends to all alike; the values are the patches themselves."""
+        block = self.blocks[layer]
+        normed, length = block.norm1(hidden), hidden.shape[1]
+        weights = torch.full((len(hidden), 1, length, length), 1 / length)
+        value = normed[:, None]
+        mixed = (weights @ value)[:, 0]
+        parts = BlockParts(hidden, normed, value, value, value, weights, mixed, hidden + mixed * block.mix)
+        if taken:
+            taken.blocks.append(parts)
+        return parts
+
+    @contextmanager
+    def capturing(self, passes, graph_from=None):
+        self.passes, self.graph_from = passes, graph_from
+        try:
+            yield
+        finally:
+            self.passes, self.graph_from = None, None
+
+    def with_image_blocks(self, blocks):
+        other = copy.copy(self)
+        other.blocks = list(blocks)
+        return other
 
     def project_image(self, hidden):
         return hidden
@@ -126,13 +160,16 @@ class BrightSpotBackbone(Backbone):
     def image_blocks(self):
         return list(self.blocks)
 
-    def grad_cam_layer(self):
-        return self.blocks[-1].norm1
-
     def _no_text(self, *_, **__):
         raise NotImplementedError("this tower reads no text")
 
     tokenize = count_tokens = embed_tokens = text_tokens = pool_text = project_text = encode_text = _no_text
+
+
+class ClosedBackbone(BrightSpotBackbone):
+    """The same, but its blocks are not opened."""
+
+    capturing, with_image_blocks = Backbone.capturing, Backbone.with_image_blocks
 
 
 class SpotHead(Head):

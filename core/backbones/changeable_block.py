@@ -27,7 +27,7 @@ ChangeHidden = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class BlockParts:
+class ChangeableBlock:
     """One block. qkv: (batch, tokens, width) after the first norm to queries, keys and values by head.
 
     write: mixed values (batch, tokens, width) to the update of the residual path, layer scale included. output_weight:
@@ -77,8 +77,8 @@ class BlockParts:
         return squares.clamp(min=0).sqrt()
 
 
-def parts_of(block: nn.Module) -> BlockParts:
-    """The parts of a block. Raises Unavailable for a kind that is not known."""
+def changeable(block: nn.Module) -> ChangeableBlock:
+    """A block in this form. Raises Unavailable for a kind that is not known."""
     if type(block) is TimmBlock and type(block.attn) is Attention:
         return _timm(block)
     if type(block) is ResidualAttentionBlock:
@@ -86,7 +86,7 @@ def parts_of(block: nn.Module) -> BlockParts:
     raise Unavailable("Blocks of timm's or open_clip's vision transformer", f"found {type(block).__name__}")
 
 
-def _timm(block: Any) -> BlockParts:
+def _timm(block: Any) -> ChangeableBlock:
     attention, mlp = block.attn, block.mlp
     heads = attention.num_heads
 
@@ -95,7 +95,7 @@ def _timm(block: Any) -> BlockParts:
         return attention.q_norm(query), attention.k_norm(key), value
 
     plain = type(mlp) is Mlp
-    return BlockParts(
+    return ChangeableBlock(
         heads=heads,
         norm=block.norm1,
         qkv=qkv,
@@ -108,7 +108,7 @@ def _timm(block: Any) -> BlockParts:
     )
 
 
-def _open_clip(block: Any) -> BlockParts:
+def _open_clip(block: Any) -> ChangeableBlock:
     attention, mlp = block.attn, block.mlp
     heads = attention.num_heads
 
@@ -117,7 +117,7 @@ def _open_clip(block: Any) -> BlockParts:
         query, key, value = (split_heads(part, heads) for part in joint.chunk(3, dim=-1))
         return query, key, value
 
-    return BlockParts(
+    return ChangeableBlock(
         heads=heads,
         norm=block.ln_1,
         qkv=qkv,
