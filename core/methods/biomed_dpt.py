@@ -25,8 +25,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.backbones.contract import LayerTokens
-from core.tuning.contract import Batch, ImagePath, Method, PromptConfig, Starter, Task
-from core.tuning.losses import divergence
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import Batch, ImagePath, PromptConfig, Starter, Task
+from core.tuning.losses import anchor_distance, divergence
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
 from core.tuning.visual_prompt import VisualPrompt
@@ -57,7 +58,7 @@ class Config(PromptConfig):
     text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
 
 
-class BiomedDPT(Method):
+class BiomedDPT(LearnedWords):
     """Cross-entropy + mean absolute distance to the description anchors + divergence from their scores."""
 
     title = "Biomed-DPT"
@@ -66,7 +67,6 @@ class BiomedDPT(Method):
     code = "tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "context words of the text prompt; vectors in the image tower stay zero unless an option says so"
-    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     starter = Starter(2, "With texts")
     variants: ClassVar = {
@@ -99,9 +99,6 @@ class BiomedDPT(Method):
             return self.visual.tokens()
         return LayerTokens.zeros(n, tower.image_width, tower.image_layers, self.config.zero_vector_mode)
 
-    def class_features(self) -> Tensor:
-        return self.context.features(dropout=self.training and self.config.text_dropout)
-
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         images, texts = self.image_features(batch), self.class_features()
         logits = self.backbone.logit_scale * images @ texts.T
@@ -109,6 +106,6 @@ class BiomedDPT(Method):
         teacher = self.backbone.logit_scale * images.detach() @ self._anchors.T
         return {
             "cross_entropy": functional.cross_entropy(logits, batch.labels),
-            "anchor": self.config.anchor_weight * (texts - self._anchors).abs().mean(),
+            "anchor": self.config.anchor_weight * anchor_distance(texts, self._anchors),
             "distillation": self.config.distillation_weight * divergence(logits, teacher),
         }

@@ -25,8 +25,9 @@ from torch.nn import functional
 
 from core.backbones.contract import LayerTokens, PartlyEncoded
 from core.errors import InvalidOption
-from core.tuning.contract import Batch, ImagePath, Method, PromptConfig, Task
-from core.tuning.losses import divergence
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import Batch, ImagePath, PromptConfig, Task
+from core.tuning.losses import anchor_distance, divergence
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
 from core.tuning.visual_prompt import VisualPrompt
@@ -71,7 +72,7 @@ class Config(PromptConfig):
     text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
 
 
-class BiomedAP(Method):
+class BiomedAP(LearnedWords):
     """Five terms: cross-entropy, distance to descriptions and to plain texts, divergence, and alignment."""
 
     title = "BiomedAP"
@@ -80,7 +81,6 @@ class BiomedAP(Method):
     code = "tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "context words and fusion modules inside the image tower"
-    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     variants: ClassVar = {"reference": {"position": "middle_ref"}}
 
@@ -94,8 +94,7 @@ class BiomedAP(Method):
             tower, task.classes, config.template, n=config.context_length, position=config.position
         )
         layers = _layers(config.fusion_layers, tower.image_layers)
-        with torch.random.fork_rng():
-            torch.manual_seed(task.seed)
+        with task.initial_values():
             modules = {str(layer): Fusion(tower.image_width, tower.text_width) for layer in layers}
         self.fusion_modules = nn.ModuleDict(modules).to(tower.device)
         # from the first fusion on, carried vectors are left to the tower
@@ -113,9 +112,6 @@ class BiomedAP(Method):
         if self.config.visual_start == "learned":
             return self.visual.tokens()
         return LayerTokens.zeros(self.config.zero_vectors, self.backbone.image_width, self._depth, "replace")
-
-    def class_features(self) -> Tensor:
-        return self.context.features(dropout=self.training and self.config.text_dropout)
 
     def steady_layers(self) -> int:
         # a learned start reaches the first layer; constant zeros leave all before the first fusion alone
@@ -136,9 +132,9 @@ class BiomedAP(Method):
             teacher = teacher.detach()
         return {
             "cross_entropy": functional.cross_entropy(logits, batch.labels),
-            "anchor": self.config.anchor_weight * (texts - self._anchors).abs().mean(),
+            "anchor": self.config.anchor_weight * anchor_distance(texts, self._anchors),
             "distillation": self.config.distillation_weight * divergence(logits, teacher),
-            "plain": self.config.plain_weight * (texts - self._plain).abs().mean(),
+            "plain": self.config.plain_weight * anchor_distance(texts, self._plain),
             "alignment": self.config.alignment_weight * torch.stack(alignments).mean(),
         }
 

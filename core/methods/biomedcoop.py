@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.contract import Batch, Method, PromptConfig, Task
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import Batch, PromptConfig, Task
 from core.tuning.losses import divergence
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
@@ -50,7 +51,7 @@ class Config(PromptConfig):
     text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
 
 
-class BiomedCoOp(Method):
+class BiomedCoOp(LearnedWords):
     """Cross-entropy + mean squared distance to the description anchors + divergence from selected descriptions."""
 
     title = "BiomedCoOp"
@@ -59,7 +60,6 @@ class BiomedCoOp(Method):
     code = "HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words of the text prompt"
-    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     variants: ClassVar = {"paper": {"selection": "mad", "loss_reduction": "sample"}}
 
@@ -70,12 +70,7 @@ class BiomedCoOp(Method):
         super().__init__(config, task)
         self.context = TextContext(task.backbone, task.classes, config.template, n=config.context_length)
         self.register_buffer("_anchors", task.description_anchors(), persistent=False)
-        found = task.description_features()
-        fewest = min(len(features) for features in found)
-        self.register_buffer("_descriptions", torch.stack([f[:fewest] for f in found]), persistent=False)
-
-    def class_features(self) -> Tensor:
-        return self.context.features(dropout=self.training and self.config.text_dropout)
+        self.register_buffer("_descriptions", task.description_bank(), persistent=False)
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         images, texts = self.image_features(batch), self.class_features()

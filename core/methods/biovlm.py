@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.tuning.contract import Batch, Method, PromptConfig, Task, augmentation_option
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import Batch, PromptConfig, Task, augmentation_option
 from core.tuning.losses import divergence
 from core.tuning.option import option
 from core.tuning.text_context import RANDOM_STD, TextContext
@@ -56,7 +57,7 @@ class Config(PromptConfig):
     augmentation: str = augmentation_option("crop_flip")
 
 
-class BioVLM(Method):
+class BioVLM(LearnedWords):
     """Cross-entropy, entropies, two distillations and a text similarity; scores are means over the surest prompts."""
 
     title = "BioVLM"
@@ -65,7 +66,6 @@ class BioVLM(Method):
     code = "mainaksingha01/BioVLM, commit 53e34dd"
     licence = "none"
     trains = "a bank of context words"
-    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     extra_views: ClassVar = {"strong": "strong", "weak": "weak"}
     variants: ClassVar = {
@@ -88,13 +88,11 @@ class BioVLM(Method):
         shape = (config.prompts, 1, config.context_length, task.backbone.text_width)
         start = torch.randn(shape, generator=task.generator()) * RANDOM_STD
         self.context.vectors = nn.Parameter(start.to(task.backbone.device))
-        found = task.description_features()
-        fewest = min(len(features) for features in found)
-        self.register_buffer("_attributes", torch.stack([f[:fewest] for f in found], dim=1), persistent=False)
+        self.register_buffer("_attributes", task.description_bank().transpose(0, 1), persistent=False)
 
     def prompt_features(self) -> Tensor:
         """Unit-norm features (prompts, classes, joint_width) of the bank."""
-        return self.context.features(dropout=self.training and self.config.text_dropout)
+        return self.context.features(dropout=self.drops_text)
 
     def logits(self, features: Tensor) -> Tensor:
         return surest(self._scores(features, self.prompt_features())).mean(dim=0)

@@ -31,10 +31,11 @@ from torch.nn import functional
 
 from core.backbones.contract import LayerTokens
 from core.errors import InvalidInput, InvalidOption
-from core.tuning.contract import ImagePath, Method, PromptConfig, Task, augmentation_option
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import ImagePath, PromptConfig, Task, augmentation_option
 from core.tuning.hidden_states import text_tower_states
 from core.tuning.option import option
-from core.tuning.text_context import RANDOM_STD, TextContext
+from core.tuning.text_context import DeepWords, TextContext
 from core.tuning.visual_prompt import VisualPrompt, check_depth
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Config(PromptConfig):
     augmentation: str = augmentation_option("crop_flip")
 
 
-class CILMP(Method):
+class CILMP(LearnedWords):
     """Cross-entropy through both towers; the states of the language model stay fixed."""
 
     title = "CILMP"
@@ -110,7 +111,6 @@ class CILMP(Method):
     code = "usr922/cilmp, commit b6db230"
     licence = "none (no licence file)"
     trains = "maps from a language model's states to words, and tokens in all layers of both towers"
-    renames_classes = True
     needs = frozenset({"template", "descriptions"})
     per_image_text = True
     variants: ClassVar = {"reference": {"batch_size": 64}}
@@ -128,11 +128,9 @@ class CILMP(Method):
         self.context = TextContext(tower, task.classes, config.template, n=config.context_length)
         _check_length(self.context.prompts()[1].shape[1], layers, tower.context_length)
         depth, generator = config.depth or tower.text_layers, task.generator()
-        deep = torch.randn(depth - 1, self.context.n, tower.text_width, generator=generator) * RANDOM_STD
-        self.deep = nn.ParameterList([nn.Parameter(words.to(tower.device)) for words in deep])
+        self.deep = DeepWords(tower, self.context.n, depth, generator)
         self.visual = VisualPrompt(tower, config.visual_tokens, config.depth or tower.image_layers, "append", generator)
-        with torch.random.fork_rng():
-            torch.manual_seed(task.seed)
+        with task.initial_values():
             maps = [StatesToWords(width, tower.joint_width, tower.text_width, config.rank) for _ in range(depth)]
         self.maps = nn.ModuleList(maps).to(tower.device)
         self._average: dict[str, Tensor] = {}
@@ -170,8 +168,7 @@ class CILMP(Method):
             for own, late in zip(self.deep, words[1:], strict=True)
         ]
         tokens = LayerTokens((None, *deep), "replace") if deep else None
-        text_dropout = self.training and self.config.text_dropout
-        found = self.backbone.encode_text(embeds, mask, tokens, dropout=text_dropout)
+        found = self.backbone.encode_text(embeds, mask, tokens, dropout=self.drops_text)
         return functional.normalize(found, dim=-1).view(len(images), len(self.states), -1)
 
     def _prompts(self, words: Tensor, images: int) -> tuple[Tensor, Tensor]:

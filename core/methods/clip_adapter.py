@@ -15,11 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.tuning.contract import SCHEDULES, LoopConfig, Method, Task, augmentation_option
+from core.tuning.class_texts import PlainTexts
+from core.tuning.contract import SCHEDULES, LoopConfig, Task, augmentation_option
 from core.tuning.option import option
 
 
@@ -46,7 +46,7 @@ class Config(LoopConfig):
     augmentation: str = augmentation_option("mild")
 
 
-class CLIPAdapter(Method):
+class CLIPAdapter(PlainTexts):
     """Image feature v becomes a A(v) + (1 - a) v, with A two bias-free layers and two ReLUs."""
 
     title = "CLIP-Adapter"
@@ -56,24 +56,16 @@ class CLIPAdapter(Method):
     licence = "MIT"
     trains = "a two-layer network on image features"
     renames_classes = True
-    needs = frozenset({"template"})
     variants: ClassVar = {"reference": {"ratio": 0.5, "unit_norm": False, "schedule": "cosine_swing"}}
-
-    _classes: Tensor
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         width = task.backbone.joint_width
-        with torch.random.fork_rng():
-            torch.manual_seed(task.seed)
+        with task.initial_values():
             hidden = max(1, width // config.reduction)
             self.fc = nn.Sequential(
                 nn.Linear(width, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, width, bias=False), nn.ReLU()
             ).to(task.backbone.device)
-        self.register_buffer("_classes", task.template_features(config.template), persistent=False)
-
-    def class_features(self) -> Tensor:
-        return self._classes
 
     def logits(self, features: Tensor) -> Tensor:
         mixed = self.config.ratio * self.fc(features) + (1 - self.config.ratio) * features

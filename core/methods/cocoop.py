@@ -15,7 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.tuning.contract import Method, PromptConfig, Task
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
@@ -32,7 +33,7 @@ class Config(PromptConfig):
     learning_rate: float = option(0.001, "Step size after the first epoch.", bounds=(0.0, 100.0))
 
 
-class CoCoOp(Method):
+class CoCoOp(LearnedWords):
     """Every context vector is shifted by the same vector, computed from the unit-norm image feature."""
 
     title = "CoCoOp"
@@ -41,8 +42,6 @@ class CoCoOp(Method):
     code = "KaiyangZhou/CoOp; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words and a small network that shifts them by image"
-    renames_classes = True
-    needs = frozenset({"template"})
     per_image_text = True
     variants: ClassVar = {"paper": {"learning_rate": 0.002, "augmentation": "crop_flip"}}
 
@@ -51,8 +50,7 @@ class CoCoOp(Method):
         backbone = task.backbone
         self.context = TextContext(backbone, task.classes, config.template, n=config.context_length)
         hidden = max(1, backbone.joint_width // config.reduction)
-        with torch.random.fork_rng():
-            torch.manual_seed(task.seed)
+        with task.initial_values():
             first, second = nn.Linear(backbone.joint_width, hidden), nn.Linear(hidden, backbone.text_width)
         self.meta_net = nn.Sequential()
         self.meta_net.add_module("linear1", first)
@@ -62,6 +60,5 @@ class CoCoOp(Method):
 
     def logits(self, features: Tensor) -> Tensor:
         shift = self.meta_net(features)[:, None, None, :]
-        dropout = self.training and self.config.text_dropout
-        texts = self.context.features(self.context.vectors + shift, dropout=dropout)
+        texts = self.context.features(self.context.vectors + shift, dropout=self.drops_text)
         return self.backbone.logit_scale * torch.einsum("bd,bcd->bc", features, texts)

@@ -14,9 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from torch import Tensor
-
-from core.tuning.contract import Method, PromptConfig, Starter, Task
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import PromptConfig, Starter, Task
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
 
@@ -45,7 +44,7 @@ class Config(PromptConfig):
         return replace(self, epochs=next(fitting, MOST_EPOCHS))
 
 
-class CoOp(Method):
+class CoOp(LearnedWords):
     """Context vectors shared by all classes (or one set a class), trained by cross-entropy."""
 
     title = "CoOp"
@@ -54,8 +53,6 @@ class CoOp(Method):
     code = "KaiyangZhou/CoOp; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words of the text prompt"
-    renames_classes = True
-    needs = frozenset({"template"})
     starter = Starter(1, "Quick")
     variants: ClassVar = {
         "paper": {
@@ -82,6 +79,3 @@ class CoOp(Method):
 
     def can_rename_classes(self) -> bool:
         return not self.config.per_class
-
-    def class_features(self) -> Tensor:
-        return self.context.features(dropout=self.training and self.config.text_dropout)

@@ -15,10 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from core.backbones.contract import LayerTokens
-from core.tuning.contract import ImagePath, Method, PromptConfig, Task
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import ImagePath, PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
 from core.tuning.visual_prompt import VisualPrompt
@@ -39,7 +38,7 @@ class Config(PromptConfig):
     text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
 
 
-class DPT(Method):
+class DPT(LearnedWords):
     """Cross-entropy through both towers."""
 
     title = "DPT"
@@ -48,8 +47,6 @@ class DPT(Method):
     code = "tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "context words and vectors inside the image tower"
-    renames_classes = True
-    needs = frozenset({"template"})
     variants: ClassVar = {"reference": {"position": "middle_ref"}}
 
     def __init__(self, config: Config, task: Task) -> None:
@@ -67,6 +64,3 @@ class DPT(Method):
 
     def visual_tokens(self) -> LayerTokens:
         return self.visual.tokens()
-
-    def class_features(self) -> Tensor:
-        return self.context.features(dropout=self.training and self.config.text_dropout)

@@ -18,7 +18,8 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.contract import Batch, Method, PromptConfig, Task
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import Batch, PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
@@ -34,7 +35,7 @@ class Config(PromptConfig):
     batch_size: int = option(128, "Images per step.", unit="images", bounds=(1, 4096))
 
 
-class KgCoOp(Method):
+class KgCoOp(LearnedWords):
     """Cross-entropy + weight x (1 - mean cosine of learned and plain class features)."""
 
     title = "KgCoOp"
@@ -43,8 +44,6 @@ class KgCoOp(Method):
     code = "htyao89/KgCoOp; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words of the text prompt"
-    renames_classes = True
-    needs = frozenset({"template"})
     variants: ClassVar = {"paper": {"knowledge_weight": 8.0, "augmentation": "crop_flip"}}
 
     _teacher: Tensor
@@ -55,9 +54,6 @@ class KgCoOp(Method):
         self.register_buffer(
             "_teacher", task.template_features(config.teacher_template or config.template), persistent=False
         )
-
-    def class_features(self) -> Tensor:
-        return self.context.features(dropout=self.training and self.config.text_dropout)
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         texts = self.class_features()

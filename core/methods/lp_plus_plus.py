@@ -15,13 +15,15 @@ random and features come from one random crop (variant "reference"); here they s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.contract import Choice, Method, Task
+from core.tuning.class_texts import PlainTexts
+from core.tuning.contract import Choice, Task
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
 
@@ -50,7 +52,7 @@ class Config(SupportConfig):
     )
 
 
-class LPPlusPlus(Method):
+class LPPlusPlus(PlainTexts):
     """Scores are W v + b + alpha (v . text), with one alpha a class and no logit scale."""
 
     title = "LP++"
@@ -59,11 +61,9 @@ class LPPlusPlus(Method):
     code = "FereshteShakeri/FewShot-CLIP-Strong-Baseline, commit f81054f; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "a linear classifier and one blend weight per class"
-    needs = frozenset({"template"})
     trains_by_steps = False
     variants: ClassVar = {"reference": {"bias_start": "random", "support_view": "mild"}}
 
-    _classes: Tensor
     weight: Tensor
     bias: Tensor
     alpha: Tensor
@@ -71,7 +71,6 @@ class LPPlusPlus(Method):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         classes, width, device = len(task.classes), task.backbone.joint_width, task.backbone.device
-        self.register_buffer("_classes", task.template_features(config.template), persistent=False)
         start = torch.zeros(classes)
         if config.bias_start == "random":
             start = (torch.rand(classes, generator=task.generator()) * 2 - 1) / width**0.5
@@ -94,7 +93,7 @@ class LPPlusPlus(Method):
         own = images @ self._classes.T
         alpha_rate = len(images) / (4 * own.square().sum(dim=0).amax())
         momenta = [torch.zeros_like(weight), torch.zeros_like(bias)]
-        slope, best = torch.zeros_like(alpha), -1.0
+        slope, best = torch.zeros_like(alpha), -1
         for iteration in range(1, self.config.iterations + 1):
             state = [value.requires_grad_() for value in (weight, bias, alpha)]
             loss = functional.cross_entropy(blended(images, self._classes, *state), labels)
@@ -103,9 +102,9 @@ class LPPlusPlus(Method):
             weight, bias = (v.detach() - weight_rate * m for v, m in zip((weight, bias), momenta, strict=True))
             slope = by_alpha if self.config.alpha_gradient == "fresh" else slope + by_alpha
             alpha = alpha.detach() - (alpha_rate * slope if iteration % ALPHA_EVERY == 0 else 0)
-            score = self._score(data, weight, bias, alpha)
-            if score >= best:
-                best = score
+            hits = data.validation_hits(partial(blended, texts=self._classes, weight=weight, bias=bias, alpha=alpha))
+            if hits >= best:
+                best = hits
                 self.weight, self.bias, self.alpha = weight.clone(), bias.clone(), alpha.clone()
 
     def _start(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,13 +114,6 @@ class LPPlusPlus(Method):
         weight = sums / members.sum(dim=1, keepdim=True) if self.config.weight_start == "mean" else sums
         own = ((images @ self._classes.T) * members.T).sum(dim=0) / members.sum(dim=1)
         return weight, (ALPHA_START * own.mean()).expand(len(weight)).clone()
-
-    def _score(self, data: TrainingData, weight: Tensor, bias: Tensor, alpha: Tensor) -> float:
-        """Share of validation images that are right; equal for all states where there are none."""
-        if not data.has_validation:
-            return 0.0
-        found = blended(data.validation_features(), self._classes, weight, bias, alpha).argmax(dim=-1)
-        return float((found == data.validation_labels).float().mean())
 
 
 def blended(images: Tensor, texts: Tensor, weight: Tensor, bias: Tensor, alpha: Tensor) -> Tensor:

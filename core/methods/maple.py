@@ -16,13 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from core.backbones.contract import LayerTokens
-from core.tuning.contract import ImagePath, Method, PromptConfig, Task
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import ImagePath, PromptConfig, Task
 from core.tuning.option import option
-from core.tuning.text_context import RANDOM_STD, TextContext
+from core.tuning.text_context import DeepWords, TextContext
 from core.tuning.visual_prompt import check_depth
 
 
@@ -44,7 +44,7 @@ class Config(PromptConfig):
     text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
 
 
-class MaPLe(Method):
+class MaPLe(LearnedWords):
     """Each layer's visual vectors are a linear map of the same layer's words."""
 
     title = "MaPLe"
@@ -55,8 +55,6 @@ class MaPLe(Method):
     code = "muzairkhattak/multimodal-prompt-learning; tongdiedie/BiomedAP, commit f7137a5"
     licence = "MIT"
     trains = "context words and maps from them into the image tower"
-    renames_classes = True
-    needs = frozenset({"template"})
     variants: ClassVar = {
         "paper": {
             "depth": None,
@@ -76,10 +74,8 @@ class MaPLe(Method):
         depth = config.depth or max(1, 9 * layers // 12)
         check_depth(depth, layers, "image or text")
         self.context = TextContext(tower, task.classes, config.template, n=config.context_length)
-        deep = torch.randn(depth - 1, self.context.n, tower.text_width, generator=task.generator())
-        self.deep = nn.ParameterList([nn.Parameter(words.to(tower.device) * RANDOM_STD) for words in deep])
-        with torch.random.fork_rng():
-            torch.manual_seed(task.seed)
+        self.deep = DeepWords(tower, self.context.n, depth, task.generator())
+        with task.initial_values():
             self.proj = nn.Linear(tower.text_width, tower.image_width).to(tower.device)
             # the published deep maps all start equal
             self.deep_proj = nn.ModuleList([nn.Linear(tower.text_width, tower.image_width) for _ in self.deep])
@@ -99,5 +95,4 @@ class MaPLe(Method):
         return LayerTokens(tuple(vectors), "insert", start=-1)
 
     def class_features(self) -> Tensor:
-        words = LayerTokens((None, *self.deep), "replace") if len(self.deep) else None
-        return self.context.features(dropout=self.training and self.config.text_dropout, tokens=words)
+        return self.context.features(dropout=self.drops_text, tokens=self.deep.tokens())

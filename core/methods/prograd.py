@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.contract import Batch, Method, PromptConfig, Task
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import Batch, PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
@@ -51,7 +52,7 @@ class Config(PromptConfig):
     batch_size: int = option(128, "Images per step.", unit="images", bounds=(1, 4096))
 
 
-class ProGrad(Method):
+class ProGrad(LearnedWords):
     """The gradient of the cross-entropy, less its part that opposes the gradient of the teacher's divergence."""
 
     title = "ProGrad"
@@ -60,8 +61,6 @@ class ProGrad(Method):
     code = "BeierZhu/Prompt-align; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "MIT"
     trains = "context words of the text prompt"
-    renames_classes = True
-    needs = frozenset({"template"})
     variants: ClassVar = {"paper": {"augmentation": "crop_flip"}, "reference": {"teacher": "student"}}
 
     _teacher: Tensor
@@ -79,9 +78,6 @@ class ProGrad(Method):
         self.register_buffer(
             "_teacher", task.template_features(config.teacher_template or config.template), persistent=False
         )
-
-    def class_features(self) -> Tensor:
-        return self.context.features(dropout=self.training and self.config.text_dropout)
 
     def step_passes(self) -> AbstractContextManager[None]:
         # the guide is a small difference of student and teacher: in bf16 it would be rounding

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from core.tuning.cache_model import BLEND_CHOICE, Blend, affinity_scores, choose_blend, one_hot
-from core.tuning.contract import Choice, Method, Task
+from core.tuning.class_texts import PlainTexts
+from core.tuning.contract import Choice, Task
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
 
@@ -35,7 +36,7 @@ class Config(SupportConfig):
     search: bool = option(True, "Choose the cache's weight and sharpness on validation images or inside the shots.")
 
 
-class TipAdapter(Method):
+class TipAdapter(PlainTexts):
     """Keys are unit-norm training features, values their classes."""
 
     title = "Tip-Adapter"
@@ -44,14 +45,12 @@ class TipAdapter(Method):
     code = "gaopengcuhk/Tip-Adapter, commit d0e2d6f; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "none (upstream), MIT (port)"
     trains = "nothing; keeps one key vector per training image"
-    needs = frozenset({"template"})
     trains_by_steps = False
     variants: ClassVar = {
         "paper": {"support_view": "mild", "support_views": 10},
         "reference": {"support_view": "mild"},
     }
 
-    _classes: Tensor
     keys: Tensor
     values: Tensor
     blend: Tensor
@@ -59,7 +58,6 @@ class TipAdapter(Method):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         device = task.backbone.device
-        self.register_buffer("_classes", task.template_features(config.template), persistent=False)
         self.register_buffer("keys", torch.empty(0, task.backbone.joint_width, device=device))
         self.register_buffer("values", torch.empty(0, len(task.classes), device=device))
         self.register_buffer("blend", torch.ones(2, dtype=torch.float64, device=device))
@@ -71,9 +69,6 @@ class TipAdapter(Method):
     def fit_directly(self, data: TrainingData) -> None:
         self.keys = support_features(data, self.config)
         self.values = one_hot(data.labels, len(self.task.classes))
-
-    def class_features(self) -> Tensor:
-        return self._classes
 
     def logits(self, features: Tensor) -> Tensor:
         alpha, beta = self.blend.tolist()

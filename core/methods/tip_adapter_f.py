@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from core.tuning.cache_model import BLEND_CHOICE, Blend, affinity_scores, choose_blend, one_hot
-from core.tuning.contract import SCHEDULES, Choice, LoopConfig, Method, Task, augmentation_option
+from core.tuning.class_texts import PlainTexts
+from core.tuning.contract import SCHEDULES, Choice, LoopConfig, Task, augmentation_option
 from core.tuning.loop import fit
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
@@ -66,7 +67,7 @@ class Config(LoopConfig, SupportConfig):
     augmentation: str = augmentation_option("mild")
 
 
-class TipAdapterF(Method):
+class TipAdapterF(PlainTexts):
     """Keys start as the training features and are trained with beta = 1; then alpha and beta are searched."""
 
     title = "Tip-Adapter-F"
@@ -75,20 +76,17 @@ class TipAdapterF(Method):
     code = "gaopengcuhk/Tip-Adapter, commit d0e2d6f; HealthX-Lab/BiomedCoOp, commit 7ceb5a8"
     licence = "none (upstream), MIT (port)"
     trains = "one key vector per training image"
-    needs = frozenset({"template"})
     variants: ClassVar = {
         "paper": {"support_view": "mild", "support_views": 10, "train_alpha_search": "off"},
         "reference": {"support_view": "mild", "train_alpha_search": "shared"},
     }
 
-    _classes: Tensor
     values: Tensor
     blend: Tensor
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         device = task.backbone.device
-        self.register_buffer("_classes", task.template_features(config.template), persistent=False)
         self.keys = nn.Parameter(torch.empty(0, task.backbone.joint_width, device=device))
         self.register_buffer("values", torch.empty(0, len(task.classes), device=device))
         self.register_buffer("blend", torch.ones(2, dtype=torch.float64, device=device))
@@ -132,7 +130,7 @@ class TipAdapterF(Method):
             trial = TipAdapterF(config, self.task)
             trial._given = start.clone()
             fit(trial, data, seed=self.task.seed)
-            trained, hits = trial.keys.detach(), trial.validation_hits(data)
+            trained, hits = trial.keys.detach(), data.validation_hits(trial.logits)
             if shared:
                 start = trained
             if hits > best:
@@ -142,23 +140,14 @@ class TipAdapterF(Method):
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": self._trained}]
 
-    def class_features(self) -> Tensor:
-        return self._classes
-
     def logits(self, features: Tensor) -> Tensor:
         alpha, beta = self.blend.tolist()
         return super().logits(features) + affinity_scores(features @ self.keys.T, self.values, Blend(alpha, beta))
 
-    def validation_hits(self, data: TrainingData) -> int:
-        """Validation images that are right."""
-        with torch.no_grad():
-            found = self.logits(data.validation_features()).argmax(dim=-1)
-        return int((found == data.validation_labels).sum())
-
     def after_epoch(self, epoch: int) -> None:
         if self._given is not None or not self._data.has_validation:
             return
-        hits = self.validation_hits(self._data)
+        hits = self._data.validation_hits(self.logits)
         if hits > self._best_hits:
             self._best_keys, self._best_hits = self.keys.detach().clone(), hits
 

@@ -13,10 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from core.backbones.contract import LayerTokens
-from core.tuning.contract import ImagePath, LoopConfig, Method, Task
+from core.tuning.class_texts import PlainTexts
+from core.tuning.contract import ImagePath, LoopConfig, Task
 from core.tuning.option import option
 from core.tuning.visual_prompt import VisualPrompt
 
@@ -34,7 +33,7 @@ class Config(LoopConfig):
     )
 
 
-class VPT(Method):
+class VPT(PlainTexts):
     """Cross-entropy through the whole image tower."""
 
     title = "VPT"
@@ -44,17 +43,13 @@ class VPT(Method):
     licence = "MIT"
     trains = "vectors inside the image tower"
     renames_classes = True
-    needs = frozenset({"template"})
     variants: ClassVar = {"paper": {"visual_mode": "insert", "visual_depth": None}}
-
-    _classes: Tensor
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.visual = VisualPrompt(
             task.backbone, config.visual_tokens, config.visual_depth, config.visual_mode, task.generator()
         )
-        self.register_buffer("_classes", task.template_features(config.template), persistent=False)
 
     @classmethod
     def image_path(cls, config: Any) -> ImagePath:
@@ -62,6 +57,3 @@ class VPT(Method):
 
     def visual_tokens(self) -> LayerTokens:
         return self.visual.tokens()
-
-    def class_features(self) -> Tensor:
-        return self._classes

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 from abc import ABC
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -99,6 +99,15 @@ class Task:
         found = self.text_features([text for group in groups for text in group])
         return list(found.split([len(group) for group in groups]))
 
+    def description_bank(self) -> Tensor:
+        """Unit-norm features (classes, sentences, joint_width): as many of each class as the one with the fewest has.
+
+        For methods that hold sentence i of one class against sentence i of the others.
+        """
+        found = self.description_features()
+        fewest = min(len(features) for features in found)
+        return torch.stack([features[:fewest] for features in found])
+
     def description_anchors(self) -> Tensor:
         """Unit-norm mean (classes, joint_width) of the unit-norm features of each class's descriptions."""
         means = torch.stack([features.mean(dim=0) for features in self.description_features()])
@@ -107,6 +116,13 @@ class Task:
     def generator(self) -> torch.Generator:
         """Randomness for initial values."""
         return torch.Generator().manual_seed(self.seed)
+
+    @contextmanager
+    def initial_values(self) -> Iterator[None]:
+        """Modules built inside start from the task's seed; the global generator is put back afterwards."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            yield
 
 
 class Method(nn.Module, ABC):

@@ -6,6 +6,14 @@ from torch import Tensor
 from torch.nn import functional
 
 
+def anchor_distance(texts: Tensor, anchors: Tensor) -> Tensor:
+    """Mean absolute difference of learned and frozen class features (classes, joint_width), over all elements.
+
+    Source: Biomed-DPT, semantic consistency term.
+    """
+    return (texts - anchors).abs().mean()
+
+
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
     """KL divergence from the teacher's distribution to the student's, divided by images x classes.
 

@@ -116,6 +116,21 @@ class TextContext(nn.Module):
         return found.view(-1, self._embeds.shape[0], found.shape[-1]) if vectors.dim() == 4 else found
 
 
+class DeepWords(nn.ParameterList):
+    """n vectors for each text layer from the second to `depth`, from N(0, 0.02^2), which replace the words there.
+
+    Source: deep prompting as MaPLe (Khattak et al., 2023) defines it.
+    """
+
+    def __init__(self, backbone: Backbone, n: int, depth: int, generator: torch.Generator) -> None:
+        start = torch.randn(depth - 1, n, backbone.text_width, generator=generator) * RANDOM_STD
+        super().__init__([nn.Parameter(words.to(backbone.device)) for words in start])
+
+    def tokens(self) -> LayerTokens | None:
+        """The vectors as the tower takes them; None where only the first layer has words."""
+        return LayerTokens((None, *self), "replace") if len(self) else None
+
+
 def _embedded(backbone: Backbone, embeds: Tensor, mask: Tensor) -> Tensor:
     """What enters the first layer of the text tower: (texts, length, text_width)."""
     entering = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +70,13 @@ class TrainingData(ABC):
     @abstractmethod
     def validation_features(self) -> Tensor:
         """Unit-norm features (validation, joint_width) of the centre views."""
+
+    @torch.no_grad()
+    def validation_hits(self, logits: Callable[[Tensor], Tensor]) -> int:
+        """How many validation images are right by scores (images, classes) from their features; 0 without any."""
+        if not self.has_validation:
+            return 0
+        return int((logits(self.validation_features()).argmax(dim=-1) == self.validation_labels).sum())
 
     @abstractmethod
     def batches(self, epoch: int, config: LoopConfig) -> Iterator[Batch]:

@@ -72,7 +72,7 @@ def test_the_training_weight_is_the_first_best_of_ten_fresh_trainings() -> None:
     for alpha in range(10):
         trial = build("tip_adapter_f", train_alpha=float(alpha), train_alpha_search="off")
         fit(trial, clustered_data(), seed=1)
-        hits.append(trial.validation_hits(data))
+        hits.append(data.validation_hits(trial.logits))
     method = build("tip_adapter_f")
     method.prepare(data)
     assert len(set(hits)) > 1
