@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +26,14 @@ def explain(
     out: Annotated[Path | None, typer.Option(help="Folder for the maps (PNG) and arrays (npz).")] = None,
     class_name: Annotated[
         str | None, typer.Option("--class", help="Explain this class; the predicted one by default.")
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="A mask of the image's size, white on a region to measure maps against."),
+    ] = None,
+    polygon: Annotated[
+        list[str] | None,
+        typer.Option(help='A region by corners in pixels of the upright image: "10,20 30,20 30,40". May be repeated.'),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -48,16 +57,55 @@ def explain(
             raise NotFound("An image file", f"there is none at '{image}'", "Check the path.")
         with opened_picture(image) as picture:
             rgb, told = picture.rgb(), picture.told()
+        region = _region(mask, polygon or [], rgb.size)
         classifier = load_model(find_folder(model), home=settings().home)
         out.mkdir(parents=True, exist_ok=True)
-        found = explain_image(classifier, rgb, class_name, out, image_name=str(image)).as_dict() | told
+        found = explain_image(classifier, rgb, class_name, out, region, str(image)).as_dict() | told
         found["maps"] = [entry | {"file": str(out / entry["file"])} for entry in found["maps"] if entry["file"]]
         for finding in told["findings"]:
             stream.note(f"{image}: {finding['sentence']}")
         stream.row(found, f"{found['text']}\n")
         for entry in found["maps"]:
             stream.text(f"  {entry['title']}: {entry['file']}")
+        for line in _region_lines(found):
+            stream.text(line)
         stream.text(DISCLAIMER)
+
+
+def _region(mask: Path | None, polygons: list[str], size: tuple[int, int]) -> Any:
+    """The marked pixels (height, width) of a file or of typed corners, or None."""
+    from core.errors import InvalidInput, NotFound
+    from core.explain.drawing import draw, polygon_of
+    from core.explain.frame import marked_pixels
+    from core.images.decode import opened_picture
+
+    if mask is not None and polygons:
+        raise InvalidInput("A region from --mask or from --polygon", "found both", "Leave one of them out.")
+    if polygons:
+        return draw([polygon_of(text) for text in polygons], size)
+    if mask is None:
+        return None
+    if not mask.is_file():
+        raise NotFound("A file with a mask", f"there is none at '{mask}'", "Check the path.")
+    with opened_picture(mask) as picture:
+        return marked_pixels(picture.marked())
+
+
+def _region_lines(found: dict[str, Any]) -> Iterator[str]:
+    """The region's note, and how much of each map lies in it."""
+    region = found["region"]
+    if region is None:
+        return
+    if region["note"]:
+        yield region["note"]
+    titles = {entry["kind"]: entry["title"] for entry in found["maps"]}
+    for kind, shares in region["maps"].items():
+        if shares["map_share"] is not None:
+            hit = "on" if shares["pointing_hit"] else "off"
+            yield (
+                f"  {titles.get(kind, kind)}: {shares['map_share']:.1%} of it in the region, which covers "
+                f"{shares['area_share']:.1%} of what is seen; strongest patch {hit} it"
+            )
 
 
 app.command()(batch)

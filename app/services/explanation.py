@@ -48,7 +48,7 @@ def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None =
     go_on()
     with told_when_full(), scratch_folder(ctx.drafts_dir) as draft:
         with _opened(ctx, model, image) as (classifier, rgb, mask, told):
-            found = explain_first(classifier, rgb, class_name, draft, mask, image["name"])
+            found = explain_first(classifier, rgb, class_name, draft, mask, image["name"], "set")
         made = _record(ctx, model["id"], image["id"], draft, found.as_dict() | told)
     return get_explanation(ctx, made)
 

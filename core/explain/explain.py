@@ -8,11 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from core.explain.classifier import ExplainedClassifier
 from core.explain.explanation import DISCLAIMER, Explanation, ExplanationMap
 from core.explain.first_answer import PICTURE_PX, Step, Subject, completed, first_answer, judge, no_step, suppose
+from core.explain.measure import Source
 
 __all__ = [
     "DISCLAIMER",
@@ -30,16 +32,16 @@ def explain_image(
     image: Image.Image,
     class_name: str | None = None,
     out_dir: Path | None = None,
-    mask: Image.Image | None = None,
+    mask: Image.Image | np.ndarray | None = None,
     image_name: str | None = None,
     step: Step = no_step,
 ) -> Explanation:
     """Maps, attention, trust and what-if for one image and one class (the predicted one by default).
 
-    mask: a marked region of the image's size; the maps are measured against it. out_dir: where the PNG files and
-    arrays.npz go; without it nothing is written and `file` is None. step: called between the parts of the work; what it
-    raises ends the work. Raises NotFound for an unknown class and InvalidInput for a mask of another size than the
-    image.
+    mask: a marked region of the image's size, a picture or bool (height, width); the maps are measured against it.
+    out_dir: where the PNG files and arrays.npz go; without it nothing is written and `file` is None. step: called
+    between the parts of the work; what it raises ends the work. Raises NotFound for an unknown class and InvalidInput
+    for a mask of another size than the image.
     """
     subject = Subject.of(classifier, image, class_name, mask)
     step()
@@ -53,11 +55,13 @@ def explain_first(
     image: Image.Image,
     class_name: str | None,
     out_dir: Path,
-    mask: Image.Image | None = None,
+    mask: Image.Image | np.ndarray | None = None,
     image_name: str | None = None,
+    source: Source = "file",
 ) -> Explanation:
     """The first answer alone: maps and attention; of the pictures only the one below the maps is written."""
-    return first_answer(Subject.of(classifier, image, class_name, mask), out_dir, image_name, pictures=False)
+    subject = Subject.of(classifier, image, class_name, mask, source)
+    return first_answer(subject, out_dir, image_name, pictures=False)
 
 
 def explain_further(
@@ -65,7 +69,7 @@ def explain_further(
     image: Image.Image,
     class_name: str,
     part: str,
-    mask: Image.Image | None = None,
+    mask: Image.Image | np.ndarray | None = None,
     step: Step = no_step,
 ) -> Any:
     """One part that was left pending, of `core.explain.parts.PARTS`: "trust" or "what_if"."""

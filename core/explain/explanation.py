@@ -64,6 +64,7 @@ class Explanation:
     seconds: float
     maps: list[ExplanationMap]
     attention: dict[str, Any]
+    frame: dict[str, Any]
     region: dict[str, Any] | None
     text: str
     notes: list[str]
@@ -93,6 +94,7 @@ class Explanation:
             "trust": self.trust,
             "pending": list(self.pending),
             "rules": RULES,
+            "frame": self.frame,
             "region": self.region,
             "text": self.text,
             "notes": self.notes,

@@ -22,12 +22,14 @@ from core.explain.captured import Captured, capture
 from core.explain.class_maps import HEADLINE, ClassMaps, class_maps
 from core.explain.classifier import ExplainedClassifier, pixels_of
 from core.explain.explanation import Explanation, ExplanationMap
-from core.explain.frame import SeenMask, seen_mask
+from core.explain.frame import Frame, SeenMask, seen_mask
+from core.explain.heads import head_arrays
+from core.explain.measure import Source, measure
 from core.explain.paint import overlay
 from core.explain.parts import PARTS
 from core.explain.pictures import attention_pictures, class_pictures, original_picture
 from core.explain.redistribution import Redistribution, follows_plain_path, redistribution, what_if
-from core.explain.region import peak_quadrant, region_share
+from core.explain.region import peak_quadrant
 from core.explain.registry import get_explainer
 from core.explain.trust import trust
 from core.explain.view import field_of_view
@@ -47,7 +49,7 @@ def no_step() -> None:
 class Subject:
     """One image and one class of a model, with what all parts of an explanation share.
 
-    scores: probabilities (classes,) as classification gives them. region: where a mask was given.
+    scores: probabilities (classes,) as classification gives them. region: where a mask was given; source says whose.
     """
 
     classifier: ExplainedClassifier
@@ -56,6 +58,7 @@ class Subject:
     scores: torch.Tensor
     class_index: int
     region: SeenMask | None
+    source: Source = "file"
 
     @classmethod
     def of(
@@ -63,14 +66,20 @@ class Subject:
         classifier: ExplainedClassifier,
         image: Image.Image,
         class_name: str | None = None,
-        mask: Image.Image | None = None,
+        mask: Image.Image | np.ndarray | None = None,
+        source: Source = "file",
     ) -> Subject:
         """Raises NotFound for an unknown class and InvalidInput for a mask of another size than the image."""
         backbone, image = classifier.backbone, image.convert("RGB")
         region = None if mask is None else seen_mask(mask, image.size, backbone.preprocessing, backbone.patch_grid)
         scores = classifier.probabilities([image])[0]
         index = int(scores.argmax()) if class_name is None else _class_index(classifier, class_name)
-        return cls(classifier, image, pixels_of(classifier, image), scores, index, region)
+        return cls(classifier, image, pixels_of(classifier, image), scores, index, region, source)
+
+    @cached_property
+    def frame(self) -> Frame:
+        """Which place of the original picture each model pixel shows."""
+        return Frame.of(self.image.size, self.classifier.backbone.preprocessing)
 
     @property
     def class_name(self) -> str:
@@ -125,7 +134,8 @@ def first_answer(
         explained_probability=float(subject.captured.probabilities[subject.class_index]),
         maps=maps,
         attention=_attention(changed),
-        region=_region(arrays, subject),
+        frame=subject.frame.as_dict(),
+        region=None if subject.region is None else measure(arrays, subject.region, subject.source),
         text=_text(subject, found, changed),
         notes=_notes(subject, found),
         pending=PARTS,
@@ -210,6 +220,11 @@ def _arrays(found: ClassMaps, changed: Redistribution, subject: Subject) -> dict
         "attention_without": changed.without,
         "attention_with": changed.with_vectors,
         "difference": changed.difference,
+        **head_arrays(changed.attention_without, "without"),
+        **head_arrays(changed.attention_with, "with"),
+        "crop_box": np.array(subject.frame.crop_box),
+        "original_px": np.array(subject.image.size),
+        **({} if subject.region is None else {"region_cells": subject.region.cells}),
     }
 
 
@@ -229,20 +244,9 @@ def _attention(changed: Redistribution) -> dict[str, Any]:
     }
 
 
-def _region(arrays: dict[str, np.ndarray], subject: Subject) -> dict[str, Any] | None:
-    """Each map measured against the marked region."""
-    if subject.region is None or subject.marked is None:
-        return None
-    kinds = (HEADLINE, "grad_cam", "attention", "attention_without", "attention_with", "rollout")
-    shares = {kind: region_share(arrays[kind], subject.marked).as_dict() for kind in kinds}
-    unit = "px of the model's input, not calibrated"
-    return {"unit": unit, "mask": subject.region.as_dict(), "maps": shares}
-
-
 def _notes(subject: Subject, found: ClassMaps) -> list[str]:
     """What is to be said before the maps are read."""
-    region, classifier = subject.region, subject.classifier
-    notes = [region.sentence()] if region is not None else []
+    classifier, notes = subject.classifier, []
     if not follows_plain_path(classifier):
         notes.append(
             "The maps with and without zero vectors are those of the tower without this method's own changes inside it."
@@ -256,7 +260,7 @@ def _notes(subject: Subject, found: ClassMaps) -> list[str]:
             f"Maps are made in float32, where the probability is {explained:.3f}; classification in "
             f"{classifier.backbone.precision} says {shown:.3f}."
         )
-    return [note for note in [*notes, *found.sentences()] if note]
+    return [*notes, *found.sentences()]
 
 
 def _vectors(changed: Redistribution) -> str:
@@ -293,6 +297,7 @@ def _without_attention(subject: Subject, why: str, image_name: str | None, start
         probabilities=_probabilities(subject),
         maps=[],
         attention={"layers": [], "note": reason},
+        frame=subject.frame.as_dict(),
         region=None,
         text=f"The model calls this image '{subject.predicted}' (probability {float(subject.scores.max()):.2f}). "
         f"{reason}",

@@ -8,6 +8,7 @@ the coordinate i, so a mapping of centres adds and takes off a half. The origina
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,14 +116,34 @@ class Frame:
                 "Give the mask of this image.",
             )
 
+    @property
+    def hides_part(self) -> bool:
+        """Whether the model sees less than the whole picture."""
+        return self.seen_share < 1 - 1e-9
+
+    def cell_box(self, row: int, column: int, grid: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Edges (left, top, right, bottom) in the original picture of one cell of a grid (rows, columns)."""
+        left, top, right, bottom = self.crop_box
+        across, down = (right - left) / grid[1], (bottom - top) / grid[0]
+        return left + column * across, top + row * down, left + (column + 1) * across, top + (row + 1) * down
+
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready: sizes, and the crop box in pixels of the original picture."""
+        """JSON-ready: sizes, and the crop box in pixels of the original picture; `from_dict` reads it back."""
         return {
             "original_px": [self.width, self.height],
             "model_px": self.size,
+            "resized_px": list(self.resized),
+            "offset_px": [self.left, self.top],
             "crop_box": [round(edge, 4) for edge in self.crop_box],
             "seen_share": self.seen_share,
         }
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, Any]) -> Frame:
+        """The frame that `as_dict` wrote."""
+        (width, height), (left, top) = written["original_px"], written["offset_px"]
+        across, down = written["resized_px"]
+        return cls(width, height, written["model_px"], (across, down), left, top)
 
 
 @dataclass(frozen=True)
@@ -188,10 +209,14 @@ def seen_mask(
 
     mask: a picture, or bool (height, width). Raises InvalidInput for another size than the picture's.
     """
-    frame = Frame.of(picture_size, preprocessing)
+    return seen_through(Frame.of(picture_size, preprocessing), mask, grid)
+
+
+def seen_through(frame: Frame, mask: Image.Image | np.ndarray, grid: tuple[int, int]) -> SeenMask:
+    """The same through a frame that is known."""
     marked = mask if isinstance(mask, np.ndarray) else marked_pixels(mask)
     frame.check(marked)
-    size = (preprocessing.size, preprocessing.size)
+    size = (frame.size, frame.size)
     return SeenMask(
         frame,
         frame.coverage(marked, grid),

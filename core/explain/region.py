@@ -15,48 +15,63 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class RegionShare:
-    """map_share: part of the map's mass in the region. area_share: part of the visible picture the region covers.
+    """How a map (rows, columns) lies to a region, of which each cell holds a part.
 
-    enrichment: map_share / area_share, 1 is chance. pointing_hit: the strongest patch touches the region. area_px and
-    peak_px (x, y) are pixels of the model's input, not calibrated to millimetres. map_share and enrichment are None
-    for a map without mass.
+    map_share, outside_share: parts of the map's mass inside and outside; they sum to 1, so what the class token or
+    extra vectors draw counts as neither. area_share: part of the visible picture the region covers. enrichment:
+    map_share / area_share, 1 is chance. raw_inside, raw_outside: the mass itself, for maps whose cells are shares of
+    the class token's attention; with what vectors and class token draw they sum to 1. pointing_hit: the strongest cell
+    touches the region. chance_hit: part of the cells that touch it, which a random map would hit. Shares are None for
+    a map without mass.
     """
 
     map_share: float | None
+    outside_share: float | None
     area_share: float
     enrichment: float | None
     pointing_hit: bool
-    area_px: float
-    peak_px: tuple[int, int]
+    chance_hit: float
+    raw_inside: float | None
+    raw_outside: float | None
+    peak_cell: tuple[int, int]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**asdict(self), "peak_px": list(self.peak_px)}
+        return {**asdict(self), "peak_cell": list(self.peak_cell)}
 
 
 def region_share(grid_map: np.ndarray, region: np.ndarray | Box, size_px: int | None = None) -> RegionShare:
     """Measures a map (rows, columns) against a mask (size, size) or a box in pixels of the model's input.
 
-    A mask is bool, or the part of each pixel that is marked. Each patch counts with the part of its area inside the
-    region. Patches that zero vectors replaced (not-a-number) belong neither to the map nor to the area. size_px is
-    needed with a box. Raises InvalidInput for a box without area or outside the input.
+    A mask is bool, or the part of each pixel that is marked. size_px is needed with a box. Raises InvalidInput for a
+    box without area or outside the input.
     """
     mask = region if isinstance(region, np.ndarray) else box_mask(region, _needed(size_px))
-    inside = coverage(mask, grid_map.shape)
+    return cell_share(grid_map, coverage(mask, grid_map.shape))
+
+
+def cell_share(grid_map: np.ndarray, inside: np.ndarray, *, are_shares: bool = False) -> RegionShare:
+    """Measures a map against the marked part of each of its cells, both (rows, columns).
+
+    Cells that zero vectors replaced (not-a-number) belong neither to the map nor to the area. are_shares: the cells are
+    shares of the class token's attention, so their sums are given as well.
+    """
     seen = np.isfinite(grid_map)
     mass = np.where(seen, np.maximum(grid_map, 0), 0)
-    total = float(mass.sum())
-    share = float((mass * inside).sum() / total) if total > 0 else None
+    total, hit = float(mass.sum()), float((mass * inside).sum())
+    share = hit / total if total > 0 else None
     area = float(inside[seen].mean())
     row, column = peak_cell(grid_map)
-    cell = mask.shape[0] / grid_map.shape[0], mask.shape[1] / grid_map.shape[1]
     return RegionShare(
         map_share=share,
+        outside_share=None if share is None else 1 - share,
         area_share=area,
         enrichment=share / area if share is not None and area > 0 else None,
         pointing_hit=bool(total > 0 and inside[row, column] > 0),
-        area_px=round(float(mask.sum()), 4),
-        peak_px=(int((column + 0.5) * cell[1]), int((row + 0.5) * cell[0])),
+        chance_hit=float((inside[seen] > 0).mean()),
+        raw_inside=hit if are_shares else None,
+        raw_outside=total - hit if are_shares else None,
+        peak_cell=(row, column),
     )
 
 

@@ -25,10 +25,11 @@ import {
   setParam,
 } from "./core.js";
 import { shortNumber } from "./charts.js";
-import { curves, forest, stackedBars } from "./figures.js";
+import { curves, stackedBars } from "./figures.js";
 import { uid } from "./follow.js";
 import "./image-drop.js";
 import "./map-viewer.js";
+import { regionCard } from "./region-shares.js";
 import { firstModel, modelFacts, modelSelect, noModels } from "./model-picker.js";
 import { fileName } from "./plot.js";
 import { pictureNotice, windowingLine } from "./picture-words.js";
@@ -489,53 +490,6 @@ function deletionPlot(steps, trust, image) {
     csvRows: steps.map((step) => [step.fraction, step.patches, step.drop, step.random_drop]),
     file: fileName("deletion", image || "image"),
   };
-}
-
-/** How much of each map lies in the marked region, against the share of the picture the region covers. */
-function regionCard({ region, maps, image }) {
-  const rows = Object.entries(region?.maps || {});
-  if (!rows.length) return null;
-  const title = (kind) =>
-    maps.find((map) => map.kind === kind)?.title || (kind === "rollout" ? "Attention rollout" : kind);
-  const plot = h("ps-plot");
-  const area = rows[0][1].area_share;
-  const [lead, first] = rows[0];
-  const times = Number.isFinite(first.enrichment)
-    ? ` '${title(lead)}' puts ${percent(first.map_share)} there, ${first.enrichment.toFixed(1)} times as much as by chance.`
-    : "";
-  const sentence = `The marked region covers ${percent(area)} of the picture.${times}`;
-  plot.content = {
-    title: "How much of each map lies in the marked region",
-    sentence,
-    figure: regionChart(rows, title),
-    columns: ["Map", "Share in region", "By chance", "Times chance", "Strongest patch inside"],
-    rows: rows.map(([kind, row]) => [
-      title(kind),
-      Number.isFinite(row.map_share) ? percent(row.map_share) : "–",
-      percent(row.area_share),
-      Number.isFinite(row.enrichment) ? row.enrichment.toFixed(2) : "–",
-      row.pointing_hit ? "yes" : "no",
-    ]),
-    csvRows: rows.map(([kind, row]) => [kind, row.map_share, row.area_share, row.enrichment, row.pointing_hit]),
-    file: fileName("region", image || "image"),
-  };
-  return h("div", { class: "ps-card" }, h("h3", {}, "In the marked region"), plot);
-}
-
-function regionChart(rows, title) {
-  const known = rows.filter(([, row]) => Number.isFinite(row.enrichment));
-  return forest({
-    lines: [{ value: 1, name: "" }],
-    low: 0,
-    high: Math.max(2, ...known.map(([, row]) => row.enrichment)) * 1.05,
-    title: "times as much as by chance (dashed line: chance)",
-    format: shortNumber,
-    rows: known.map(([kind, row]) => ({
-      label: title(kind),
-      note: `${percent(row.map_share)}, ${row.enrichment.toFixed(1)} times`,
-      mean: row.enrichment,
-    })),
-  });
 }
 
 /** Where the class token's attention goes in each layer, with and without the vectors. */

@@ -20,6 +20,14 @@ CLASSES = ["benign", "malignant", "<b>normal</b>"]
 MADE = "2026-03-01T10:00:00+00:00"
 NAME = "CoOp, 8 shots, seed 1"
 
+FRAME = {
+    "original_px": [300, 200],
+    "model_px": 224,
+    "resized_px": [336, 224],
+    "offset_px": [56, 0],
+    "crop_box": [50, 0, 250, 200],
+    "seen_share": 0.6667,
+}
 IMAGE_SET = {
     "id": SET_ID,
     "name": "Ultrasound <i>spring</i>",
@@ -601,11 +609,16 @@ EXPLANATION = {
         "sensitive": False,
         "verdict": "Hiding what the map marks lowers the probability more than random ones (0.23 against 0.12).",
     },
+    "frame": FRAME,
     "region": {
         "unit": "px",
         "maps": {
-            "grad_cam": {"map_share": 0.3, "area_share": 0.06, "enrichment": 5.0, "pointing_hit": True, "area_px": 200}
+            "grad_cam": {"map_share": 0.3, "outside_share": 0.7, "area_share": 0.06, "enrichment": 5.0}
+            | {"pointing_hit": True, "chance_hit": 0.1, "raw_inside": None, "raw_outside": None}
         },
+        "source": "set",
+        "note": "100 of the 400 marked pixels (25%) lie outside the part of the image the model sees.",
+        "mask": FRAME | {"marked_px": 400, "seen_px": 300, "in_view": 0.75},
     },
     "text": "The model calls this image 'malignant' (probability 0.62).",
     "notes": ["Zero vectors replaced 1 patch in the first row; it stays grey."],

@@ -58,6 +58,39 @@ def test_attention_maps_share_one_scale_and_the_difference_is_symmetric(classifi
             arrays["difference"], arrays["attention_with"] - arrays["attention_without"], equal_nan=True
         )
         assert {"hires_cam", "grad_cam", *ATTENTION} <= set(arrays)
+        assert arrays["crop_box"].tolist() == [10, 0, 50, 40]
+
+
+@pytest.mark.parametrize("vectors", [0, 2])
+def test_all_layers_and_heads_are_written_and_give_the_shown_maps(backbone, picture, tmp_path, vectors):
+    explain_image(head_classifier(backbone, vectors=vectors), picture, out_dir=tmp_path)
+    with np.load(tmp_path / "arrays.npz") as arrays:
+        for side in ("with", "without"):
+            heads = arrays[f"heads_{side}"]
+            assert heads.shape[0] == backbone.image_layers
+            assert heads.shape[2:] == backbone.patch_grid
+            assert heads[-4:].mean(axis=(0, 1)) == pytest.approx(arrays[f"attention_{side}"], abs=1e-6, nan_ok=True)
+            whole = np.nansum(heads, axis=(2, 3))
+            drawn = arrays[f"heads_{side}_vectors"] + arrays[f"heads_{side}_class_token"]
+            assert whole + drawn == pytest.approx(np.ones_like(whole), abs=1e-5)
+
+
+def test_shares_leave_out_what_vectors_draw_and_both_sides_count_the_same_patches(backbone, picture):
+    mask = Image.new("L", picture.size)
+    mask.paste(255, (12, 10, 40, 30))
+    found = explain_image(head_classifier(backbone, vectors=2), picture, mask=mask)
+    shares = found.region["maps"]
+    without, changed = shares["attention_without"], shares["attention_with"]
+    assert without["area_share"] == changed["area_share"]
+    heads = found.arrays
+    drawn = (heads["heads_with_vectors"] + heads["heads_with_class_token"])[-4:].mean()
+    assert changed["raw_inside"] + changed["raw_outside"] + drawn == pytest.approx(1, abs=1e-5)
+    assert changed["map_share"] == pytest.approx(
+        changed["raw_inside"] / (changed["raw_inside"] + changed["raw_outside"])
+    )
+    assert changed["map_share"] + changed["outside_share"] == pytest.approx(1)
+    if "hires_cam" in shares:
+        assert shares["hires_cam"]["raw_inside"] is None
 
 
 def test_a_model_without_zero_vectors_names_the_added_ones_as_what_if(classifier, picture):
@@ -160,13 +193,13 @@ def test_a_mask_of_another_size_is_refused(classifier, picture):
 
 def test_a_mask_without_a_mark_or_outside_the_view_is_told(classifier, picture):
     empty = explain_image(classifier, picture, mask=Image.new("L", picture.size))
-    assert empty.region is None
-    assert any("The mask marks no pixel" in note for note in empty.notes)
+    assert empty.region["maps"] == {}
+    assert "The mask marks no pixel" in empty.region["note"]
     mask = Image.new("L", picture.size)
     mask.paste(255, (0, 0, 8, 8))
     outside = explain_image(classifier, picture, mask=mask)
-    assert outside.region is None
-    assert any("None of the 64 marked pixels lies in the part of the image" in note for note in outside.notes)
+    assert outside.region["maps"] == {}
+    assert "None of the 64 marked pixels lies in the part of the image" in outside.region["note"]
 
 
 def test_a_region_says_what_of_it_the_model_sees_in_original_pixels(classifier, picture):
@@ -176,7 +209,8 @@ def test_a_region_says_what_of_it_the_model_sees_in_original_pixels(classifier, 
     told = found.region["mask"]
     assert (told["marked_px"], told["seen_px"], told["in_view"]) == (200, 100, 0.5)
     assert told["crop_box"] == [10, 0, 50, 40]
-    assert any("100 of the 200 marked pixels (50%) lie outside" in note for note in found.notes)
+    assert "100 of the 200 marked pixels (50%) lie outside" in found.region["note"]
+    assert found.frame["crop_box"] == [10, 0, 50, 40]
 
 
 def test_a_backbone_without_attention_answers_with_a_sentence():

@@ -13,7 +13,8 @@ def test_a_uniform_map_is_at_chance_in_any_box():
     found = region_share(UNIFORM, (3, 5, 20, 30), size_px=64)
     assert found.enrichment == pytest.approx(1)
     assert found.map_share == pytest.approx(17 * 25 / 64**2)
-    assert found.area_px == 17 * 25
+    assert found.outside_share == pytest.approx(1 - 17 * 25 / 64**2)
+    assert found.chance_hit == 4 / 16
 
 
 def test_a_map_inside_the_region_is_enriched_by_its_area():
@@ -22,7 +23,8 @@ def test_a_map_inside_the_region_is_enriched_by_its_area():
     found = region_share(spot, (32, 16, 48, 32), size_px=64)
     assert (found.map_share, found.area_share, found.enrichment) == pytest.approx((1, 1 / 16, 16))
     assert found.pointing_hit
-    assert found.peak_px == (40, 24)
+    assert found.peak_cell == (1, 2)
+    assert found.chance_hit == 1 / 16
 
 
 def test_a_region_smaller_than_a_patch_counts_by_area():
