@@ -38,11 +38,12 @@ export function controlsContent(result, name) {
       title: "accuracy on training images (right is better)",
       format: (value) => percent(value, 0),
     }),
-    columns: ["Texts", "Accuracy", "The set less these", "Log-likelihood", "The set less these"],
+    columns: ["Texts", "Accuracy", "The set less these", "Log-likelihood", "The set less these", "p"],
     rows: rows.map((row) => [controlName(row.key), interval(row.accuracy, share), interval(row.accuracy.difference, points),
-      interval(row.log_likelihood, (value) => plainNumber(value, 3)), interval(row.log_likelihood.difference, (value) => signed(value))]),
-    csvColumns: ["texts", ...["accuracy", "accuracy_difference", "log_likelihood", "log_likelihood_difference"].flatMap((key) => [key, `${key}_low`, `${key}_high`]), "draws"],
-    csvRows: rows.map((row) => [row.key, ...numbers(row).flatMap((found) => (found ? ends(found) : ["", "", ""])), row.accuracy.n_draws]),
+      interval(row.log_likelihood, (value) => plainNumber(value, 3)), interval(row.log_likelihood.difference, (value) => signed(value)),
+      finite(row.log_likelihood.p) ? plainNumber(row.log_likelihood.p, 3) : "–"]),
+    csvColumns: ["texts", ...["accuracy", "accuracy_difference", "log_likelihood", "log_likelihood_difference"].flatMap((key) => [key, `${key}_low`, `${key}_high`]), "p", "draws"],
+    csvRows: rows.map((row) => [row.key, ...numbers(row).flatMap((found) => (found ? ends(found) : ["", "", ""])), row.log_likelihood.p ?? "", row.accuracy.n_draws]),
     file: fileName(name, "controls"),
   };
 }

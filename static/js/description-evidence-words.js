@@ -45,8 +45,10 @@ export function sentencesWords({ sentences, summary = {} }) {
 export function setWords(result) {
   const controls = result.summary?.controls;
   if (!controls?.answer) return "";
-  const apart = ["random_radiological", "random_everyday"].map((name) => controls[name]?.log_likelihood?.difference).filter((found) => Number.isFinite(found?.low));
-  const least = apart.sort((a, b) => a.low - b.low)[0];
-  const rest = least ? ` Beside the random words that come closest its log-likelihood differs by ${signed(least.mean)} nats (95 % interval ${signed(least.low)} to ${signed(least.high)}).` : "";
+  const rows = ["random_radiological", "random_everyday"].map((name) => controls[name]?.log_likelihood).filter((row) => Number.isFinite(row?.difference?.low));
+  const least = rows.sort((a, b) => (b.p ?? 0) - (a.p ?? 0) || a.difference.low - b.difference.low)[0];
+  const rank = Number.isFinite(least?.p) ? `; ${Math.round(least.p * (least.n_draws + 1)) - 1} of ${least.n_draws} sets of them do at least as well` : "";
+  const apart = least?.difference;
+  const rest = least ? ` Beside the random words that come closest its log-likelihood differs by ${signed(apart.mean)} nats (95 % interval ${signed(apart.low)} to ${signed(apart.high)})${rank}.` : "";
   return `The whole set: ${controls.answer.charAt(0).toLowerCase()}${controls.answer.slice(1)}${rest}`;
 }

@@ -20,8 +20,12 @@ from core.descriptions.evidence.scores import Encode, SentenceScores
 from core.descriptions.templates import PLAIN
 from core.evaluation.two_part import TwoPart, two_part, undefined
 
-DRAWS = 20
-"""Sets of random words, and most ways of dealing sentences to other classes."""
+DRAWS = 39
+"""Sets of random words: as many as it takes for a set that is better than each of them to have p = `LEVEL`."""
+DEALT = 20
+"""Most ways of dealing sentences to other classes."""
+LEVEL = 0.025
+"""How often a set of random words may be called better than random words: one side of the usual 5 %."""
 MEASURES = ("accuracy", "log_likelihood")
 CLAIM = "these sentences on this backbone, over new patients like those of these images and new draws of the control"
 
@@ -52,10 +56,11 @@ def controls(
 
     Each of the controls has accuracy and log_likelihood (mean, low, high, ... and `difference`, the set less the
     control), class averages on the images of `scores`; n_draws says over how many draws. Intervals have two parts
-    where several were drawn; none below 10 units. Random words have `difference_to_one` too, whose interval is for one
-    further draw instead of their mean: a lucky set of random words is better than the mean of others. That is what
-    better_than_random_words asks of the log-likelihood: true where the whole 95 % interval lies above 0, for both
-    vocabularies; None without interval. template: a sentence with {} for the name.
+    where several were drawn; none below 10 units. Random words have `p` too, the share of their sets that do at least
+    as well, the set itself among them: (1 + #{random >= set}) / (draws + 1). A set of random words is one more draw, so
+    that p holds for it whatever the images, and however far and unevenly random sets scatter. better_than_random_words
+    asks of the log-likelihood, for both vocabularies, p of at most 0.025 and an interval of `difference` above 0, which
+    makes it no matter of these patients; None without interval. template: a sentence with {} for the name.
     """
     own = Control.of("set", [scores])
     others = [
@@ -67,9 +72,8 @@ def controls(
     found: dict[str, Any] = {"set": _row(scores, own), **{other.name: _row(scores, other, own) for other in others}}
     for control in others[1 : 1 + len(VOCABULARIES)]:
         for measure in MEASURES:
-            found[control.name][measure]["difference_to_one"] = _to_one(scores, own, control, measure)
-    lows = [found[f"random_{v}"]["log_likelihood"]["difference_to_one"]["low"] for v in VOCABULARIES]
-    better = None if None in lows else min(lows) > 0
+            found[control.name][measure]["p"] = rank_p(scores, own, control, measure)
+    better = _better([found[f"random_{v}"]["log_likelihood"] for v in VOCABULARIES])
     return found | {"better_than_random_words": better, "answer": _answer(better), "claim": CLAIM}
 
 
@@ -104,7 +108,7 @@ def without_names(scores: SentenceScores, encode: Encode) -> SentenceScores:
     return SentenceScores.of(scores.images, texts, encode, scores.scale)
 
 
-def dealt_sets(scores: SentenceScores, seed: int, draws: int = DRAWS) -> Iterator[SentenceScores]:
+def dealt_sets(scores: SentenceScores, seed: int, draws: int = DEALT) -> Iterator[SentenceScores]:
     """The set with each class's sentences dealt to another class: all ways up to `draws`, else drawn ones."""
     classes = range(len(scores.classes))
     if len(scores.classes) <= 5:
@@ -158,11 +162,17 @@ def _row(scores: SentenceScores, control: Control, own: Control | None = None) -
     return found
 
 
-def _to_one(scores: SentenceScores, own: Control, control: Control, measure: str) -> dict[str, Any]:
-    """The set less one further draw of a control: the draws' own variance in the place of that of their mean."""
-    apart = own.values(measure) - control.values(measure)
-    found = measured(scores, apart)
-    return as_row(replace(found, v_draws=found.v_draws * (len(apart) + 1)), len(apart))
+def rank_p(scores: SentenceScores, own: Control, control: Control, measure: str) -> float:
+    """Share of the draws of a control, the set itself counted among them, that do at least as well as the set."""
+    value, drawn = (scores.images.class_average(each.values(measure)) for each in (own, control))
+    # equal accuracies are sums of the same weights in another order
+    return float((1 + (drawn >= value - 1e-12).sum()) / (drawn.size + 1))
+
+
+def _better(rows: Sequence[dict[str, Any]]) -> bool | None:
+    if any(row["difference"]["low"] is None for row in rows):
+        return None
+    return all(row["p"] <= LEVEL and row["difference"]["low"] > 0 for row in rows)
 
 
 def _answer(better: bool | None) -> str:

@@ -87,20 +87,17 @@ def _head(summary: Mapping[str, Any]) -> str:
 def _controls(found: Mapping[str, Any]) -> str:
     body = "".join(
         f"<tr><th scope=row>{text}</th>{_cells(found[name]['accuracy'], 100, '%')}"
-        f"{_cells(found[name]['log_likelihood'])}{_cells(_difference(found[name]['log_likelihood']))}"
+        f"{_cells(found[name]['log_likelihood'])}{_cells(found[name]['log_likelihood'].get('difference'))}"
+        f"<td class=n>{_number(found[name]['log_likelihood'].get('p'), 3)}</td>"
         f"<td class=n>{found[name]['accuracy']['n_draws']}</td></tr>"
         for name, text in CONTROLS.items()
         if name in found
     )
     return _table(
-        "Controls", ("", "Accuracy", "Log-likelihood, nats", "This set less the control", "Draws"), body,
+        "Controls", ("", "Accuracy", "Log-likelihood, nats", "This set less the control", "p", "Draws"), body,
         f"Means with 95 % intervals; they hold for {escape(found['claim'])}. "
-        "The difference to random words is that to one further draw of them.",
+        "p: the share of sets of random words, this set among them, whose log-likelihood is at least as high.",
     )  # fmt: skip
-
-
-def _difference(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    return row.get("difference_to_one", row.get("difference"))
 
 
 def _curve(found: Mapping[str, Any]) -> str:
