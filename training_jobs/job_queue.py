@@ -52,6 +52,11 @@ def enqueue_task(session: Session, task_id: str, kind: str, label: str) -> str:
     return jobs.add_task_job(session, task_id, kind, label)
 
 
+def enqueue_batch(session: Session, batch_id: str, label: str) -> str:
+    """Put a batch of explanations into the queue, in the transaction that records it; returns the job's id."""
+    return jobs.add_batch_job(session, batch_id, label)
+
+
 def succeed(session: Session, job_id: str, fence: int, note: str | None = None) -> bool:
     """The job is done; False (and nothing written) if its fence is old. Called in the transaction of the results."""
     if not _finish(session, job_id, fence, "succeeded", note=note):

@@ -26,6 +26,7 @@ from core.records.session import Database
 from core.settings import Settings
 from core.tuning.model_folder import describe_model_folder
 from training_jobs import job_queue
+from training_jobs.batch_job import run_batch_job
 from training_jobs.description_job import run_task
 from training_jobs.experiment_job import run_experiment
 from training_jobs.job_log import CHECKPOINT, JobLog, job_folder, log_path
@@ -49,7 +50,7 @@ class Terminated(BaseException):
 class Work:
     """All that one attempt needs: the rows it stands for, and where it writes.
 
-    run_id, experiment_id, task_id: what the job is for; the other two are empty.
+    run_id, experiment_id, task_id, batch_id: what the job is for; the others are empty.
     """
 
     database: Database
@@ -58,13 +59,14 @@ class Work:
     run_id: str
     experiment_id: str
     task_id: str
+    batch_id: str
     fence: int
     log: JobLog
 
     @property
     def kind(self) -> str:
         """What it is at, in a word."""
-        return "task" if self.task_id else "training"
+        return "task" if self.task_id else "batch" if self.batch_id else "training"
 
     @property
     def folder(self) -> Path:
@@ -92,11 +94,13 @@ def run_job(job_id: str, token: int, *, settings: Settings, train: Train | None 
         database.close()
 
 
-def _subject_of(database: Database, job_id: str) -> tuple[str, str, str]:
-    """The run, the experiment or the task that the job is for; the other two are empty."""
+def _subject_of(database: Database, job_id: str) -> tuple[str, str, str, str]:
+    """The run, the experiment, the task or the batch that the job is for; the others are empty."""
     with database.reading() as session:
         job = jobs.find_job(session, job_id)
-        return job.run_id or "", job.experiment_id or "", job.description_task_id or ""
+        subjects = (job.run_id, job.experiment_id, job.description_task_id, job.explanation_batch_id)
+        run, experiment, task, batch = (subject or "" for subject in subjects)
+        return run, experiment, task, batch
 
 
 def main(arguments: list[str] | None = None, train: Train | None = None) -> int:
@@ -125,7 +129,7 @@ def _run(work: Work, train: Train | None) -> int:
                 model = describe_model_folder(Path(trained.record["model"]))
                 patiently(lambda: _seal(work, reporter, trained, model))
             else:
-                run, subject = (run_task, work.task_id) if work.task_id else (run_experiment, work.experiment_id)
+                run, subject = _rest_of(work)
                 run(work.database, work.settings, subject, work.job_id, work.fence, reporter, work.log)
     except Superseded:
         work.log.write("stopped: another attempt has taken the job over")
@@ -146,6 +150,13 @@ def _run(work: Work, train: Train | None) -> int:
     shutil.rmtree(work.folder / CHECKPOINT, ignore_errors=True)
     work.log.write("succeeded")
     return DONE
+
+
+def _rest_of(work: Work) -> tuple[Callable[..., None], str]:
+    """What does the work that is no training alone, and for what."""
+    if work.task_id:
+        return run_task, work.task_id
+    return (run_batch_job, work.batch_id) if work.batch_id else (run_experiment, work.experiment_id)
 
 
 def _say_hello(work: Work) -> None:
@@ -254,7 +265,7 @@ def _give_back(work: Work, why: str) -> int:
             work.log.write("stopped: cancelled")
             return CANCELLED
         job_queue.give_back(session, work.job_id, work.fence)
-    last = "class" if work.task_id else "epoch"
+    last = {"task": "class", "batch": "measure", "training": "epoch"}[work.kind]
     work.log.write(f"{why}; it goes on from the last finished {last} later")
     return GIVEN_BACK
 

@@ -16,6 +16,7 @@ from app.api import (
     description_tasks,
     description_versions,
     experiments,
+    explanation_batches,
     image_sets,
     jobs,
     methods,
@@ -69,6 +70,7 @@ def add_api(app: FastAPI) -> None:
         experiments,
         published,
         classifications,
+        explanation_batches,
     ):
         app.include_router(module.router, prefix=PREFIX)
     app.router.routes.append(Route("/api/{rest:path}", NoSuchAddress(list(app.router.routes))))

@@ -556,7 +556,8 @@ class Job(Answer):
 
     Of a training it names the run, of an experiment that: done and total then count cells, cells how many of it are in
     each state, and note names the one at work. Of a task about descriptions (kind write or evidence) it names the task
-    and the description set; done and total then count its parts, such as classes.
+    and the description set; done and total then count its parts, such as classes. Of a batch of explanations (kind
+    explain) it names the batch and the images; done and total then count images times conditions.
     """
 
     id: str | int
@@ -566,6 +567,7 @@ class Job(Answer):
     experiment_id: str | int | None = None
     cells: CellCounts | None = None
     description_task_id: str | None = None
+    explanation_batch_id: str | None = None
     image_set: Named | None = None
     description_set: Named | None = None
     label: str

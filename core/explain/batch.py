@@ -20,7 +20,7 @@ from core.explain.batch_images import BatchImage, ReadImage, pixel_batches, read
 from core.explain.calibration import Calibration, calibrate
 from core.explain.changed_pass import Change, Seen, observe, tower_of
 from core.explain.classifier import ExplainedClassifier
-from core.explain.conditions import DRAWS, MOST_VECTORS, Condition, Setup, chosen_conditions
+from core.explain.conditions import CALIBRATED, DRAWS, MOST_VECTORS, Condition, Setup, chosen_conditions
 from core.explain.redistribution import follows_plain_path
 from core.explain.shares import (
     UnitShares,
@@ -98,10 +98,12 @@ def plan_batch(
     settings: BatchSettings,
     calibrate_on: Sequence[BatchImage] = (),
     step: Callable[[], None] = lambda: None,
+    calibration: Calibration | None = None,
 ) -> Plan:
     """Which conditions exist for this model. calibrate_on: images that are not tested; without them some do not.
 
-    step: called before each pass; what it raises ends the work. Raises InvalidOption for impossible settings.
+    step: called before each pass; what it raises ends the work. calibration: of an earlier `calibration_for`, which is
+    then not made again. Raises InvalidOption for impossible settings.
     """
     tower = tower_of(model.backbone)
     n_cells = tower.grid[0] * tower.grid[1]
@@ -112,7 +114,7 @@ def plan_batch(
             f"found {', '.join(map(str, settings.vectors)) or 'none'}",
         )
     conditions = chosen_conditions(settings.conditions, len(tower.blocks), settings.by_block)
-    calibration = _calibration(model, conditions, calibrate_on, step)
+    calibration = calibration or calibration_for(model, settings, calibrate_on, step)
     planned, absent = [], {}
     for condition in conditions:
         for k in sorted({k for k in settings.vectors if k > 0}) if condition.counted else [0]:
@@ -126,10 +128,14 @@ def plan_batch(
     return Plan(settings, tuple(planned), absent, counted, calibration.n if calibration else 0, rows)
 
 
-def _calibration(
-    model: ExplainedClassifier, conditions: Sequence[Condition], images: Sequence[BatchImage], step: Callable[[], None]
+def calibration_for(
+    model: ExplainedClassifier,
+    settings: BatchSettings,
+    images: Sequence[BatchImage],
+    step: Callable[[], None] = lambda: None,
 ) -> Calibration | None:
-    if not images or not {each.id for each in conditions} & {"C3", "C4", "C5"}:
+    """What patches look like on images that are not tested; None where no condition asks, or no image tells."""
+    if not images or (settings.conditions and not set(settings.conditions) & CALIBRATED):
         return None
     batches = list(pixel_batches(model.backbone, images, images_at_once(model)))
     return calibrate(model.backbone, batches, step) if batches else None

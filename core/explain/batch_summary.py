@@ -35,13 +35,16 @@ NO_MASKS = "No image has a lesion mask in view, so nothing is said of lesions."
 Row = dict[str, Any]
 
 
-def summarise(rows: Iterable[Row], settings: BatchSettings, absent: dict[str, str] | None = None) -> list[Row]:
+def summarise(
+    rows: Iterable[Row], settings: BatchSettings, absent: dict[str, str] | None = None, *, by_group: bool = True
+) -> list[Row]:
     """One summary a condition, in the order of the rows; conditions that do not exist follow with the reason.
 
+    by_group: whether images of one group (a patient) are drawn together; otherwise each stands for itself.
     difference, low, high, p: the lesion's share of the attention on patches, against nothing added, on the same cells.
     n: images with a lesion; n_images: all. Only images with a lesion count in lesion measures and hits.
     """
-    kept, left_out = _by_key(rows)
+    kept, left_out = _by_key(rows if by_group else ({**row, "group": None} for row in rows))
     plain = {row["image"]: row for row in kept.get(key_of("C0", 0), [])}
     summaries = [_summary(found, plain, settings) for found in kept.values()]
     by_key = {summary["key"]: summary for summary in summaries}

@@ -19,6 +19,8 @@ from core.explain.changed_pass import Change
 
 MOST_VECTORS = 16
 DRAWS = 5
+CALIBRATED = frozenset({"C3", "C4", "C5"})
+"""Conditions that are made of what patches look like."""
 NO_CALIBRATION = (
     "needs images outside the part that is tested, to learn what patches look like; this set has none there"
 )

@@ -16,6 +16,7 @@ from core.images.image_set import ImageSet
 from core.images.labelled_image import PARTS, LabelledImage, Problem
 from core.images.windowing import Windowing
 from core.records.contents import image_path
+from core.records.explanation_batches import batches_at_work
 from core.records.ids import new_id
 from core.records.tables import (
     ClassificationImageRow,
@@ -244,9 +245,13 @@ def delete_image_set(session: Session, id_or_name: str) -> list[str]:
     """
     row = hold_image_set(session, id_or_name, to_delete=True)
     at_work = select(JobRow.id).join(RunRow, JobRow.run_id == RunRow.id)
-    busy = len(
-        session.scalars(at_work.where(RunRow.image_set_id == row.id, JobRow.state.in_(("queued", "running")))).all()
-    ) + _experiments_at_work(session, row.id)
+    busy = (
+        len(
+            session.scalars(at_work.where(RunRow.image_set_id == row.id, JobRow.state.in_(("queued", "running")))).all()
+        )
+        + _experiments_at_work(session, row.id)
+        + batches_at_work(session, row.id)
+    )
     if busy:
         raise Conflict(
             "An image set is deleted when no job uses it",

@@ -22,6 +22,8 @@ from core.records.tables import (
     DescriptionTaskPartRow,
     DescriptionTaskRow,
     ExperimentCellRow,
+    ExplanationBatchMeasureRow,
+    ExplanationBatchRow,
     JobRow,
     RunRow,
     WorkerRow,
@@ -29,7 +31,7 @@ from core.records.tables import (
 from core.records.types import finite, iso, now, unreadable_columns
 
 PROGRESS = ("stage", "done", "total", "epoch", "epochs", "seconds_per_epoch", "seconds_left", "note")
-EXPERIMENT = "experiment"
+EXPERIMENT, BATCH = "experiment", "explain"
 # A worker that has not been heard of for this long no longer counts as there.
 WORKER_GONE = timedelta(seconds=30)
 
@@ -92,6 +94,14 @@ def add_experiment_job(session: Session, experiment_id: str, label: str) -> str:
 def add_task_job(session: Session, task_id: str, kind: str, label: str) -> str:
     """A queued job for a task about descriptions; returns its id. kind: that of the task."""
     row = JobRow(id=new_id(), kind=kind, description_task_id=task_id, label=label)
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def add_batch_job(session: Session, batch_id: str, label: str) -> str:
+    """A queued job for a batch of explanations; returns its id."""
+    row = JobRow(id=new_id(), kind=BATCH, explanation_batch_id=batch_id, label=label)
     session.add(row)
     session.flush()
     return row.id
@@ -289,12 +299,13 @@ def running_attempts(session: Session) -> list[RunningAttempt]:
 def count_lost_attempts(session: Session, job_id: str) -> int:
     """Attempts that died since the job was last put into the queue by a person.
 
-    Of a job with cells or parts only those that began after the last of these came to its end: the others got on.
+    Of a job with cells, parts or measures only those that began after the last of these came: the others got on.
     """
-    cell, part = ExperimentCellRow, DescriptionTaskPartRow
+    cell, part, measure = ExperimentCellRow, DescriptionTaskPartRow, ExplanationBatchMeasureRow
     ends = (
         select(func.max(cell.finished_at)).where(cell.experiment_id == JobRow.experiment_id),
         select(func.max(part.finished_at)).where(part.task_id == JobRow.description_task_id),
+        select(func.max(measure.measured_at)).where(measure.batch_id == JobRow.explanation_batch_id),
     )
     ended = func.coalesce(*(each.correlate(JobRow).scalar_subquery() for each in ends))
     query = (
@@ -344,12 +355,14 @@ def _dicts(session: Session, rows: Sequence[JobRow]) -> list[dict[str, Any]]:
     trained_on = _image_sets(session, [row.run_id for row in rows if row.run_id])
     tasks = [row.description_task_id for row in rows if row.description_task_id]
     described = _description_sets(session, tasks) if tasks else {}
+    batches = [row.explanation_batch_id for row in rows if row.explanation_batch_id]
+    explained = _explained_sets(session, batches) if batches else {}
     experiments = [row.experiment_id for row in rows if row.experiment_id]
     compared = cell_counts(session, experiments) if experiments else {}
     return [
         _dict(row, positions.get(row.id), attempts[row.id])
         | {
-            "image_set": trained_on.get(row.run_id or ""),
+            "image_set": trained_on.get(row.run_id or "") or explained.get(row.explanation_batch_id or ""),
             "description_set": described.get(row.description_task_id or ""),
             "cells": compared.get(row.experiment_id or ""),
         }
@@ -361,6 +374,13 @@ def _image_sets(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str,
     """{run: {id, name}} of the images that runs train on; the id is None once the set was deleted."""
     query = select(RunRow.id, RunRow.image_set_id, RunRow.image_set_name).where(RunRow.id.in_(run_ids))
     return {run: {"id": id, "name": name} for run, id, name in session.execute(query)}
+
+
+def _explained_sets(session: Session, batch_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """{batch: {id, name}} of the images that batches measure; the id is None once the set was deleted."""
+    batch = ExplanationBatchRow
+    query = select(batch.id, batch.image_set_id, batch.image_set_name).where(batch.id.in_(batch_ids))
+    return {batch_id: {"id": id, "name": name} for batch_id, id, name in session.execute(query)}
 
 
 def _description_sets(session: Session, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -406,6 +426,7 @@ def _dict(row: JobRow, position: int | None, attempts: list[dict[str, Any]]) -> 
         "run_id": row.run_id,
         "experiment_id": row.experiment_id,
         "description_task_id": row.description_task_id,
+        "explanation_batch_id": row.explanation_batch_id,
         "label": row.label,
         "created_at": iso(row.created_at),
         "started_at": iso(row.started_at),

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.records.base import Base, Id, Name, Sha256, Word, key, one_of
+from core.records.batch_tables import ExplanationBatchMeasureRow, ExplanationBatchModelRow, ExplanationBatchRow
 from core.records.description_tables import (
     DescriptionActionRow,
     DescriptionReviewRow,
@@ -55,6 +56,9 @@ __all__ = [
     "EpochMetricRow",
     "ExperimentCellRow",
     "ExperimentRow",
+    "ExplanationBatchMeasureRow",
+    "ExplanationBatchModelRow",
+    "ExplanationBatchRow",
     "ExplanationRow",
     "IdempotencyKeyRow",
     "ImageClassRow",
@@ -73,7 +77,7 @@ __all__ = [
 JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 CELL_STATES = ("waiting", "running", "done", "failed")
 DRAWN_ROLES = ("train", "validation")
-SUBJECTS = ("run_id", "experiment_id", "description_task_id")
+SUBJECTS = ("run_id", "experiment_id", "description_task_id", "explanation_batch_id")
 ONE_SUBJECT = " + ".join(f"CASE WHEN {column} IS NULL THEN 0 ELSE 1 END" for column in SUBJECTS) + " = 1"
 ATTEMPT_STATES = ("running", "succeeded", "failed", "cancelled", "interrupted", "lost")
 
@@ -374,9 +378,9 @@ class ExperimentCellRow(Base):
 
 
 class JobRow(Base):
-    """Work in the queue, for one run, one experiment or one task about descriptions. `fence` grows with every claim:
-    who holds an older number may no longer write. note: what is to be said of it besides stage and numbers, such as the
-    cell at work.
+    """Work in the queue, for one run, one experiment, one task about descriptions or one batch of explanations. `fence`
+    grows with every claim: who holds an older number may no longer write. note: what is to be said of it besides stage
+    and numbers, such as the cell at work.
     """
 
     __tablename__ = "jobs"
@@ -387,6 +391,9 @@ class JobRow(Base):
     experiment_id: Mapped[str | None] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
     description_task_id: Mapped[str | None] = mapped_column(
         ForeignKey("description_tasks.id", ondelete="CASCADE"), unique=True
+    )
+    explanation_batch_id: Mapped[str | None] = mapped_column(
+        ForeignKey("explanation_batches.id", ondelete="CASCADE"), unique=True
     )
     label: Mapped[str] = mapped_column(Name)
     state: Mapped[str] = mapped_column(Word, default="queued")

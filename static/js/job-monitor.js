@@ -15,6 +15,7 @@ import { isBad, leakageLine } from "./honesty-words.js";
 import {
   cancelText,
   cellsText,
+  batchLine,
   descriptionsLine,
   experimentLine,
   failureText,
@@ -101,7 +102,7 @@ class JobMonitor extends PsElement {
 
   showJob(job, run) {
     this.heading.textContent = job.label || job.id;
-    this.images.replaceChildren(imagesLine(job), experimentLine(job), descriptionsLine(job));
+    this.images.replaceChildren(imagesLine(job), experimentLine(job), descriptionsLine(job), batchLine(job));
     this.chip.replaceChildren(stateChip(job.state));
     this.cancelButton.hidden = !isActive(job) || Boolean(job.cancel_requested);
     this.showStages(job);
@@ -113,7 +114,7 @@ class JobMonitor extends PsElement {
   showStages(job) {
     this.bar.hidden = job.state !== "running";
     // cells go through the stages again and again; a task about descriptions has one
-    this.steps.hidden = this.bar.hidden || Boolean(job.experiment_id || job.description_set);
+    this.steps.hidden = this.bar.hidden || Boolean(job.experiment_id || job.description_set || job.explanation_batch_id);
     if (job.state !== "running") return;
     const stages = STAGES.filter(([name, , rare]) => !rare || name === job.stage);
     const current = stages.findIndex(([name]) => name === job.stage);
@@ -172,6 +173,10 @@ class JobMonitor extends PsElement {
     if (job.state === "succeeded" && run?.metrics) return this.end.replaceChildren(...resultOf(run));
     if (job.state === "failed") return this.end.replaceChildren(this.failure(job, run));
     if (job.state === "succeeded" && job.experiment_id) return this.end.replaceChildren(...comparisonOf(job));
+    if (job.state === "succeeded" && job.explanation_batch_id) {
+      const open = link("See the results", linkTo("/attention", { batch: job.explanation_batch_id }), "small");
+      return this.end.replaceChildren(h("div", { class: "ps-actions" }, open));
+    }
     if (job.state === "succeeded" && job.description_set) return this.end.replaceChildren(...descriptionsOf(job));
     const stopped = `It was stopped before its end${whatStays(job)}.`;
     const text = job.state === "cancelled" ? stopped : "";

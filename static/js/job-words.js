@@ -25,7 +25,13 @@ export const STAGES = [
   ["saving", "Save"],
 ];
 
-const OTHER_STAGES = { writing: "Ask the language model", evidence: "Weigh the sentences" };
+const OTHER_STAGES = {
+  writing: "Ask the language model",
+  evidence: "Weigh the sentences",
+  calibrating: "Look at patches",
+  measuring: "Measure the images",
+  "summing up": "Draw the ranges",
+};
 
 export const isActive = (job) => job.state === "queued" || job.state === "running";
 
@@ -57,6 +63,13 @@ export function descriptionsLine(job) {
   return h("span", { class: "ps-hint ps-block ps-break" }, "Descriptions: ", open);
 }
 
+/** The job of a batch of explanations: what it measured stands on the page of attention. */
+export function batchLine(job) {
+  if (!job.explanation_batch_id) return "";
+  const open = h("a", { href: linkTo("/attention", { batch: job.explanation_batch_id }) }, "Open the batch");
+  return h("span", { class: "ps-hint ps-block" }, open);
+}
+
 /** "12 of 45 cells done, 1 running, 2 failed" of an experiment's job; nothing of others. */
 export function cellsText({ cells }) {
   if (!cells) return "";
@@ -69,6 +82,7 @@ export function cellsText({ cells }) {
 /** What is left of a job that was stopped, as the end of a sentence. */
 export function whatStays(job) {
   if (job.experiment_id) return "; finished cells stay";
+  if (job.explanation_batch_id) return "; what is measured stays";
   if (job.description_set) return job.kind === "write" ? "; what is written stays" : "";
   return " and takes no part in comparisons";
 }
@@ -76,6 +90,7 @@ export function whatStays(job) {
 /** What cancelling means, before it is done. */
 export function cancelText(job) {
   if (job.experiment_id) return "Finished cells stay. You can go on with the others at any time.";
+  if (job.explanation_batch_id) return "What is measured stays. You can go on with the other images later.";
   if (job.kind === "write") return "Sentences that are written stay as drafts. You can go on with the other classes later.";
   if (job.description_set) return `${job.label || "The job"} stops and gives no evidence. You can start it again later.`;
   return `${job.label || "The job"} stops and gives no model. You can start it again later.`;

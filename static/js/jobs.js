@@ -28,6 +28,7 @@ import { confirmDialog, follow, linkTo, uid } from "./follow.js";
 import {
   cancelText,
   cellsText,
+  batchLine,
   descriptionsLine,
   experimentLine,
   failureText,
@@ -220,6 +221,7 @@ class Jobs extends PsElement {
         imagesLine(job),
         experimentLine(job),
         descriptionsLine(job),
+        batchLine(job),
       ),
       cell("State", stateChip(job.state)),
       cell("Progress", progressOf(job)),

@@ -184,9 +184,17 @@ def test_versions_saved_before_become_sentences_with_their_history(url: str) -> 
 
 
 @pytest.mark.parametrize(
-    "subjects", [{}, {"run_id": "r", "experiment_id": "e"}, {"experiment_id": "e", "description_task_id": "t"}]
+    "subjects",
+    [
+        {},
+        {"run_id": "r", "experiment_id": "e"},
+        {"experiment_id": "e", "description_task_id": "t"},
+        {"run_id": "r", "explanation_batch_id": "b"},
+    ],
 )
-def test_a_job_is_for_one_run_one_experiment_or_one_task(database: Database, subjects: dict[str, str]) -> None:
+def test_a_job_is_for_one_run_one_experiment_one_task_or_one_batch(
+    database: Database, subjects: dict[str, str]
+) -> None:
     def add(session: Session) -> None:
         session.add(JobRow(label="both or neither", **subjects))
         session.flush()
@@ -337,8 +345,9 @@ def _value(column: object, number: int, ids: dict[tuple[str, int], str]) -> obje
         ("descriptions", "description_revisions"), "draft"
     )
     state["description_task_parts"] = "waiting"
-    if column.table.name == "jobs" and column.name in {"experiment_id", "description_task_id"}:  # type: ignore[attr-defined]
-        return None  # a job is for one run, one experiment or one task, never for two
+    others = {"experiment_id", "description_task_id", "explanation_batch_id"}
+    if column.table.name == "jobs" and column.name in others:  # type: ignore[attr-defined]
+        return None  # a job is for one run, experiment, task or batch, never for two
     for key in column.foreign_keys:  # type: ignore[attr-defined]
         parent = key.column.table.name
         return ids.get((parent, number))
