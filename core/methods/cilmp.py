@@ -31,6 +31,7 @@ from torch.nn import functional
 
 from core.backbones.contract import LayerTokens
 from core.errors import InvalidInput, InvalidOption
+from core.tuning.averaging import EpochAverage, gaussian_weights
 from core.tuning.class_texts import LearnedWords
 from core.tuning.contract import ImagePath, PromptConfig, Task, augmentation_option
 from core.tuning.hidden_states import text_tower_states
@@ -133,7 +134,7 @@ class CILMP(LearnedWords):
         with task.initial_values():
             maps = [StatesToWords(width, tower.joint_width, tower.text_width, config.rank) for _ in range(depth)]
         self.maps = nn.ModuleList(maps).to(tower.device)
-        self._average: dict[str, Tensor] = {}
+        self._average = EpochAverage()
 
     @classmethod
     def image_path(cls, config: Any) -> ImagePath:
@@ -184,28 +185,23 @@ class CILMP(LearnedWords):
     # averaging over epochs --------------------------------------------------------------------------------------
 
     def prepare(self, data: TrainingData) -> None:
-        self._average = {}
+        self._average = EpochAverage()
 
     def after_epoch(self, epoch: int) -> None:
         if self.config.orthogonal:
             self._make_orthogonal()
-        weight = float(averaging_weights(self.config.epochs, self.config.gpa_std)[epoch])
-        for name, value in self._averaged().items():
-            share = weight * value.detach()
-            self._average[name] = self._average[name] + share if name in self._average else share
+        self._average.add(averaging_weights(self.config.epochs, self.config.gpa_std)[epoch], self._averaged())
 
-    @torch.no_grad()
     def after_training(self) -> None:
-        for name, value in self._averaged().items():
-            value.copy_(self._average[name])
+        self._average.write_into(self._averaged())
         if self.config.orthogonal:
             self._make_orthogonal()
 
     def training_state(self) -> dict[str, Tensor]:
-        return dict(self._average)
+        return dict(self._average.sums)
 
     def load_training_state(self, state: Mapping[str, Tensor]) -> None:
-        self._average = {name: value.to(self.states.device) for name, value in state.items()}
+        self._average.load(state, self.backbone.device)
 
     def _averaged(self) -> dict[str, nn.Parameter]:
         """What is averaged, by name."""
@@ -277,9 +273,7 @@ def averaging_weights(epochs: int, std: float | None = None) -> Tensor:
 
     Source: CILMP, Gaussian prompt averaging with mean 100 and standard deviation 30 of 100 epochs.
     """
-    before_last = torch.arange(epochs - 1, -1, -1, dtype=torch.float64)
-    weights = torch.exp(-((before_last / (std or STD_SHARE * epochs)) ** 2) / 2)
-    return weights / weights.sum()
+    return gaussian_weights(epochs, epochs, std or STD_SHARE * epochs)
 
 
 def _states(task: Task) -> Tensor:

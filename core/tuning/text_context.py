@@ -67,7 +67,7 @@ class TextContext(nn.Module):
         self.vectors = nn.Parameter(start.clone().to(embeds.device))
         self.n, self._words, self._known = n, before.strip(), known
         if embedded_twice:
-            embeds = _embedded(backbone, embeds, tokens.mask)
+            embeds = _entering(backbone, embeds, tokens.mask)[0]
         self.register_buffer("_embeds", embeds, persistent=False)
         self.register_buffer("_mask", tokens.mask, persistent=False)
         lengths = [_length(backbone, name) for name in classes]
@@ -85,6 +85,17 @@ class TextContext(nn.Module):
         if self.n == self._known:
             return ""
         return f"Learned are the first {self.n} of the {self._known} tokens of '{self._words}'; the others stay fixed."
+
+    def hidden_words(self, depth: int) -> Tensor:
+        """What the context has become where it enters layers 1 to depth - 1: (depth - 1, n, text_width), a mean of all
+        classes' prompts.
+
+        A start for `DeepWords` at which little changes: in a BERT, whose layers end in a norm, small random vectors
+        are hardly heard.
+        """
+        entering = _entering(self.backbone, *self.prompts())[1:depth]
+        words = [hidden[:, 1 : 1 + self.n].mean(dim=0) for hidden in entering]
+        return torch.stack(words).clone() if words else torch.empty(0, self.n, self.backbone.text_width)
 
     def prompts(self, vectors: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Word embeddings and mask of all prompts: (prompts, length, width) and (prompts, length).
@@ -117,13 +128,17 @@ class TextContext(nn.Module):
 
 
 class DeepWords(nn.ParameterList):
-    """n vectors for each text layer from the second to `depth`, from N(0, 0.02^2), which replace the words there.
+    """n vectors for each text layer from the second to `depth`, which replace the words there.
 
-    Source: deep prompting as MaPLe (Khattak et al., 2023) defines it.
+    generator: of a start from N(0, 0.02^2), as published. start: given values (depth - 1, n, text_width) instead, see
+    `TextContext.hidden_words`. Source: deep prompting as MaPLe (Khattak et al., 2023) defines it.
     """
 
-    def __init__(self, backbone: Backbone, n: int, depth: int, generator: torch.Generator) -> None:
-        start = torch.randn(depth - 1, n, backbone.text_width, generator=generator) * RANDOM_STD
+    def __init__(
+        self, backbone: Backbone, n: int, depth: int, generator: torch.Generator, start: Tensor | None = None
+    ) -> None:
+        if start is None:
+            start = torch.randn(depth - 1, n, backbone.text_width, generator=generator) * RANDOM_STD
         super().__init__([nn.Parameter(words.to(backbone.device)) for words in start])
 
     def tokens(self) -> LayerTokens | None:
@@ -131,18 +146,17 @@ class DeepWords(nn.ParameterList):
         return LayerTokens((None, *self), "replace") if len(self) else None
 
 
-def _embedded(backbone: Backbone, embeds: Tensor, mask: Tensor) -> Tensor:
-    """What enters the first layer of the text tower: (texts, length, text_width)."""
+def _entering(backbone: Backbone, embeds: Tensor, mask: Tensor) -> list[Tensor]:
+    """What enters each layer of the text tower: (texts, length, text_width) a layer, without gradient."""
     entering = []
 
     def keep(layer: int, hidden: Tensor) -> Tensor:
-        if layer == 0:
-            entering.append(hidden)
+        entering.append(hidden)
         return hidden
 
     with torch.no_grad():
         backbone.text_tokens(embeds, mask, before_layer=keep)
-    return entering[0]
+    return entering
 
 
 def _length(backbone: Backbone, text: str) -> int:
