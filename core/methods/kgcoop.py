@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from core.tuning.class_texts import LearnedWords
 from core.tuning.contract import Batch, PromptConfig, Task
+from core.tuning.losses import knowledge_distance
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
@@ -58,8 +59,7 @@ class KgCoOp(LearnedWords):
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         texts = self.class_features()
         logits = self.backbone.logit_scale * self.image_features(batch) @ texts.T
-        distance = 1 - functional.cosine_similarity(texts, self._teacher, dim=-1, eps=1e-7).mean()
         return {
             "cross_entropy": functional.cross_entropy(logits, batch.labels),
-            "knowledge": self.config.knowledge_weight * distance,
+            "knowledge": self.config.knowledge_weight * knowledge_distance(texts, self._teacher),
         }

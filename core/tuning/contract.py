@@ -28,7 +28,7 @@ from core.tuning.config import (
 )
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import text_features
-from core.tuning.training_data import Batch, TrainingData
+from core.tuning.training_data import Batch, TrainingData, epoch_generator
 
 __all__ = [
     "EPOCH_RULES",
@@ -113,9 +113,9 @@ class Task:
         means = torch.stack([features.mean(dim=0) for features in self.description_features()])
         return functional.normalize(means, dim=-1)
 
-    def generator(self) -> torch.Generator:
-        """Randomness for initial values."""
-        return torch.Generator().manual_seed(self.seed)
+    def generator(self, part: str = "") -> torch.Generator:
+        """Randomness for initial values. part: what is begun, where it must not depend on what was drawn before it."""
+        return epoch_generator(self.seed, 0, part) if part else torch.Generator().manual_seed(self.seed)
 
     @contextmanager
     def initial_values(self) -> Iterator[None]:

@@ -22,3 +22,11 @@ def divergence(student: Tensor, teacher: Tensor) -> Tensor:
     """
     pair = functional.log_softmax(student, dim=-1), functional.log_softmax(teacher, dim=-1)
     return functional.kl_div(*pair, reduction="sum", log_target=True) / student.numel()
+
+
+def knowledge_distance(texts: Tensor, known: Tensor) -> Tensor:
+    """1 - mean cosine of learned and frozen class features (classes, joint_width); a scalar in [0, 2].
+
+    Source: KgCoOp, its regularising term.
+    """
+    return 1 - functional.cosine_similarity(texts, known, dim=-1, eps=1e-7).mean()

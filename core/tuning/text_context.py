@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.backbones.contract import Backbone, LayerTokens
+from core.backbones.contract import Backbone, BeforeLayer, LayerTokens
 from core.errors import InvalidOption
 
 PLACEHOLDER = "X"
@@ -121,9 +121,19 @@ class TextContext(nn.Module):
 
         tokens: further vectors for deeper layers of the text tower.
         """
+        return functional.normalize(self.raw_features(vectors, dropout, tokens), dim=-1)
+
+    def raw_features(
+        self,
+        vectors: Tensor | None = None,
+        dropout: bool = False,
+        tokens: LayerTokens | None = None,
+        before_layer: BeforeLayer | None = None,
+    ) -> Tensor:
+        """What `features` gives, not normalised. before_layer: called at the input of each layer of the text tower."""
         vectors = self.vectors if vectors is None else vectors
         embeds, mask = self.prompts(vectors)
-        found = functional.normalize(self.backbone.encode_text(embeds, mask, tokens, dropout=dropout), dim=-1)
+        found = self.backbone.encode_text(embeds, mask, tokens, before_layer, dropout)
         return found.view(-1, self._embeds.shape[0], found.shape[-1]) if vectors.dim() == 4 else found
 
 

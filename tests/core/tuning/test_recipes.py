@@ -86,8 +86,8 @@ def test_every_recipe_has_values_that_its_method_takes() -> None:
         assert {name: getattr(config, name) for name in recipe.options} == dict(recipe.options), recipe.name
 
 
-def test_every_method_has_recipes() -> None:
-    assert {recipe.method for recipe in list_recipes()} == set(method_names())
+def test_every_recipe_is_of_a_method_that_there_is() -> None:
+    assert {recipe.method for recipe in list_recipes()} <= set(method_names())
 
 
 def test_every_recipe_of_a_trained_method_states_what_the_training_depends_on() -> None:
