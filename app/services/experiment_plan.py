@@ -18,7 +18,7 @@ from app.services.recipes import recipe_method
 from app.services.training import check_test_part, checked_config
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions
-from core.errors import InvalidOption, NotFound
+from core.errors import InvalidInput, InvalidOption, NotFound
 from core.experiments.spec import ExperimentSpec, parse_spec, parse_toml
 from core.images.image_set import ImageSet
 from core.images.labelled_image import digest
@@ -166,8 +166,12 @@ def _check_images(spec: ExperimentSpec, images: Mapping[str, ImageSet], targets:
             "Leave it out: the source's own test part is measured anyway.",
         )
     if spec.protocol == "base-to-novel":
-        for found in images.values():
-            halves(found.classes, spec.base_classes)
+        for name, found in images.items():
+            try:
+                halves(found.classes, spec.base_classes)
+            except InvalidInput as error:
+                text = f"'{name}' cannot be split: {error.expected[0].lower()}{error.expected[1:]}"
+                raise type(error)(text, error.found, error.remedy) from None
 
 
 def _wording_name(text: str) -> str:

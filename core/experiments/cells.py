@@ -47,13 +47,15 @@ class Cell:
         return self.named(self.candidate.method)
 
     def named(self, method: str) -> str:
-        """The same with another name of its method, where its line has no label of its own."""
+        """The same with another name of its method, say the one that people know."""
         if self.share is not None:
             amount = f"{self.share:.0%} of the labels"
         else:
             amount = "all images" if self.shots is None else f"{self.shots} {'shot' if self.shots == 1 else 'shots'}"
         worded = f", {self.descriptions}" if self.descriptions else ""
-        return f"{self.candidate.label or method} on {self.image_set}, {amount}, seed {self.seed}{worded}"
+        own, known = self.candidate.label or self.candidate.method, self.candidate.method
+        line = method + own.removeprefix(known) if own.startswith(known) else own
+        return f"{line} on {self.image_set}, {amount}, seed {self.seed}{worded}"
 
     def differs_in_seed_only(self, other: Cell) -> bool:
         """Whether the two could be trained in step."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*|\bnone(?= of\b)")
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*|\bnone(?= (?:by|of)\b)")
 WORD = re.compile(r"[^\W\d_]+")
 PLURALS = {"i": "are", "wa": "were", "ha": "have", "doe": "do"}
 """Verbs without their last s, as they are told of several."""

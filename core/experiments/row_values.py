@@ -135,8 +135,16 @@ def floor_of(cell: Finished) -> dict[str, float]:
 
 
 def honesty_of(cells: Sequence[Finished]) -> dict[str, Any]:
-    """What makes a row too good: the leakage of its worst cell, and classes that the backbone had learned before."""
-    leaks = [dict(found) for cell in cells if (found := cell.record.get("leakage"))]
+    """What makes a row too good: the leakage of its worst cell, and classes that the backbone had learned before.
+
+    Of cells on several image sets the sentence names the set.
+    """
+    several = len({cell.image_set for cell in cells}) > 1
+    leaks = [
+        {**found, "sentence": f"{cell.image_set}: {found['sentence']}" if several else found["sentence"]}
+        for cell in cells
+        if (found := cell.record.get("leakage"))
+    ]
     worst = max(
         leaks,
         key=lambda leak: (bool(leak.get("found")), bool(leak.get("allowed")), leak.get("doubts") or 0),

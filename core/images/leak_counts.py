@@ -167,4 +167,4 @@ def _share(count: LeakCount) -> str:
 def _drawn(count: LeakCount) -> str:
     if count.by_drawn == count.test_images:
         return ", all by images that this run used"
-    return f" ({count.by_drawn or 'none'} of ones that this run used)"
+    return f" ({count.by_drawn or 'none'} by images that this run used)"

@@ -16,7 +16,7 @@ export function checks(rows) {
       h("span", {}, row.words, row.note && h("small", { class: "ps-hint ps-block" }, row.note)),
     );
   const wanted = rows.map((row) => Boolean(row.on)); // what was chosen comes back when it is possible again
-  inputs.forEach((input, at) => input.addEventListener("change", () => (wanted[at] = input.checked)));
+  inputs.forEach((input, at) => input.addEventListener("input", () => (wanted[at] = input.checked)));
   return {
     node: h("div", { class: "ps-radios" }, rows.map(line)),
     get values() {

@@ -4,7 +4,7 @@ import { h } from "./core.js";
 
 /** "160 images, 4 classes". */
 export function classSummary(set) {
-  return `${set.n_images} images, ${set.classes.length} classes`;
+  return `${set.n_images.toLocaleString("en")} images, ${set.classes.length} classes`;
 }
 
 /** One bar a class: training images, then test images, with the numbers as text. At most `limit` classes are drawn. */

@@ -44,7 +44,7 @@ export function leaderboard(rows, metric, title, protocol) {
   return {
     title: `${rankedTitle(metric, protocol)}: mean, 95 % interval and single seeds`,
     sentence: best
-      ? `Highest: ${best.line}, ${metricText(metric, best.mean)}${finite(best.low) ? ` (${metricText(metric, best.low)} to ${metricText(metric, best.high)})` : ""}. Rings are single seeds, dashed lines the baselines. ${best.claim ? `Intervals: ${best.claim}.` : ""}`
+      ? `Highest: ${best.line}, ${metricText(metric, best.mean)}${finite(best.low) ? ` (${metricText(metric, best.low)} to ${metricText(metric, best.high)})` : ""}. Rings are single seeds, dashed lines the baselines. ${claimsOf(known)}`
       : `No row has a value of ${metric.title}.`,
     figure: forest({
       rows: known.map((row) => ({
@@ -71,6 +71,15 @@ export function leaderboard(rows, metric, title, protocol) {
     csvRows: known.map((row) => [...line(row, (value) => value), (row.values ?? []).join(" "), row.interval]),
     file: fileName(title, metric.name),
   };
+}
+
+/** What intervals are about; where rows differ in it, which rows say what. */
+function claimsOf(rows) {
+  const claims = [...new Set(rows.map((row) => row.claim).filter(Boolean))];
+  if (!claims.length) return "";
+  if (claims.length === 1) return `Intervals: ${claims[0]}.`;
+  const lines = (claim) => rows.filter((row) => row.claim === claim).map((row) => row.line);
+  return `Intervals: ${claims.map((claim) => `${claim} (${lines(claim).join(", ")})`).join("; ")}.`;
 }
 
 const amountOf = (row) => (row.share === null || row.share === undefined ? (row.shots ?? Infinity) : row.share);
@@ -318,6 +327,9 @@ export function rowsAsCsv(experiment, rows) {
       "worst_rank",
       ...others.map((name) => `mean_${name}`),
       ...costNames,
+      "claim",
+      "leakage",
+      "classes_known_before",
       "notes",
       "use",
     ],
@@ -345,6 +357,9 @@ export function rowsAsCsv(experiment, rows) {
       row.rank?.[1],
       ...others.map((name) => row.metrics?.[name]),
       ...costNames.map((name) => row[name]),
+      row.claim ?? "",
+      row.leakage?.sentence ?? "",
+      (row.known_classes ?? []).join(" | "),
       (row.notes ?? []).join(" | "),
       "research use only, not for diagnosis",
     ]),

@@ -144,9 +144,7 @@ class ExperimentForm extends PsElement {
       h("div", { class: "ps-start-bar" }, this.problem, h("div", { class: "ps-actions" }, this.go, this.estimate), this.asFile()),
     );
     this.form.addEventListener("submit", (event) => this.begin(event));
-    this.form.addEventListener("change", () => this.changed());
-    const typed = [this.ownSeeds, this.ownShots, this.ownShares];
-    this.form.addEventListener("input", (event) => typed.includes(event.target) && this.changed());
+    for (const each of ["input", "change"]) this.form.addEventListener(each, () => this.changed());
   }
 
   /** Options, variants and published settings of methods, which most comparisons leave as they are. */
@@ -171,12 +169,23 @@ class ExperimentForm extends PsElement {
 
   /** The experiment as a file, to copy. */
   asFile() {
-    this.fileText = h("textarea", { class: "ps-log", rows: "12", readonly: true, hidden: true, "aria-label": "TOML file" });
+    this.fileText = h("textarea", { class: "ps-log", rows: "8", readonly: true, "aria-label": "TOML file" });
+    const copy = button("Copy as TOML", () => this.copyToml(), "quiet ps-button-small ps-self-start");
+    const hide = () => {
+      this.fileBox.hidden = true;
+      copy.focus();
+    };
+    this.fileBox = h(
+      "div",
+      { class: "ps-stack-s", hidden: true },
+      this.fileText,
+      button("Hide the file", hide, "quiet ps-button-small ps-self-start"),
+    );
     return h(
       "div",
       { class: "ps-stack-s" },
-      button("Copy as TOML", () => this.copyToml(), "quiet ps-button-small ps-self-start"),
-      this.fileText,
+      copy,
+      this.fileBox,
     );
   }
 
@@ -184,7 +193,7 @@ class ExperimentForm extends PsElement {
     if (this.missing) return this.say(h("p", { class: "ps-notice ps-notice-bad", role: "alert" }, this.missing));
     try {
       const { toml } = await api.post("/experiments/file", this.values, { signal: this.signal });
-      this.fileText.hidden = false;
+      this.fileBox.hidden = false;
       this.fileText.value = toml;
       this.fileText.select();
       await navigator.clipboard?.writeText(toml);
@@ -311,9 +320,21 @@ class ExperimentForm extends PsElement {
     this.options.backbone = this.backbone.value;
     this.options.methods = this.given.methods.filter(({ name }) => this.methods.values.includes(name));
     this.limitShots(protocol);
+    this.renew();
+  }
+
+  /**
+   * What was said of an earlier choice goes, and only then: leaving a field changes nothing, and the button that is being
+   * pressed must not move away below the pointer.
+   */
+  renew() {
+    const told = JSON.stringify([this.values, this.missing]);
+    if (told === this.told) return;
+    this.told = told;
     this.problem.replaceChildren();
+    this.fileBox.hidden = true;
     clearTimeout(this.waiting);
-    this.estimate.textContent = this.missing || "Estimating …"; // an earlier figure is of another choice
+    this.estimate.textContent = this.missing || "Estimating …";
     this.waiting = setTimeout(() => this.askEstimate(), ESTIMATE_MS);
   }
 
@@ -457,6 +478,7 @@ class ExperimentForm extends PsElement {
       this.say();
       announce(`${made.name} waits in the queue: ${count(made.n_cells, "cell")}`);
       this.name.value = "";
+      this.told = null;
       this.dispatchEvent(new CustomEvent("experiment-made", { detail: made, bubbles: true }));
     } catch (error) {
       if (error.name !== "AbortError") this.say(errorNotice(error));

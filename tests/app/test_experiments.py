@@ -382,7 +382,7 @@ def test_a_target_called_like_a_part_of_every_run_gets_another_name(ctx, given, 
 
 def test_base_to_novel_of_two_classes_is_refused_at_once(ctx, given, tmp_path):
     shaded_set(tmp_path / "two", ("black", "white"))
-    with pytest.raises(InvalidInput, match="three classes at least"):
+    with pytest.raises(InvalidInput, match="'two' cannot be split: base and novel classes need three classes at least"):
         experiments.create(ctx, given | {"protocol": "base-to-novel", "images": [str(tmp_path / "two")]}, paths=True)
 
 

@@ -694,6 +694,15 @@ def test_what_makes_results_too_good_stands_above_them_and_at_each_row(results: 
     assert notices[0] == COPIES
     assert "has learned benign from labelled images" in notices[1]
     assert page.locator(".ps-leaderboard .ps-chip", has_text="Leakage allowed: too good").count() == 3
+    head, *rows = saved_csv(page, page.get_by_role("button", name="Download all rows (CSV)").click)
+    assert {row[head.index("leakage")] for row in rows} == {COPIES}
+    assert {row[head.index("classes_known_before")] for row in rows} == {"benign"}
+
+
+def test_intervals_of_different_kinds_are_told_apart_below_the_chart(results: Any) -> None:
+    text = results().locator("ps-plot").first.inner_text()
+    assert "this method over new draws and new images (CoOp, Linear probe)" in text
+    assert "this trained model on new images (Zero-shot)" in text
 
 
 def test_results_grow_while_the_experiment_runs(window: Visit, api: Api) -> None:
@@ -819,6 +828,28 @@ def test_all_that_a_file_can_say_can_be_chosen(window: Visit, api: Api) -> None:
     form.get_by_role("button", name="Remove " + answers.RECIPE_NAME).click()
     form.get_by_label("CoOp", exact=False).first.uncheck()
     assert form.locator("ps-experiment-options > details").count() == 0
+
+
+def test_what_was_said_of_a_choice_stays_until_the_choice_changes(window: Visit, api: Api) -> None:
+    page = window.open("/experiments", EXPERIMENT_READY)
+    form = page.locator("ps-experiment-form")
+    form.get_by_label("Own").check()
+    seeds = form.get_by_label("Seeds, such as")
+    seeds.fill("1, 2")
+    page.wait_for_selector("text=14 cells, about")
+    form.get_by_role("button", name="Copy as TOML").click()
+    page.wait_for_selector("textarea:visible")
+    # a field that is left sends "change" though nothing did: what stands below the pointer must not move away
+    seeds.dispatch_event("change")
+    assert "14 cells, about" in form.get_by_role("status").inner_text()
+    assert form.get_by_label("TOML file").is_visible()
+    seeds.fill("1, 2, 3")
+    assert form.get_by_role("status").inner_text() == "Estimating …"
+    assert not form.get_by_label("TOML file").is_visible()
+    form.get_by_role("button", name="Copy as TOML").click()
+    form.get_by_role("button", name="Hide the file").click()
+    copy = form.get_by_role("button", name="Copy as TOML")
+    assert copy.evaluate("e => e === document.activeElement")
 
 
 def test_shots_stop_at_the_smallest_class_of_the_chosen_sets(window: Visit, api: Api) -> None:
@@ -1052,8 +1083,8 @@ def test_an_image_that_was_classified_before_can_be_chosen(window: Visit, api: A
 # what makes numbers too good ------------------------------------------------------------------------------------------
 
 COPIES = (
-    "Leakage was allowed: 6 of 24 test images are exact copies of images outside the test part (3 of ones that this"
-    " run used); 1 of 24 test images is almost the same as an image outside the test part (none of ones that this run"
+    "Leakage was allowed: 6 of 24 test images are exact copies of images outside the test part (3 by images that this"
+    " run used); 1 of 24 test images is almost the same as an image outside the test part (none by images that this run"
     " used)."
     " The metrics are too good to be true. Groups (patients) are unknown."
 )

@@ -13,7 +13,7 @@ from core import load_model, train
 from core.errors import Leakage, TooFewImages
 from core.experiments.cells import plan_cells
 from core.experiments.grid import CellResult, Grid, run_cells
-from core.experiments.spec import ExperimentSpec
+from core.experiments.spec import ExperimentSpec, parse_spec
 from core.images.image_set import ImageSet
 from tests.builders import tiny_backbone
 from tests.core.experiments.conftest import spec_of
@@ -167,3 +167,10 @@ def test_cells_are_told_apart_by_their_labels() -> None:
     spec = spec_of(["coop", "linear_probe"], shots=[1, 2], seeds=[1, 2])
     labels = [cell.label for cell in plan_cells(spec, "zero_shot")]
     assert len(set(labels)) == len(labels)
+
+
+def test_a_cell_is_named_by_the_title_of_its_method_and_what_its_line_adds() -> None:
+    given = {"name": "x", "images": ["skin"], "methods": ["coop"], "shots": [1], "seeds": [1]}
+    spec = parse_spec(given | {"options": {"coop": {"context_length": [2, 4]}}})
+    names = [cell.named("CoOp") for cell in plan_cells(spec, "coop")]
+    assert names == [f"CoOp (context_length {n}) on skin, 1 shot, seed 1" for n in (2, 4)]

@@ -6,7 +6,7 @@ import pytest
 
 from core.experiments.joined_notes import joined_notes
 
-NEAR = "{} of 80 test images {} almost the same as an image outside the test part ({} of ones that this run used)."
+NEAR = "{} of 80 test images {} almost the same as an image outside the test part ({} by images that this run used)."
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,15 @@ def test_a_row_tells_the_worst_leakage_of_its_cells_and_the_classes_known_before
     assert rows["zero_shot"]["leakage"] is None
 
 
+def test_the_leakage_of_a_mean_over_sets_says_in_which_set_it_was_found() -> None:
+    leak = {"found": True, "allowed": True, "sentence": "3 copies."}
+    cells = [cell for at in ("one", "two") for cell in three_lines(image_set=at)]
+    cells = [replace(c, record={**c.record, "leakage": leak}) if c.image_set == "two" else c for c in cells]
+    rows = experiment_rows(spec(images=["one", "two"]), cells, "zero_shot", SIMPLE)
+    (mean,) = (row for row in rows if row["image_set"] is None and row["line"] == "coop")
+    assert mean["leakage"]["sentence"] == "two: 3 copies."
+
+
 def test_other_test_images_are_not_compared() -> None:
     cells = [*three_lines()[:3], cell("zero_shot", 1, drawn(0.5, 200, 99))]
     row = rows_of(cells)["coop"]

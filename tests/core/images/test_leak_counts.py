@@ -68,7 +68,7 @@ def test_copies_are_counted_by_bytes_and_by_pixels_and_by_what_the_run_used(tmp_
     assert found.found
     assert found.sentence == (
         "Leakage was allowed: 2 of 9 test images are exact copies of images outside the test part "
-        "(1 of ones that this run used). The metrics are too good to be true. Groups (patients) are unknown."
+        "(1 by images that this run used). The metrics are too good to be true. Groups (patients) are unknown."
     )
 
 
@@ -78,7 +78,7 @@ def test_near_duplicates_are_counted_apart_and_are_a_warning(tmp_path: Path) -> 
     assert (found.exact_copies.test_images, found.near_duplicates) == (0, LeakCount(1, 9, 0))
     assert not found.found
     assert found.sentence == (
-        "1 of 9 test images is almost the same as an image outside the test part (none of ones that this run used). "
+        "1 of 9 test images is almost the same as an image outside the test part (none by images that this run used). "
         "Look whether they show the same. Groups (patients) are unknown."
     )
 
