@@ -11,6 +11,7 @@ import functools
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,9 +77,17 @@ def is_held(folder: Path) -> bool:
         return True
 
 
-@functools.cache
 def process_folder(parent: Path) -> Path:
-    """A scratch folder below `parent` that lives as long as this process."""
+    """A scratch folder below `parent` that lives as long as this process, the same for all its threads."""
+    with _one_at_a_time:
+        return _process_folder(parent)
+
+
+_one_at_a_time = threading.Lock()
+
+
+@functools.cache
+def _process_folder(parent: Path) -> Path:
     holding = contextlib.ExitStack()
     atexit.register(holding.close)
     return holding.enter_context(scratch_folder(parent))

@@ -36,27 +36,33 @@ FORM_PATHS = frozenset(f"{PREFIX}/{place}" for place in ("classifications", "ima
 MULTIPART = hashlib.sha256(b"multipart").hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
-    """A request that carries a key: where it goes and what identifies its body."""
+    """A request that carries a key: what it does, where, and what identifies its body."""
 
+    method: str
     path: str
     key: str
     body_sha256: str
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What a key belongs to."""
+        return self.method, self.path, self.key
 
 
 class OnceOnly:
     """ASGI layer before the API.
 
-    JSON bodies are read whole, up to LARGEST_BODY_BYTES (uploads are read by their own route, to disk). A POST with a
-    key is done once: the same key and body get the first answer again; an error frees the key. Bodies of uploads are
-    not compared, since every sending draws another boundary. Keys of a server that is gone, or that could not write an
-    answer down, are taken over by the next request.
+    JSON bodies are read whole, up to LARGEST_BODY_BYTES (uploads are read by their own route, to disk). A write with a
+    key is done once: the same key, query and body get the first answer again; an error frees the key. Bodies of
+    uploads are not compared, since every sending draws another boundary. Keys of a server that is gone, or that could
+    not write an answer down, are taken over by the next request, which writes nothing that the first one wrote.
     """
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self.app, self.context = app, context
-        self._at_work: set[tuple[str, str]] = set()
+        self._at_work: dict[tuple[str, str, str], Asked] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, look up, pass on, keep."""
@@ -67,12 +73,12 @@ class OnceOnly:
         try:
             if scope["path"] not in FORM_PATHS or not headers.get("content-type", "").startswith("multipart/"):
                 body = await whole_body(headers, receive)
-                receive, body_sha256 = replayed(body, receive), hashlib.sha256(body).hexdigest()
+                receive, body_sha256 = replayed(body, receive), hashlib.sha256(body + scope["query_string"]).hexdigest()
             key = checked_key(headers)
-            if key is None or scope["method"] != "POST":
+            if key is None:
                 await self.app(scope, receive, send)
                 return
-            asked = Asked(scope["path"], key, body_sha256)
+            asked = Asked(scope["method"], scope["path"], key, body_sha256)
             known = await run_in_threadpool(self._begin, asked)
         except PromptoscopeError as error:
             await known_error_response(error)(scope, receive, send)
@@ -94,9 +100,13 @@ class OnceOnly:
                 body += message.get("body", b"")
             await send(message)
 
+        token = idempotency.AT_WORK.set(
+            idempotency.RequestAtWork(asked.method, asked.path, asked.key, self.context.server_folder().name)
+        )
         try:
             await self.app(scope, receive, watch)
         finally:
+            idempotency.AT_WORK.reset(token)
             answer = json.loads(body) if 200 <= status < 300 and body else None
             await run_in_threadpool(self._finish, asked, status, answer)
 
@@ -105,18 +115,28 @@ class OnceOnly:
 
         def is_alive(other: str) -> bool:
             if other == owner.name:
-                return (asked.path, asked.key) in self._at_work
+                return asked.place in self._at_work
             return is_held(owner.with_name(other))
 
         def begin(session: Session) -> idempotency.StoredAnswer | None:
-            return idempotency.begin_request(
-                session, "POST", asked.path, asked.key, asked.body_sha256, owner=owner.name, is_alive=is_alive
+            self._leave(asked)  # of a try that the database undid
+            known = idempotency.begin_request(
+                session, asked.method, asked.path, asked.key, asked.body_sha256, owner=owner.name, is_alive=is_alive
             )
+            if known is None:
+                # before others can see the key, who would take it from a request that is not at work
+                self._at_work[asked.place] = asked
+            return known
 
-        known = self.context.db.write(begin)
-        if known is None:
-            self._at_work.add((asked.path, asked.key))
-        return known
+        try:
+            return self.context.db.write(begin)
+        except BaseException:
+            self._leave(asked)
+            raise
+
+    def _leave(self, asked: Asked) -> None:
+        if self._at_work.get(asked.place) is asked:
+            del self._at_work[asked.place]
 
     def _finish(self, asked: Asked, status: int, answer: dict[str, Any] | None) -> None:
         try:
@@ -129,14 +149,14 @@ class OnceOnly:
         except Unavailable as error:
             log.warning("the answer to a request with a key was not kept: %s", error.sentence)
         finally:
-            self._at_work.discard((asked.path, asked.key))
+            self._leave(asked)
 
     def _write_down(self, asked: Asked, status: int, answer: dict[str, Any] | None) -> None:
         with self.context.db.writing() as session:
             if answer is None:
-                idempotency.drop_request(session, "POST", asked.path, asked.key)
+                idempotency.drop_request(session, asked.method, asked.path, asked.key)
             else:
-                idempotency.finish_request(session, "POST", asked.path, asked.key, status, answer)
+                idempotency.finish_request(session, asked.method, asked.path, asked.key, status, answer)
 
 
 async def whole_body(headers: Headers, receive: Receive) -> bytes:

@@ -99,7 +99,7 @@ def _remove(ctx: Context, work: Callable[[Session], Iterable[str]]) -> None:
                 note(paths)
                 return paths
 
-            paths = ctx.db.write(removed)
+            paths = ctx.db.write(removed, remember=False)  # deleting again deletes nothing more
             deleted = True
             purge(ctx, paths)
     except (Unavailable, OSError) as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.services.context import ACTOR, Context
 from core.errors import InvalidInput
 from core.records import audit
@@ -38,17 +40,23 @@ def get_job(ctx: Context, id: str) -> dict[str, Any]:
 
 def cancel_job(ctx: Context, id: str) -> dict[str, Any]:
     """Take a queued job out of the queue or ask a running one to stop. Raises NotFound, Conflict."""
-    with ctx.db.writing() as session:
+
+    def work(session: Session) -> None:
         job_queue.cancel(session, str(id))
         audit.add_audit_entry(session, ACTOR, "cancel", "job", str(id))
+
+    ctx.db.write(work)
     return get_job(ctx, id)
 
 
 def retry_job(ctx: Context, id: str) -> dict[str, Any]:
     """Queue a failed or cancelled job again; it goes on from its checkpoint. Raises NotFound, Conflict."""
-    with ctx.db.writing() as session:
+
+    def work(session: Session) -> None:
         job_queue.retry(session, str(id))
         audit.add_audit_entry(session, ACTOR, "retry", "job", str(id))
+
+    ctx.db.write(work)
     return get_job(ctx, id)
 
 

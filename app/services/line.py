@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Hashable, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,7 +128,7 @@ class Line:
             self._pool = self._pool or ThreadPoolExecutor(self.at_once, thread_name_prefix="line")
             mine = _Work(key)
             self._inside.append(mine)
-            mine.future = self._pool.submit(self._run, mine, function, args)
+            mine.future = self._pool.submit(copy_context().run, self._run, mine, function, args)
             mine.future.add_done_callback(lambda _: self._forget(mine))
             return mine
 

@@ -20,6 +20,7 @@ from sqlalchemy.pool import StaticPool
 
 from core.errors import InvalidInput
 from core.records.failures import Contended, told_in_sentences
+from core.records.idempotency import AT_WORK
 from core.records.tables import Base
 from core.records.types import json_text, read_json
 
@@ -86,11 +87,21 @@ class Database:
             finally:
                 self._local.session = None
 
-    def write(self, work: Callable[[Session], T]) -> T:
+    def write(self, work: Callable[[Session], T], *, remember: bool = True) -> T:
         """What `work` gives, done in one writing session; done again, a few times, if the database undid it.
 
-        PostgreSQL undoes one of two transactions that wait for each other. `work` may therefore run more than once.
+        PostgreSQL undoes one of two transactions that wait for each other. `work` may therefore run more than once; or
+        not at all, where a request with a key comes again that wrote it before: see `core.records.idempotency`.
+        remember: False for what does no harm when it is done again.
         """
+        asked = AT_WORK.get()
+        if asked is None or not remember:
+            return self._write(work)
+        made = self._write(lambda session: asked.once(session, work))
+        asked.done += 1
+        return made
+
+    def _write(self, work: Callable[[Session], T]) -> T:
         for attempt in range(1, WRITE_TRIES):
             try:
                 with self.writing() as session:

@@ -540,8 +540,8 @@ class AuditEntryRow(Base):
 class IdempotencyKeyRow(Base):
     """The answer once given to a request with a key, so that sending it twice does it once.
 
-    status and response are empty while the first request is still at work. owner: which server works on it; one that
-    is gone left the key free.
+    status is empty while the first request is still at work; response then holds what came of its writings. owner:
+    which server works on it; one that is gone left the key free.
     """
 
     __tablename__ = "idempotency_keys"

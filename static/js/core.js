@@ -83,6 +83,15 @@ async function request(method, path, body, options = {}) {
   }
 }
 
+let keysMade = 0;
+
+// For what is to be done once. Not crypto.randomUUID: that is only there on https and on this machine.
+export function newKey() {
+  keysMade += 1;
+  const random = crypto.getRandomValues(new Uint32Array(3));
+  return `${Date.now().toString(36)}-${[...random].map((n) => n.toString(36)).join("")}-${keysMade}`;
+}
+
 // key: the server does what was sent with it once, however often it is sent.
 async function requestOnce(method, path, body, { signal, key } = {}) {
   const isForm = body instanceof FormData;

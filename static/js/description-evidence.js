@@ -1,7 +1,7 @@
 // The Evidence view: what training images say of the sentences, sentence by sentence and of the whole set, with what
 // would have come of random words. Nothing here has seen the test part.
 import "./plot.js";
-import { PsElement, announce, api, at, busy, button, count, define, empty, errorNotice, field, fill, h, listOf } from "./core.js";
+import { PsElement, announce, api, at, busy, button, count, define, empty, errorNotice, field, fill, h, listOf, newKey } from "./core.js";
 import { ClassMapPanel } from "./description-class-map.js";
 import { controlsContent, growthContent } from "./description-evidence-charts.js";
 import { EvidenceTable } from "./description-evidence-table.js";
@@ -63,7 +63,7 @@ class DescriptionEvidence extends PsElement {
       go.disabled = true;
       try {
         const body = { image_set: images.value, backbone: backbone.value, shots: shots.value ? Number(shots.value) : null, seed: Number(seed.value), curve: curve.checked, actor: this.desk.reader || "owner" };
-        const task = await api.post(this.desk.path("/evidence"), body, { key: crypto.randomUUID() });
+        const task = await api.post(this.desk.path("/evidence"), body, { key: newKey() });
         fill(said);
         if (!this.results.querySelector("ps-plot, table")) fill(this.results);
         this.#follow(task, true);

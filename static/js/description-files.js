@@ -1,5 +1,5 @@
 // Sentences read from a file and taken along as one.
-import { api, at, busy, button, count, errorNotice, field, fill, h } from "./core.js";
+import { api, at, busy, button, count, errorNotice, field, fill, h, newKey } from "./core.js";
 
 const MOST_BYTES = 20e6;
 
@@ -28,7 +28,7 @@ export class FilesPanel {
       fill(said, busy("Reading…"));
       try {
         const body = { text: await chosen.text(), name: chosen.name, layout: layout.value || null, actor: this.desk.reader || "owner" };
-        const found = await api.post(this.desk.path("/import"), body);
+        const found = await api.post(this.desk.path("/import"), body, { key: newKey() });
         file.value = "";
         fill(said, otherClasses(found.other_classes));
         await this.added(addedWords(found, `“${chosen.name}”`));

@@ -1,7 +1,7 @@
 // Decisions on their way to the server: one after the other, in the order they were made, each with a key so that sending
 // it twice does it once. What is not acknowledged is also kept in the browser's storage; a page that was closed too early
 // finds it there again.
-import { ApiError, api } from "./core.js";
+import { ApiError, api, newKey } from "./core.js";
 
 const STORED = "promptoscope-unsaved";
 const PAUSE_MS = 3000;
@@ -9,14 +9,6 @@ const PAUSE_MS = 3000;
 // Nothing was decided about what was sent: the server is away or busy, or the session has ended.
 const AWAY = new Set([0, 401, 429, 502, 503, 504]);
 const isAway = (error) => error instanceof ApiError && AWAY.has(error.status);
-
-let made = 0;
-
-function newKey() {
-  made += 1;
-  const random = crypto.getRandomValues(new Uint32Array(3));
-  return `${Date.now().toString(36)}-${[...random].map((n) => n.toString(36)).join("")}-${made}`;
-}
 
 // Fires "changed" when what is on its way changes, "answered" { entry, answer }, "refused" { entry, error }, "idle".
 export class Outbox extends EventTarget {

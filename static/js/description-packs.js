@@ -1,5 +1,5 @@
 // Built-in sentences that fit the classes of an image set: offered, looked at, taken over.
-import { api, busy, button, chip, count, errorNotice, fill, h } from "./core.js";
+import { api, busy, button, chip, count, errorNotice, fill, h, newKey } from "./core.js";
 import { addedWords } from "./description-files.js";
 
 const SHOWN = 3;
@@ -63,7 +63,7 @@ export class PacksPanel {
     try {
       const { desk } = this;
       if (desk.texts) {
-        const found = await api.post(desk.path(`/packs/${encodeURIComponent(pack.name)}`), { actor: desk.reader || "owner" });
+        const found = await api.post(desk.path(`/packs/${encodeURIComponent(pack.name)}`), { actor: desk.reader || "owner" }, { key: newKey() });
         fill(said);
         await this.added(addedWords(found, `“${pack.title}”`));
       } else {

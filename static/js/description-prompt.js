@@ -1,6 +1,6 @@
 // Asking a language model: which prompt, which classes, how many sentences, what else; then the exact text and where it
 // goes; and only then the button that sends it.
-import { announce, api, busy, button, chip, count, errorNotice, field, fill, h } from "./core.js";
+import { announce, api, busy, button, chip, count, errorNotice, field, fill, h, newKey } from "./core.js";
 
 const MOST_SENTENCES = 200;
 const ENDPOINT = "endpoint";
@@ -162,7 +162,7 @@ export class PromptPanel {
   async #send(order, send) {
     send.disabled = true;
     try {
-      const task = await api.post(this.desk.path("/writing"), order, { key: crypto.randomUUID() });
+      const task = await api.post(this.desk.path("/writing"), order, { key: newKey() });
       this.wishes.value = "";
       this.isDirty = false;
       fill(this.preview);

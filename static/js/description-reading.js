@@ -1,5 +1,5 @@
 // Who reads and how: the reader's name, progress, blind reading, keys on or off, planted wrong sentences.
-import { announce, api, button, count, duration, errorNotice, field, fill, h } from "./core.js";
+import { announce, api, button, count, duration, errorNotice, field, fill, h, newKey } from "./core.js";
 import { keyHelp } from "./description-keys.js";
 
 const USUAL_PLANTED = 10;
@@ -107,11 +107,11 @@ export class ReadingOptions {
       return undefined;
     };
     const plant = () => act(async () => {
-      const answer = await api.post(this.desk.path("/plant"), { actor: this.desk.reader, n: Number(number.value), seed: Date.now() % 2 ** 31 });
+      const answer = await api.post(this.desk.path("/plant"), { actor: this.desk.reader, n: Number(number.value), seed: Date.now() % 2 ** 31 }, { key: newKey() });
       return `${count(answer.action?.changed ?? answer.planted ?? 0, "wrong sentence")} now ${answer.action?.changed === 1 ? "stands" : "stand"} among the others.`;
     });
     const takeOut = () => act(async () => {
-      await api.delete(`${this.desk.path("/plant")}?${new URLSearchParams({ actor: this.desk.reader })}`);
+      await api.delete(`${this.desk.path("/plant")}?${new URLSearchParams({ actor: this.desk.reader })}`, { key: newKey() });
       return "No planted sentence is left.";
     });
     return h("div", { class: "ps-stack-s" },

@@ -1,5 +1,5 @@
 // The Versions view: save and sign off, compare any two wordings, see what was done and take it back.
-import { PsElement, announce, api, busy, button, chip, count, define, errorNotice, field, fill, h, link, listOf, moment, param, setParam, table } from "./core.js";
+import { PsElement, announce, api, busy, button, chip, count, define, errorNotice, field, fill, h, link, listOf, moment, newKey, param, setParam, table } from "./core.js";
 import { differenceList } from "./description-difference.js";
 import { STATES, kindWord } from "./description-words.js";
 import { versionInFull } from "./description-version.js";
@@ -74,7 +74,7 @@ class DescriptionVersions extends PsElement {
     if (this.desk.reader !== actor) this.desk.reader = actor;
     if (sign && !(await this.#confirmSigning(actor))) return undefined;
     try {
-      const made = await api.post(this.desk.path("/versions"), { actor, note, sign });
+      const made = await api.post(this.desk.path("/versions"), { actor, note, sign }, { key: newKey() });
       await this.#again();
       const words = `Version ${made.version} is ${sign ? `signed by ${made.signed_by}` : "saved"}.`;
       this.#said(h("div", { class: "ps-notice ps-notice-good" }, h("p", {}, words, leftOutWords(made.left_out)),

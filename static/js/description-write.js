@@ -1,6 +1,6 @@
 // The Write view: where sentences come from. A built-in pack that fits, a language model, or a file; all of them are
 // drafts until somebody has read them. What a language model is sent is shown before it is sent.
-import { PsElement, announce, api, busy, button, define, errorNotice, fill, h, listOf } from "./core.js";
+import { PsElement, announce, api, busy, button, define, errorNotice, fill, h, listOf, newKey } from "./core.js";
 import { FilesPanel } from "./description-files.js";
 import { PacksPanel } from "./description-packs.js";
 import { PromptPanel } from "./description-prompt.js";
@@ -61,7 +61,7 @@ class DescriptionWrite extends PsElement {
     const { desk } = this;
     try {
       const body = { image_set_id: desk.imageSet.id, name: `${desk.imageSet.name}: texts`, author: desk.reader || "owner" };
-      this.#saved(await api.post("/description-sets", body, { key: crypto.randomUUID() }), "write");
+      this.#saved(await api.post("/description-sets", body, { key: newKey() }), "write");
     } catch (error) {
       fill(this.said, errorNotice(error));
     }

@@ -6,6 +6,7 @@
  */
 
 import {
+  PsElement,
   announce,
   api,
   busy,
@@ -18,8 +19,8 @@ import {
   h,
   link,
   listOf,
+  newKey,
   param,
-  PsElement,
   setParam,
 } from "./core.js";
 import { classBars, classSummary } from "./class-bars.js";
@@ -584,7 +585,7 @@ class TrainPage extends PsElement {
     this.showProblem("");
     try {
       // One request for all: if one of them is wrong, none is queued.
-      await this.showStarted(listOf(await api.post("/jobs", { requests: this.requests() })));
+      await this.showStarted(listOf(await api.post("/jobs", { requests: this.requests() }, { key: newKey() })));
     } catch (error) {
       const option = /^'(\w+)'/.exec(error.message)?.[1];
       if (option) this.methodForm.showServerProblem(option, error.message);

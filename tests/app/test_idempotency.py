@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 
+from app.api.once import OnceOnly
 from app.services import incoming_images
 from core.errors import Conflict, DatabaseAway
 from core.records import idempotency
 from core.records.tables import IdempotencyKeyRow
 from core.scratch import scratch_folder
 from tests.app.conftest import labelled_pictures, zipped
+from tests.app.test_description_review import listed, url
+
+__all__ = ["url"]
 
 URL = "/api/v1/image-sets"
 
@@ -120,3 +128,95 @@ def test_key_of_an_unknown_server_is_free_after_a_while(client, context, error_o
     assert send(client, "k").status_code == 409
     monkeypatch.setattr(idempotency, "UNANSWERED", timedelta(0))
     assert send(client, "k").status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "rest", "body"),
+    [
+        ("POST", "/actions", {"kind": "add", "actor": "Ada", "class": "dark", "text": "A dark card of even grey."}),
+        ("POST", "/actions", {"kind": "approve", "actor": "Ada", "where": {"class": "dark"}}),
+        ("POST", "/plant", {"actor": "Ada", "n": 2}),
+        ("DELETE", "/plant?actor=Ada", None),
+        ("POST", "/versions", {"actor": "Ada"}),
+        ("POST", "/import", {"actor": "Ada", "name": "a.json", "text": '{"dark": ["A dark card with a rim."]}'}),
+        ("POST", "/evidence", {"actor": "Ada"}),
+    ],
+)
+def test_what_was_written_before_its_answer_was_lost_is_not_written_again(client, url, monkeypatch, method, rest, body):
+    """The server's note of the answer fails, as when it dies between the writing and the note."""
+    if method == "DELETE":
+        client.post(f"{url}/plant", json={"actor": "Ada", "n": 2})
+
+    def ask():
+        return client.request(method, url + rest, json=body, headers={"Idempotency-Key": "k"})
+
+    def rows() -> list[int]:
+        shown = ("sentences", "actions", "versions", "tasks")
+        return [client.get(f"{url}/{each}", params={"limit": 100}).json()["total"] for each in shown]
+
+    before = rows()
+    with monkeypatch.context() as patch:
+        patch.setattr(OnceOnly, "_finish", lambda self, asked, *_: self._leave(asked))
+        first = ask()
+        written = rows()
+        assert first.status_code in {200, 201, 202}
+        assert written != before
+        assert ask().json() == first.json()
+    again, later = ask(), ask()
+    assert (again.status_code, again.json()) == (later.status_code, later.json()) == (first.status_code, first.json())
+    assert "idempotency-replayed" not in again.headers
+    assert later.headers["idempotency-replayed"] == "true"
+    assert rows() == written
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from starlette.testclient import TestClient
+from app.api.once import OnceOnly
+from app.main import create_app
+from core.settings import Settings
+
+OnceOnly._finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+app = create_app(Settings(home=Path(sys.argv[1]), database_url=None), with_worker=False, with_pages=False)
+with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+    client.cookies.set(app.state.access.cookie_name, app.state.access.new_session())
+    client.headers["Sec-Fetch-Site"] = "same-origin"
+    body = {"kind": "add", "actor": "Ada", "class": "dark", "text": "A dark card of even grey."}
+    client.post(sys.argv[2], json=body, headers={"Idempotency-Key": "k"})
+"""
+
+
+def test_a_server_killed_between_writing_and_answering_adds_nothing_twice(client, context, url):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(context.home), f"{url}/actions"], timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    body = {"kind": "add", "actor": "Ada", "class": "dark", "text": "A dark card of even grey."}
+    for replayed in (None, "true"):
+        answer = client.post(f"{url}/actions", json=body, headers={"Idempotency-Key": "k"})
+        assert answer.status_code == 201, answer.text
+        assert answer.headers.get("idempotency-replayed") == replayed
+        assert answer.json()["action"]["changed"] == 1
+    assert [row["text"] for row in listed(client, url)].count("A dark card of even grey.") == 1
+    other = client.post(f"{url}/actions", json=body | {"text": "Another."}, headers={"Idempotency-Key": "k"})
+    assert other.status_code == 409
+
+
+def test_a_request_that_wrote_and_then_failed_is_finished_not_repeated(client, url, monkeypatch, error_of):
+    body = {"kind": "add", "actor": "Ada", "class": "dark", "text": "A dark card of even grey."}
+    with monkeypatch.context() as patch:
+
+        def away(*_):
+            raise DatabaseAway("The database answers", "it does not")
+
+        patch.setattr("app.services.description_review._done", away)
+        error_of(client.post(f"{url}/actions", json=body, headers={"Idempotency-Key": "k"}), 503)
+    answer = client.post(f"{url}/actions", json=body, headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 201
+    assert [row["text"] for row in listed(client, url)].count("A dark card of even grey.") == 1
+
+
+def test_deletions_with_a_key_are_answered_again(client, uploaded):
+    for replayed in (None, "true"):
+        answer = client.delete(f"{URL}/{uploaded['id']}", headers={"Idempotency-Key": "k"})
+        assert answer.json() == {"deleted": uploaded["id"]}
+        assert answer.headers.get("idempotency-replayed") == replayed

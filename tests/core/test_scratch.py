@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from core.scratch import abandoned, is_held, scratch_folder, sweep
+from core.scratch import abandoned, is_held, process_folder, scratch_folder, sweep
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process to kill it")
 
@@ -105,3 +106,14 @@ def test_many_at_once_with_somebody_sweeping_all_the_time(tmp_path: Path) -> Non
     cleaner.join()
     assert (lost, finished) == ([], [True] * 4)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_that_ask_at_once_share_the_folder_of_their_process(tmp_path):
+    gate = threading.Barrier(8)
+
+    def ask(_: int) -> Path:
+        gate.wait()
+        return process_folder(tmp_path)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(8)))) == 1
