@@ -397,7 +397,7 @@ class Method(Answer):
     starter_place: int | None = None
     is_baseline: bool
     is_simple: bool = Field(
-        default=False, description="Learns without steps; what is called better has to beat it too."
+        default=False, description="A head on frozen features and no more; what is called better has to beat it too."
     )
 
 

@@ -143,15 +143,19 @@ def delete_classification(ctx: Context, id: str) -> dict[str, Any]:
 def predictions(classifier: Classifier, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """label and probabilities {class: p} of stored images."""
     rows: list[dict[str, Any]] = []
-    for pictures in _passes(paths):
+    for pictures in decoded_passes(paths):
         go_on()
-        for values in classifier.probabilities(pictures).tolist():
-            table = dict(zip(classifier.classes, values, strict=True))
-            rows.append({"label": max(table, key=lambda name: table[name]), "probabilities": table})
+        rows += [answer_of(classifier, values) for values in classifier.probabilities(pictures).tolist()]
     return rows
 
 
-def _passes(paths: Sequence[Path]) -> Iterator[list[Image.Image]]:
+def answer_of(classifier: Classifier, values: Sequence[float]) -> dict[str, Any]:
+    """label and probabilities {class: p} of one image's probabilities in the order of the classes."""
+    table = dict(zip(classifier.classes, values, strict=True))
+    return {"label": max(table, key=lambda name: table[name]), "probabilities": table}
+
+
+def decoded_passes(paths: Sequence[Path]) -> Iterator[list[Image.Image]]:
     """The pictures, some dozens at a time, fewer of large ones."""
     pictures: list[Image.Image] = []
     for path in paths:

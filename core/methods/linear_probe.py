@@ -19,13 +19,12 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
 from core.tuning.contract import Choice, Method, Starter, Task
+from core.tuning.folds import shot_folds
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
-from core.tuning.training_data import groups_per_class
 
 if TYPE_CHECKING:
     from core.tuning.training_data import TrainingData
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 COARSE = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 ROUNDS = 8
 MAX_ITERATIONS = 1000
-FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,7 @@ class LinearProbe(Method):
         if data.has_validation:
             held = _arrays(data.validation_features(), data.validation_labels)
             return lambda strength: self._goodness(_fit(images, labels, strength), *held)
-        folds = min(FOLDS, groups_per_class(data.labels, data.groups))
-        if folds < 2:
-            return None
-        parts = _folds(images, labels, data.groups.cpu().numpy(), folds)
+        parts = shot_folds(data.labels, data.groups)
         if not parts:
             return None
         return lambda strength: float(
@@ -120,16 +115,6 @@ class LinearProbe(Method):
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         self.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
         self.bias.copy_(torch.from_numpy(np.ascontiguousarray(bias)))
-
-
-def _folds(
-    images: np.ndarray, labels: np.ndarray, groups: np.ndarray, folds: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of positions to fit on and to judge by; no group (patient) stands on both sides, no class lacks images."""
-    if len(np.unique(groups)) == len(groups):
-        return list(StratifiedKFold(folds).split(images, labels))
-    parts = StratifiedGroupKFold(folds).split(images, labels, groups)
-    return [(fit, held) for fit, held in parts if len(held) and len(np.unique(labels[fit])) == len(np.unique(labels))]
 
 
 def search_strength(score: Callable[[float], float]) -> float:

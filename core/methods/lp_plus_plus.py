@@ -5,6 +5,10 @@ Paper: Huang, Shakeri, Dolz, Boudiaf, Bahig, Ben Ayed, LP++: A Surprisingly Stro
 Official code: FereshteShakeri/FewShot-CLIP-Strong-Baseline, commit f81054f; the port followed here is that of
 HealthX-Lab/BiomedCoOp, commit 7ceb5a8 (MIT).
 
+The text-informed linear probe of Shakeri et al., Few-Shot Adaptation of Medical Vision-Language Models, MICCAI 2024, is
+this method with other settings: options "weight_rate", "rate_factor", "choose_by" and 200 iterations in histology. Its
+code classifies randomly changed test images; here test images are never changed.
+
 Differences, each an option. As published, the gradient of the blend is never cleared, so that its step at iteration 10
 j uses the sum over all of them ("sum"; "fresh" clears it), and the weights start at the sum of a class's features,
 rounded to half precision ("sum"; "mean"). Published runs read the test accuracy whenever validation ties or improves;
@@ -14,6 +18,7 @@ random and features come from one random crop (variant "reference"); here they s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -40,6 +45,22 @@ class Config(SupportConfig):
     """Options of LP++."""
 
     iterations: int = option(300, "Full-batch updates.", unit="steps", bounds=(1, 100_000))
+    weight_rate: str = option(
+        "spectral",
+        "Step size of weights and biases: from the largest eigenvalue of the images' features, or from the logarithm "
+        "of the images per class.",
+        choices=("spectral", "log_shots"),
+        advanced=True,
+    )
+    rate_factor: float = option(
+        1.0, "What the rate by log_shots is multiplied by: 1 or 5 as published.", bounds=(1e-3, 1e3), advanced=True
+    )
+    choose_by: str = option(
+        "accuracy",
+        "What makes one step better than another on validation images: accuracy, or the mean recall of the classes.",
+        choices=("accuracy", "balanced"),
+        advanced=True,
+    )
     weight_start: str = option("sum", "What a class's weight starts from.", choices=("sum", "mean"), advanced=True)
     alpha_gradient: str = option(
         "sum", "Gradient of the blend: summed up since the start, or fresh.", choices=("sum", "fresh"), advanced=True
@@ -89,11 +110,12 @@ class LPPlusPlus(PlainTexts):
         images, labels = support_features(data, self.config), data.labels
         weight, alpha = self._start(images, labels)
         bias = self.bias.clone()
-        weight_rate = 4 * len(images) / torch.linalg.eigvalsh(images.T @ images)[-1]
+        weight_rate = self._weight_rate(images)
         own = images @ self._classes.T
         alpha_rate = len(images) / (4 * own.square().sum(dim=0).amax())
         momenta = [torch.zeros_like(weight), torch.zeros_like(bias)]
-        slope, best = torch.zeros_like(alpha), -1
+        slope, best = torch.zeros_like(alpha), -1.0
+        by_accuracy = self.config.choose_by == "accuracy"
         for iteration in range(1, self.config.iterations + 1):
             state = [value.requires_grad_() for value in (weight, bias, alpha)]
             loss = functional.cross_entropy(blended(images, self._classes, *state), labels)
@@ -102,10 +124,17 @@ class LPPlusPlus(PlainTexts):
             weight, bias = (v.detach() - weight_rate * m for v, m in zip((weight, bias), momenta, strict=True))
             slope = by_alpha if self.config.alpha_gradient == "fresh" else slope + by_alpha
             alpha = alpha.detach() - (alpha_rate * slope if iteration % ALPHA_EVERY == 0 else 0)
-            hits = data.validation_hits(partial(blended, texts=self._classes, weight=weight, bias=bias, alpha=alpha))
-            if hits >= best:
-                best = hits
+            scores = partial(blended, texts=self._classes, weight=weight, bias=bias, alpha=alpha)
+            found = data.validation_hits(scores) if by_accuracy else data.validation_recall(scores)
+            if found >= best:
+                best = found
                 self.weight, self.bias, self.alpha = weight.clone(), bias.clone(), alpha.clone()
+
+    def _weight_rate(self, images: Tensor) -> float:
+        """Step size of weights and biases."""
+        if self.config.weight_rate == "log_shots":
+            return float(self.config.rate_factor * math.log(len(images) / len(self.task.classes) + 1))
+        return float(4 * len(images) / torch.linalg.eigvalsh(images.T @ images)[-1])
 
     def _start(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """First weights (classes, width) and blends (classes,)."""

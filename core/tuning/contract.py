@@ -93,6 +93,11 @@ class Task:
         """Unit-norm features (classes, joint_width) of one sentence per class."""
         return self.text_features([template.format(name) for name in self.classes])
 
+    def template_norms(self, template: str) -> Tensor:
+        """Lengths (classes, 1) of these features as the text tower gives them, before they are brought to unit norm."""
+        texts = [template.format(name) for name in self.classes]
+        return self.backbone.encode_texts(texts).float().norm(dim=-1, keepdim=True)
+
     def description_features(self) -> list[Tensor]:
         """For each class the unit-norm features (its sentences, joint_width) of its descriptions."""
         groups = [self.descriptions.sentences[name] for name in self.classes]
@@ -156,6 +161,8 @@ class Method(nn.Module, ABC):
     """What is learned serves other class names too, as words do; weights or a cache of the training classes do not."""
     trains_by_steps: ClassVar[bool] = True
     """False for closed-form fits: `fit_directly` replaces the loop."""
+    trains_a_head: ClassVar[bool] = False
+    """Steps train nothing but one vector a class on frozen features: as cheap and simple as a closed form."""
     Config: ClassVar[type[MethodConfig]] = LoopConfig
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Option values of "paper" and "reference" where they differ from the defaults."""
@@ -295,8 +302,8 @@ class Method(nn.Module, ABC):
     def card(cls) -> dict[str, Any]:
         """The method's line in lists: name, title, summary, paper, code, licence, needs, trains, image_path and more.
 
-        is_simple: it learns, but takes no steps, so a method that does has to beat it. starter is the label it is
-        offered under and starter_place its place there, from 1; both None for most.
+        is_simple: it learns a head on frozen features and no more, so a method that does has to beat it. starter is the
+        label it is offered under and starter_place its place there, from 1; both None for most.
         """
         return {
             "name": cls.__module__.rsplit(".", 1)[-1],
@@ -312,6 +319,6 @@ class Method(nn.Module, ABC):
             "starter": cls.starter.label if cls.starter else None,
             "starter_place": cls.starter.place if cls.starter else None,
             "is_baseline": cls.is_baseline,
-            "is_simple": not cls.trains_by_steps and not cls.is_baseline,
+            "is_simple": (cls.trains_a_head or not cls.trains_by_steps) and not cls.is_baseline,
             "notes": inspect.getdoc(inspect.getmodule(cls)) or "",
         }

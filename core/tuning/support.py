@@ -34,6 +34,12 @@ class SupportConfig(MethodConfig):
     )
 
 
+def stacked_features(data: TrainingData, augmentation: str, views: int) -> Tensor:
+    """Unit-norm features (views * train, joint_width) of several views, each a row of its own, view by view."""
+    numbers = range(1 if augmentation == CENTER else views)
+    return torch.cat([data.train_features(augmentation, view) for view in numbers])
+
+
 def support_features(data: TrainingData, config: SupportConfig) -> Tensor:
     """Unit-norm features (train, joint_width): of one view, or the mean of the unit-norm features of several."""
     views = range(1 if config.support_view == CENTER else config.support_views)

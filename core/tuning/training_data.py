@@ -78,6 +78,15 @@ class TrainingData(ABC):
             return 0
         return int((logits(self.validation_features()).argmax(dim=-1) == self.validation_labels).sum())
 
+    @torch.no_grad()
+    def validation_recall(self, logits: Callable[[Tensor], Tensor]) -> float:
+        """Mean over the classes of the validation part of the share that is right; 0 without any."""
+        if not self.has_validation:
+            return 0.0
+        right = logits(self.validation_features()).argmax(dim=-1) == self.validation_labels
+        classes = self.validation_labels.unique()
+        return float(torch.stack([right[self.validation_labels == each].float().mean() for each in classes]).mean())
+
     @abstractmethod
     def batches(self, epoch: int, config: LoopConfig) -> Iterator[Batch]:
         """The batches of one epoch, the same for the same seed and epoch."""

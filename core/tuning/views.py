@@ -42,8 +42,12 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     # of the adapter runners: lesions are rarely cut away
     "mild": Augmentation(area=(0.5, 1.0), flip=0.5),
 }
-# the weak and the strong view of BioVLM, colours changed before normalising
-CHANGES: dict[str, Change] = {"weak": Change(flip=0.5), "strong": Change(flip=0.5, jitter=0.8, blur=0.5)}
+# the weak and the strong view of BioVLM, colours changed before normalising; mirror always flips
+CHANGES: dict[str, Change] = {
+    "mirror": Change(flip=1.0),
+    "weak": Change(flip=0.5),
+    "strong": Change(flip=0.5, jitter=0.8, blur=0.5),
+}
 ON_TOP = "+"
 """Between an augmentation and a change on top of it: "crop_flip+strong"."""
 CENTER = "center"

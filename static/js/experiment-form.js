@@ -42,7 +42,7 @@ const ESTIMATE_MS = 600;
 const MEASURED_MS = 2500;
 const LARGEST_FILE = 200_000;
 const GROUPS = [
-  ["Simple baselines: solved without training steps", (method) => method.is_simple],
+  ["Simple baselines: a head on frozen features", (method) => method.is_simple],
   ["Image side stays as it is", (method) => method.image_path === "frozen"],
   ["Fixed extra tokens beside the image", (method) => method.image_path === "prompted"],
   ["Learns inside the image side; slower", (method) => method.image_path === "trained"],

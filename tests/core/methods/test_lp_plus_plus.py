@@ -8,6 +8,7 @@ import torch
 from core.methods.lp_plus_plus import blended
 from core.tuning.loop import fit
 from tests.builders import tiny_backbone
+from tests.core.methods.toy import IMAGES, LABELS, QUERY, TEXTS, toy, toy_data
 from tests.core.tuning.test_every_method import build, clustered_data, unit_vectors
 
 
@@ -49,3 +50,23 @@ def test_training_images_are_fitted() -> None:
     method, data = build("lp_plus_plus"), clustered_data()
     fit(method, data, seed=0)
     assert float((method.logits(data.train_features()).argmax(-1) == data.labels).float().mean()) == 1.0
+
+
+def test_rates_of_the_text_informed_probe_are_the_worked_ones() -> None:
+    spectral, by_shots = toy("lp_plus_plus"), toy("lp_plus_plus", weight_rate="log_shots", rate_factor=5)
+    assert spectral._weight_rate(IMAGES) == pytest.approx(5.429638, abs=1e-5)
+    assert by_shots._weight_rate(IMAGES) == pytest.approx(5.493061, abs=1e-5)
+
+
+def test_its_start_is_the_worked_one() -> None:
+    method = toy("lp_plus_plus")
+    weight, alpha = method._start(IMAGES, LABELS)
+    found = blended(QUERY, TEXTS, weight, torch.zeros(2), alpha)
+    assert found[0].tolist() == pytest.approx([77.112, 127.736], abs=0.02)  # weights are rounded to half precision
+
+
+def test_rare_classes_can_count_as_much_when_a_step_is_chosen() -> None:
+    data = toy_data(validation_features=IMAGES[[0, 1, 2]], validation_labels=torch.tensor([0, 0, 1]))
+    always_first = lambda images: torch.tensor([[1.0, 0.0]]).expand(len(images), -1)  # noqa: E731
+    assert data.validation_hits(always_first) == 2
+    assert data.validation_recall(always_first) == pytest.approx(0.5)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.methods.linear_probe import _folds
 from core.tuning.cache_model import leave_own_out
+from core.tuning.folds import shot_folds
 from core.tuning.training_data import group_numbers, groups_per_class
 
 
@@ -27,8 +27,8 @@ def test_a_class_counts_its_patients_not_its_images() -> None:
 def test_folds_keep_patients_whole_and_know_every_class(per_patient: int) -> None:
     labels = np.repeat([0, 1, 2], 16)
     groups = np.arange(48) // per_patient
-    folds = _folds(np.zeros((48, 2)), labels, groups, folds=4)
-    assert len(folds) == 4
+    folds = shot_folds(torch.from_numpy(labels), torch.from_numpy(groups))
+    assert len(folds) == min(5, 16 // per_patient)
     for fit, held in folds:
         assert not set(groups[fit]) & set(groups[held])
         assert set(labels[fit]) == {0, 1, 2}
