@@ -107,7 +107,8 @@ async def explain(body: schemas.NewExplanation, request: Request, ctx: InContext
     from the record. Explanations are computed one after the other. Equal requests at the same time share one; 503 with
     `Retry-After` says that too many wait already. One whose asker goes away is dropped.
     """
-    asked = (str(body.model_id), str(body.image_id), body.class_name)
+    region = None if body.region_id is None else str(body.region_id)
+    asked = (str(body.model_id), str(body.image_id), body.class_name, region)
     return await ctx.lines.models.do(request.receive, explanation.explain, ctx, *asked, key=("explain", *asked))
 
 
@@ -134,9 +135,16 @@ async def complete_explanation(explanation_id: Word, part: Word, request: Reques
     response_model=schemas.Explanation,
     responses=errors(404),
 )
-def get_explanation(explanation_id: Word, ctx: InContext) -> Any:
-    """Maps, attention per layer, what-if numbers and trust of one explanation."""
-    return explanation.get_explanation(ctx, explanation_id)
+def get_explanation(
+    explanation_id: Word,
+    ctx: InContext,
+    region: Annotated[Word | None, Query(description="Measure maps against this region of the image.")] = None,
+) -> Any:
+    """Maps, attention per layer, what-if numbers and trust of one explanation.
+
+    Maps are measured against the mask that came with the image set, or against the region named.
+    """
+    return explanation.get_explanation(ctx, explanation_id, region)
 
 
 @router.get(

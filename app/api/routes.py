@@ -22,6 +22,7 @@ from app.api import (
     methods,
     published,
     recipes,
+    regions,
     runs,
     system,
 )
@@ -56,6 +57,7 @@ def add_api(app: FastAPI) -> None:
     app.include_router(system.router)
     for module in (
         image_sets,
+        regions,
         # before the sets, whose ids would take the words of its addresses
         description_tasks,
         description_sets,

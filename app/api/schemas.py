@@ -898,6 +898,7 @@ class NewExplanation(Body):
     model_id: Id
     image_id: Id
     class_name: Line | None = Field(default=None, alias="class")
+    region_id: Id | None = Field(default=None, description="Measure maps against this region of the image.")
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 

@@ -19,7 +19,7 @@ from app.services.line import go_on
 from app.services.models import get_model, model_folder
 from core.disk import told_when_full
 from core.errors import NotFound
-from core.explain.parts import PARTS
+from core.explain.parts import HEADS, PARTS
 from core.images.decode import opened_picture
 from core.records import audit, image_sets
 from core.records import explanations as records
@@ -30,9 +30,12 @@ ARRAYS_FILE = "arrays.npz"
 ORIGINAL_FILE = "original.png"
 
 
-def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None = None) -> dict[str, Any]:
+def explain(
+    ctx: Context, model_id: str, image_id: str, class_name: str | None = None, region_id: str | None = None
+) -> dict[str, Any]:
     """The first answer about one image for one class (the predicted one unless said): maps and attention, kept.
 
+    region_id: what maps are measured against, instead of the set's mask.
     The same question asked again is answered from the record. What takes longer is named in `pending` and comes by
     `complete`. Raises NotFound for model, image or class, and Abandoned where nobody waits for it any more.
     """
@@ -43,14 +46,14 @@ def explain(ctx: Context, model_id: str, image_id: str, class_name: str | None =
         image = image_sets.image_dict(session, str(image_id))
         known = records.find_same_explanation(session, model["id"], image["id"], class_name)
     if known is not None:
-        return get_explanation(ctx, known)
+        return get_explanation(ctx, known, region_id)
     ctx.explanations_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     go_on()
     with told_when_full(), scratch_folder(ctx.drafts_dir) as draft:
         with _opened(ctx, model, image) as (classifier, rgb, mask, told):
             found = explain_first(classifier, rgb, class_name, draft, mask, image["name"], "set")
-        made = _record(ctx, model["id"], image["id"], draft, found.as_dict() | told)
-    return get_explanation(ctx, made)
+        made = _record(ctx, model, image, draft, found.as_dict() | told)
+    return get_explanation(ctx, made, region_id)
 
 
 def complete(ctx: Context, id: str, part: str) -> dict[str, Any]:
@@ -74,10 +77,35 @@ def complete(ctx: Context, id: str, part: str) -> dict[str, Any]:
     return get_explanation(ctx, found["id"])
 
 
-def get_explanation(ctx: Context, id: str) -> dict[str, Any]:
-    """One explanation. Raises NotFound."""
+def get_explanation(ctx: Context, id: str, region_id: str | None = None) -> dict[str, Any]:
+    """One explanation, its maps measured against another region of its image if one is named. Raises NotFound."""
     with ctx.db.reading() as session:
-        return _with_urls(ctx, records.explanation_dict(session, str(id)))
+        found = _with_urls(ctx, records.explanation_dict(session, str(id)))
+    return found if region_id is None else measured(ctx, found, region_id)
+
+
+def measured(ctx: Context, found: dict[str, Any], region_id: str) -> dict[str, Any]:
+    """The explanation with its maps measured against a region of its image; `regions.OWN` names the set's mask.
+
+    What-if rows keep only what does not depend on the region. Raises NotFound for a region of another image.
+    """
+    import numpy as np
+
+    from app.services.regions import seen_region
+    from core.explain.frame import Frame
+    from core.explain.measure import measure
+
+    with ctx.db.reading() as session:
+        folder = ctx.home / records.find_explanation(session, found["id"]).folder
+    if not found.get("frame") or not (folder / ARRAYS_FILE).is_file():
+        raise NotFound("An explanation with maps to measure", "this one has none", "Explain the image again.")
+    with np.load(folder / ARRAYS_FILE) as file:
+        arrays = {kind: file[kind] for kind in file.files if not kind.startswith(HEADS)}
+    grid = arrays["attention"].shape
+    frame = Frame.from_dict(found["frame"])
+    seen, source = seen_region(ctx, found["image_id"], region_id, frame, (grid[0], grid[1]))
+    rows = [{k: v for k, v in row.items() if k != "lesion_share"} for row in found.get("what_if", [])]
+    return found | {"region": measure(arrays, seen, source) | {"id": region_id}, "what_if": rows}
 
 
 def list_explanations(
@@ -109,20 +137,22 @@ def map_file(ctx: Context, explanation_id: str, kind: str) -> Path:
     return path
 
 
-def _record(ctx: Context, model_id: str, image_id: str, draft: Path, result: dict[str, Any]) -> str:
+def _record(ctx: Context, model: dict[str, Any], image: dict[str, Any], draft: Path, result: dict[str, Any]) -> str:
     folder = ctx.explanations_dir / draft.name
 
     def work(session: Session) -> str:
         made = records.add_explanation(
             session,
-            model_id=model_id,
-            image_id=image_id,
+            model_id=model["id"],
+            image_id=image["id"],
             class_name=result["class"],
             seconds=result["seconds"],
             folder=folder.relative_to(ctx.home).as_posix(),
+            image_sha256=image["sha256"],
+            weights_sha256=model["weights_sha256"],
             result=result,
         )
-        audit.add_audit_entry(session, ACTOR, "explain", "model", model_id, {"image_id": image_id})
+        audit.add_audit_entry(session, ACTOR, "explain", "model", model["id"], {"image_id": image["id"]})
         return made
 
     return contents.record_folder(ctx, draft, folder, work)

@@ -52,9 +52,10 @@ class ExplanationMap:
 class Explanation:
     """Everything shown about one image; `arrays` holds the raw maps (rows, columns).
 
-    explainer: whose map leads. scalar: what that explains, in words. explained_probability: of the class, in the pass
-    that the maps were made in (float32); `probabilities` are those of classification. pending: parts that are still to
-    come, of `PARTS`.
+    explainer: whose map leads. settings: its options, and what the attention is of and compared with. scalar: what the
+    map explains, in words. explained_probability: of the class, in the pass that the maps were made in (float32);
+    `probabilities` are those of classification. frame: what of the original picture the model sees, as `Frame.as_dict`.
+    region: as `core.explain.measure` gives it. pending: parts that are still to come, of `PARTS`.
     """
 
     image: str | None
@@ -69,6 +70,7 @@ class Explanation:
     text: str
     notes: list[str]
     explainer: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     scalar: str = ""
     explained_probability: float | None = None
     what_if: list[dict[str, Any]] = field(default_factory=list)
@@ -86,6 +88,7 @@ class Explanation:
             "probabilities": self.probabilities,
             "seconds": self.seconds,
             "explainer": self.explainer,
+            "settings": self.settings,
             "scalar": self.scalar,
             "explained_probability": self.explained_probability,
             "maps": [entry.as_dict() for entry in self.maps],

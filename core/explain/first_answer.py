@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from core.errors import NotFound, Unavailable
+from core.explain.attention import LAST_LAYERS
 from core.explain.attention import as_dict as attention_as_dict
 from core.explain.captured import Captured, capture
 from core.explain.class_maps import HEADLINE, ClassMaps, class_maps
@@ -130,6 +131,7 @@ def first_answer(
         predicted=subject.predicted,
         probabilities=_probabilities(subject),
         explainer=HEADLINE,
+        settings=_settings(changed),
         scalar=get_explainer(HEADLINE).scalar,
         explained_probability=float(subject.captured.probabilities[subject.class_index]),
         maps=maps,
@@ -226,6 +228,13 @@ def _arrays(found: ClassMaps, changed: Redistribution, subject: Subject) -> dict
         "original_px": np.array(subject.image.size),
         **({} if subject.region is None else {"region_cells": subject.region.cells}),
     }
+
+
+def _settings(changed: Redistribution) -> dict[str, Any]:
+    """What another explanation of the same image would have to share to be comparable."""
+    options = get_explainer(HEADLINE)().config.as_dict()
+    compared = {"n_vectors": changed.n, "mode": changed.mode, "own_vectors": changed.own, "zero": changed.zero}
+    return {"options": options, "attention_layers": LAST_LAYERS, "compared": compared}
 
 
 def _attention(changed: Redistribution) -> dict[str, Any]:

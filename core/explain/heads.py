@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.backbones.contract import ImageAttention
-from core.explain.measure import HEADS
+from core.explain.parts import HEADS
 
 
 def head_arrays(attention: ImageAttention, side: str) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from core.explain.frame import SeenMask
+from core.explain.parts import HEADS
 from core.explain.region import cell_share
 
 Source = Literal["set", "drawn", "uploaded", "file"]
@@ -15,6 +16,7 @@ Source = Literal["set", "drawn", "uploaded", "file"]
 ATTENTION = ("attention", "attention_without", "attention_with")
 SHARES = frozenset((*ATTENTION, "rollout"))
 """Maps whose cells are shares of the class token's attention."""
+NOT_MAPS = frozenset(("difference", "crop_box", "original_px", "region_cells"))
 UNIT = "px of the original picture, not calibrated"
 
 
@@ -35,11 +37,6 @@ def measured_kinds(arrays: Mapping[str, np.ndarray]) -> list[str]:
         for kind, cells in arrays.items()
         if kind not in NOT_MAPS and not kind.startswith(HEADS) and not kind.endswith("_signed") and np.nanmax(cells) > 0
     ]
-
-
-HEADS = "heads_"
-"""What arrays of single layers and heads are called."""
-NOT_MAPS = frozenset(("difference", "crop_box", "original_px", "region_cells"))
 
 
 def _shares(kind: str, arrays: Mapping[str, np.ndarray], seen: SeenMask) -> dict[str, Any]:

@@ -6,3 +6,5 @@ RULES = 3
 """Grows whenever the same request may give another answer than before, so that no older one is handed out for it."""
 PARTS = ("trust", "what_if")
 """What takes seconds, and can come after the first answer."""
+HEADS = "heads_"
+"""What arrays of single layers and heads are called, to tell them from maps."""

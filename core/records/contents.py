@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
-from core.records.tables import ExperimentRow, ExplanationRow, ImageRow, JobRow, ModelRow
+from core.records.tables import ExperimentRow, ExplanationRow, ImageRow, JobRow, ModelRow, RegionRow
 
 PATHS_PER_QUERY = 500
 CONTENT_LOCK = 7_701_203_115
@@ -74,7 +74,8 @@ def _needed_images(session: Session, paths: Sequence[str]) -> set[str]:
     files = [path.removeprefix(f"{IMAGES}/") for path in paths]
     query = select(ImageRow.file, ImageRow.mask_file)
     rows = session.execute(query.where(or_(ImageRow.file.in_(files), ImageRow.mask_file.in_(files))))
-    return {image_path(file) for pair in rows for file in pair if file}
+    drawn = session.scalars(select(RegionRow.mask_file).where(RegionRow.mask_file.in_(files)))
+    return {image_path(file) for pair in [*rows, *((mask,) for mask in drawn)] for file in pair if file}
 
 
 def _needed_models(session: Session, paths: Sequence[str]) -> set[str]:

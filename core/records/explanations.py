@@ -26,6 +26,8 @@ def add_explanation(
     seconds: float,
     folder: str,
     result: Mapping[str, Any],
+    image_sha256: str | None = None,
+    weights_sha256: str | None = None,
 ) -> str:
     """Record an explanation whose files lie in `folder` (inside the home folder), and return its id.
 
@@ -39,6 +41,11 @@ def add_explanation(
         class_name=class_name,
         seconds=seconds,
         folder=folder,
+        image_sha256=image_sha256,
+        weights_sha256=weights_sha256,
+        explainer=result.get("explainer"),
+        settings=dict(result.get("settings") or {}),
+        rules=result.get("rules") or 0,
         result=dict(result),
     )
     session.add(row)
@@ -60,11 +67,10 @@ def find_same_explanation(session: Session, model_id: str, image_id: str, class_
     class_name None: of the class that the model predicts. Older rules of making them do not count.
     """
     row = ExplanationRow
-    query = select(row).where(row.model_id == model_id, row.image_id == image_id)
+    query = select(row).where(row.model_id == model_id, row.image_id == image_id, row.rules == RULES)
     query = query if class_name is None else query.where(row.class_name == class_name)
     for found in session.scalars(query.order_by(row.created_at.desc(), row.id.desc())):
-        is_asked = class_name is not None or found.result.get("predicted") == found.class_name
-        if is_asked and found.result.get("rules") == RULES:
+        if class_name is not None or found.result.get("predicted") == found.class_name:
             return found.id
     return None
 
@@ -119,6 +125,10 @@ def _short(row: ExplanationRow) -> dict[str, Any]:
         "model_id": row.model_id,
         "image_id": row.image_id,
         "class": row.class_name,
+        "image_sha256": row.image_sha256,
+        "weights_sha256": row.weights_sha256,
+        "explainer": row.explainer,
+        "settings": row.settings,
         "seconds": row.seconds,
         "created_at": iso(row.created_at),
         "unreadable": unreadable_columns(row),

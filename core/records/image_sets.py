@@ -27,6 +27,7 @@ from core.records.tables import (
     ImageRow,
     ImageSetRow,
     JobRow,
+    RegionRow,
     RunRow,
 )
 from core.records.types import iso, unreadable_columns
@@ -451,8 +452,9 @@ def _set_dict(row: ImageSetRow, classes: list[dict[str, Any]], n_problems: int) 
 
 
 def paths_of_images(session: Session, condition: Any) -> list[str]:
-    """Files, masks and explanations of the images for which a condition holds, as paths in the home folder."""
+    """Files, masks, regions and explanations of the images for which a condition holds, as paths in the home folder."""
     rows = session.execute(select(ImageRow.file, ImageRow.mask_file).where(condition))
     files = [image_path(file) for pair in rows for file in pair if file]
+    drawn = select(RegionRow.mask_file).join(ImageRow, RegionRow.image_id == ImageRow.id).where(condition)
     explained = select(ExplanationRow.folder).join(ImageRow, ExplanationRow.image_id == ImageRow.id).where(condition)
-    return [*files, *session.scalars(explained)]
+    return [*files, *map(image_path, session.scalars(drawn)), *session.scalars(explained)]

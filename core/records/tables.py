@@ -69,6 +69,7 @@ __all__ = [
     "ModelRow",
     "PredictionRow",
     "PublishedResultRow",
+    "RegionRow",
     "RunImageRow",
     "RunRow",
     "WorkerRow",
@@ -144,6 +145,26 @@ class ImageRow(Base):
         Index(None, "image_set_id", "id"),
         Index(None, "image_set_id", "class_id", "part", "id"),
     )
+
+
+class RegionRow(Base):
+    """A place marked on an image: shapes drawn on it in its pixels, or an uploaded mask.
+
+    source: drawn or uploaded. mask_file: as of images.
+    """
+
+    __tablename__ = "regions"
+
+    id: Mapped[str] = key()
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(String(8))
+    shapes: Mapped[list[Any]] = mapped_column(default=list)
+    marked_px: Mapped[int] = mapped_column()
+    mask_sha256: Mapped[str] = mapped_column(Sha256, index=True)
+    mask_file: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (Index(None, "image_id", "created_at", "id"),)
 
 
 class ImageProblemRow(Base):
@@ -498,7 +519,11 @@ class ClassificationImageRow(Base):
 
 
 class ExplanationRow(Base):
-    """Where a model looked in one image. result: all that is shown; folder: its files, inside the home folder."""
+    """Where a model looked in one image. result: all that is shown; folder: its files, inside the home folder.
+
+    image_sha256, weights_sha256: of the image's file and the model's weights. explainer: whose map leads, empty where
+    no map could be made. settings: its options and what was compared. rules: those of `core.explain.parts`.
+    """
 
     __tablename__ = "explanations"
 
@@ -506,6 +531,11 @@ class ExplanationRow(Base):
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), index=True)
     class_name: Mapped[str] = mapped_column(Name)
+    image_sha256: Mapped[str | None] = mapped_column(Sha256, index=True)
+    weights_sha256: Mapped[str | None] = mapped_column(Sha256)
+    explainer: Mapped[str | None] = mapped_column(Word)
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    rules: Mapped[int] = mapped_column(default=0)
     seconds: Mapped[float] = mapped_column(Float(53))
     folder: Mapped[str] = mapped_column(Text)
     result: Mapped[dict[str, Any]] = mapped_column(default=dict)

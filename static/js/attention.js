@@ -29,6 +29,7 @@ import { curves, stackedBars } from "./figures.js";
 import { uid } from "./follow.js";
 import "./image-drop.js";
 import "./map-viewer.js";
+import "./region-editor.js";
 import { regionCard } from "./region-shares.js";
 import { firstModel, modelFacts, modelSelect, noModels } from "./model-picker.js";
 import { fileName } from "./plot.js";
@@ -98,7 +99,7 @@ class Attention extends PsElement {
     this.imageId = null;
     this.shownClass = "";
     this.className = PREDICTED;
-    for (const name of ["image", "class", "id"]) setParam(name, null);
+    for (const name of ["image", "class", "id", "region"]) setParam(name, null);
     this.results.replaceChildren();
     await this.showModel();
   }
@@ -374,13 +375,47 @@ class Attention extends PsElement {
         ? h("div", { class: "ps-card" }, viewer, allDownloads(found))
         : h("p", { class: "ps-notice" }, found.attention?.note || "There is no attention to show."),
       h("div", { class: "ps-pair" }, probabilities(found), this.slot("trust", trustCard, found)),
-      ...[regionCard(found), layersCard(found)].filter(Boolean),
+      this.regionCards(found),
+      ...[layersCard(found)].filter(Boolean),
       this.slot("what_if", whatIfCard, found),
       notesCard(found) || "",
     );
     heading.focus({ preventScroll: true });
     this.results.scrollIntoView({ block: "start" });
     this.completeParts(found);
+  }
+
+  /** What the region says of the maps, and where another one is marked; both change in place. */
+  regionCards(found) {
+    const box = h("div", { class: "ps-stack" });
+    const fill = (now) => {
+      const editor = now.frame && now.maps.length ? h("ps-region-editor") : null;
+      if (editor) {
+        editor.explanation = now;
+        editor.addEventListener("region", (event) => this.measureIn(event.detail, found, fill));
+      }
+      const drawing = editor && h("details", { class: "ps-card ps-unfold" }, h("summary", {}, "Mark a region"), editor);
+      if (drawing) drawing.open = Boolean(now.region?.id);
+      box.replaceChildren(...[regionCard(now), drawing].filter(Boolean));
+    };
+    fill(found);
+    const asked = param("region");
+    if (asked) this.measureIn(asked, found, fill);
+    return box;
+  }
+
+  /** Measures the maps that are shown against another region of the image. */
+  async measureIn(region, found, fill) {
+    setParam("region", region || null);
+    const query = region ? `?region=${encodeURIComponent(region)}` : "";
+    try {
+      const now = await api.get(`/explanations/${encodeURIComponent(found.id)}${query}`, { signal: this.signal });
+      fill(now);
+      announce(now.region ? "The maps are measured in the region." : "No region is marked.");
+    } catch (error) {
+      if (error.status === 404) setParam("region", null);
+      if (error.name !== "AbortError" && error.status !== 404) announce(error.message, { urgent: true });
+    }
   }
 
   /** The card of a part that may still be computed; `completeParts` fills it. */

@@ -115,7 +115,7 @@ def test_model_is_shown_with_its_data_and_downloaded(client, model, home):
 def test_explanation_is_kept_with_its_maps_until_the_model_goes(client, model, uploaded, home, monkeypatch, error_of):
     asked = []
 
-    def explain_first(classifier, image, class_name, out_dir, mask=None, image_name=None):
+    def explain_first(classifier, image, class_name, out_dir, mask=None, image_name=None, source="file"):
         asked.append(class_name)
         Image.new("L", (8, 8)).save(out_dir / "original.png")
         np.savez(out_dir / "arrays.npz", grad_cam=np.eye(2))
