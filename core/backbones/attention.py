@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.backbones.tower_pass import BlockParts
+from core.backbones.weight_places import project_rows
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -69,8 +70,8 @@ def run_timm_block(
     if read is None or capture is not None:
         query, key, value = attention.qkv(normed).chunk(3, dim=-1)
     else:
-        query = _part(attention.qkv, _take(normed, read), 0, width)
-        key, value = _part(attention.qkv, normed, width, 3 * width).chunk(2, dim=-1)
+        query = project_rows(attention.qkv, _take(normed, read), 0, width)
+        key, value = project_rows(attention.qkv, normed, width, 3 * width).chunk(2, dim=-1)
     query, key, value = (split_heads(part, attention.num_heads) for part in (query, key, value))
     query, key, weights = attention.q_norm(query), attention.k_norm(key), _place_for(capture)
     mixed = attend(query, key, value, mask, weights)
@@ -89,9 +90,8 @@ def run_open_clip_block(
 ) -> Tensor:
     """One pre-norm residual block of open_clip, image or text; x may be packed, with its `seats`."""
     attention, normed, width = block.attn, block.ln_1(x), x.shape[-1]
-    weight, bias = attention.in_proj_weight, attention.in_proj_bias
-    query = F.linear(_take(normed, read), weight[:width], bias[:width])
-    key, value = F.linear(normed, weight[width:], bias[width:]).chunk(2, dim=-1)
+    query = project_rows(attention, _take(normed, read), 0, width, "in_proj_")
+    key, value = project_rows(attention, normed, width, 3 * width, "in_proj_").chunk(2, dim=-1)
     mixed = _mix(query, key, value, attention.num_heads, mask, seats)
     own = _take(x, read) + block.ls_1(attention.out_proj(mixed))
     return own + block.ls_2(block.mlp(block.ln_2(own)))
@@ -195,11 +195,6 @@ def _take(x: Tensor, read: Read) -> Tensor:
     if read is None:
         return x
     return x[:, :read] if isinstance(read, int) else x[read]
-
-
-def _part(linear: Any, x: Tensor, start: int, end: int) -> Tensor:
-    """Output features start..end of a linear layer."""
-    return F.linear(x, linear.weight[start:end], None if linear.bias is None else linear.bias[start:end])
 
 
 def drop(x: Tensor, probability: float, active: bool) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from core.backbones.token_places import ImageAttention, LayerTokens
 from core.backbones.tower_pass import AttentionOutput, BlockParts, TowerPass
+from core.backbones.weight_places import Added, Matrix
 from core.errors import Unavailable
 
 BeforeLayer = Callable[[int, Tensor], Tensor]
@@ -127,6 +128,10 @@ class Backbone(ABC):
     ) -> Tensor:
         """Image features (batch, joint_width), not normalised; from pixels, or from where `encode_part` stopped."""
 
+    def encode_image_tokens(self, pixels: Tensor | PartlyEncoded, tokens: LayerTokens | None = None) -> Tensor:
+        """All final tokens in the joint space (batch, tokens, joint_width), not normalised; else as `encode_images`."""
+        raise _closed(self)
+
     @abstractmethod
     def encode_part(self, pixels: Tensor, layer: int, tokens: LayerTokens | None = None) -> PartlyEncoded:
         """Pictures up to the input of block `layer`, without gradient, in the fast precision of the device."""
@@ -188,6 +193,30 @@ class Backbone(ABC):
 
         Everything else is shared, and this one is left as it is: experiments on weights disturb nobody.
         """
+        raise _closed(self)
+
+    def with_own_weights(self) -> Self:
+        """The same backbone with modules of its own around the same tensors, in which others may be placed.
+
+        This one and all others that share its tensors stay as they are. Fast passes use what was placed as it is, in
+        no shortened copy.
+        """
+        raise _closed(self)
+
+    def matrices(self) -> list[Matrix]:
+        """The matrices of both towers' blocks, image tower first."""
+        raise _closed(self)
+
+    def named_weights(self) -> dict[str, tuple[nn.Module, str, nn.Parameter]]:
+        """All parameters of both towers by name: the module, its attribute, and the tensor. The scale is not one."""
+        raise _closed(self)
+
+    def text_blocks(self) -> Sequence[nn.Module]:
+        """The text tower's blocks in order."""
+        raise _closed(self)
+
+    def add_to_products(self, added: Mapping[str, Added]) -> None:
+        """Let matrices get something on top in products, see `place_added`. Only where weights are its own."""
         raise _closed(self)
 
     # texts ------------------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ class ImageTower(ABC):
     """Tokens before the first patch: the class token and any registers."""
     patch_size: tuple[int, int]
     image_size: tuple[int, int]
+    part_by_part = False
+    """Blocks are never called whole: something was added to products that only the runners know of."""
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -71,7 +73,7 @@ class ImageTower(ABC):
         if parts is None and weights is not None:
             parts = []
         # Called as a module wherever that is possible: forward hooks on a block see only such calls.
-        plain = mask is None and parts is None
+        plain = mask is None and parts is None and not self.part_by_part
 
         def step(layer: int, hidden: Tensor) -> Tensor:
             block = self.blocks[layer]
@@ -106,12 +108,23 @@ class ImageTower(ABC):
 
         blocks: the tower's own, or their equals in another precision. Hooks on a block do not see such a pass.
         """
+        return self.states(pixels, tokens, before_layer, blocks, read=1)[:, 0]
+
+    def states(
+        self,
+        pixels: Tensor | PartlyEncoded,
+        tokens: LayerTokens | None,
+        before_layer: BeforeLayer | None,
+        blocks: Sequence[nn.Module],
+        read: int | None = None,
+    ) -> Tensor:
+        """What `run` gives, from pixels or part-way on; read: the first so many tokens alone. `blocks` as above."""
         last, parts = len(blocks) - 1, self._parts(tokens)
 
         def step(layer: int, hidden: Tensor) -> Tensor:
-            return self.run_block(blocks[layer], hidden, None, parts, read=1 if layer == last else None)
+            return self.run_block(blocks[layer], hidden, None, parts, read=read if layer == last else None)
 
-        return self.norm_last(self._through(pixels, tokens, before_layer, step))[:, 0]
+        return self.norm_last(self._through(pixels, tokens, before_layer, step))
 
     def part(
         self, pixels: Tensor, layer: int, tokens: LayerTokens | None, blocks: Sequence[nn.Module]

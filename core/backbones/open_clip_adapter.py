@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -29,6 +29,7 @@ from core.backbones.text_company import text_company
 from core.backbones.text_tower import open_text_tower
 from core.backbones.tokenizer import Tokenizer
 from core.backbones.tower_pass import AttentionOutput, BlockParts, TowerPass
+from core.backbones.weight_places import Added, Matrix, place_added, tower_matrices
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 TEXTS_AT_ONCE = 128  # keeps memory flat for thousands of sentences; each chunk is cut to its own longest text
@@ -56,6 +57,7 @@ class OpenClipBackbone(Backbone):
         self.known_classes = known_classes
         self._fast = ContextVar("fast", default=False)
         self._shortened: dict[tuple[int, torch.dtype], list[nn.Module]] = {}
+        self._owns_weights = False
         self.model = model.to(device).eval().requires_grad_(False)
         self.image_tower, self.text_tower = open_image_tower(self.model.visual), open_text_tower(self.model)
         self.name, self.checksum, self.device, self.precision = name, checksum, device, precision
@@ -117,6 +119,14 @@ class OpenClipBackbone(Backbone):
             pooled = tower.features(pixels, tokens, before_layer, self._blocks(tower.blocks, dtype))
             return self.project_image(pooled).float()
 
+    def encode_image_tokens(self, pixels: Tensor | PartlyEncoded, tokens: LayerTokens | None = None) -> Tensor:
+        tower = self.image_tower
+        dtype = self._short_type() if self._fast.get() and not tower.captures else None
+        if isinstance(pixels, Tensor):
+            pixels = pixels.to(self.device)
+        with self._autocast(dtype):
+            return self.project_image(tower.states(pixels, tokens, None, self._blocks(tower.blocks, dtype))).float()
+
     def encode_part(self, pixels: Tensor, layer: int, tokens: LayerTokens | None = None) -> PartlyEncoded:
         dtype = AUTOCAST_TYPES.get(self.precision)
         # not in inference mode: what comes out takes part in later passes with gradients
@@ -152,7 +162,7 @@ class OpenClipBackbone(Backbone):
 
     def _blocks(self, blocks: list[nn.Module], dtype: torch.dtype | None) -> list[nn.Module]:
         """The blocks in that type; a shortened copy is made once, that of the text tower packed for few tokens."""
-        if dtype is None:
+        if dtype is None or self._owns_weights:
             return blocks
         key = (id(blocks), dtype)
         if key not in self._shortened:
@@ -194,6 +204,33 @@ class OpenClipBackbone(Backbone):
         other.image_tower.blocks = list(blocks)
         other._shortened = {}  # copies in another precision are of the blocks
         return other
+
+    def with_own_weights(self) -> Self:
+        other = copy.copy(self)
+        shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self.model.buffers())}
+        other.model = copy.deepcopy(self.model, shared)
+        other.image_tower, other.text_tower = open_image_tower(other.model.visual), open_text_tower(other.model)
+        other._owns_weights = True
+        return other
+
+    def matrices(self) -> list[Matrix]:
+        image, text = self.image_tower.blocks, self.text_tower.blocks
+        return [*tower_matrices("image", image), *tower_matrices("text", text)]
+
+    def named_weights(self) -> dict[str, tuple[nn.Module, str, nn.Parameter]]:
+        return {
+            f"{name}.{attribute}" if name else attribute: (module, attribute, parameter)
+            for name, module in self.model.named_modules()
+            for attribute, parameter in module.named_parameters(recurse=False)
+            if attribute not in ("logit_scale", "logit_bias")
+        }
+
+    def text_blocks(self) -> Sequence[nn.Module]:
+        return self.text_tower.blocks
+
+    def add_to_products(self, added: Mapping[str, Added]) -> None:
+        self.image_tower.part_by_part = bool(added)
+        place_added(self.matrices(), added)
 
     # texts ------------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,9 @@ class LoopConfig(MethodConfig):
         choices=SCHEDULES,
         advanced=True,
     )
+    final_rate: float = option(
+        0.0, "Learning rate that the course by step ends at, and swings down to.", bounds=(0.0, 1.0), advanced=True
+    )
     warmup_epochs: int = option(1, "Epochs at the warm-up rate.", unit="epochs", bounds=(0, 1000), advanced=True)
     warmup_rate: float = option(1e-5, "Learning rate while warming up.", bounds=(0.0, 1.0), advanced=True)
     views: int = option(

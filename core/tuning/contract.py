@@ -206,10 +206,11 @@ class Method(nn.Module, ABC):
         """Tokens inside the image tower: constants for "prompted", learned ones for "trained"."""
         return None
 
-    def steady_layers(self) -> int:
+    def steady_layers(self) -> int | None:
         """How many image layers, from the first, nothing learned reaches. Asked of the path "trained".
 
         What enters the next layer is kept for each view, with the constants of `visual_tokens` in the layers before.
+        None: the pixels are kept, where something before the first layer is learned or they are read in another way.
         """
         return 0
 
@@ -245,8 +246,15 @@ class Method(nn.Module, ABC):
         """Optimiser groups; "multiplier" scales the learning rate of a group (warm-up excepted)."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
+    def stage(self, epoch: int) -> tuple[int, int]:
+        """First epoch and length of the stage that `epoch` (from 0) belongs to.
+
+        In each stage the learning rate runs its course from the start, with an optimiser that knows nothing yet.
+        """
+        return 0, self.config.epochs
+
     def before_epoch(self, epoch: int) -> None:
-        """Before epoch `epoch` (from 0): stages."""
+        """Before epoch `epoch` (from 0): what changes with the stage."""
 
     def step_passes(self) -> AbstractContextManager[None]:
         """Around the loss of a step: the fast precision. Overridden where a loss compares what rounding would hide."""

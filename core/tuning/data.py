@@ -37,7 +37,7 @@ class ImageData(TrainingData):
         augmentation: str = CENTER,
         views: int = 1,
         extra_views: Mapping[str, str] | None = None,
-        steady_layers: int = 0,
+        steady_layers: int | None = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._backbone, self._draw, self._store = backbone, draw, store
@@ -127,16 +127,20 @@ class ImageData(TrainingData):
         size = (1 + math.prod(tower.patch_grid)) * tower.image_width * FLOAT_BYTES
         return self.n_train * self._views * augmentations * size <= KEPT_BYTES
 
-    def _parts_of(self, augmentation: str, view: int) -> PartlyEncoded:
-        """All training images of a view. Computed whole, so that it never depends on how batches were drawn."""
-        key = ("parts", augmentation, view)
+    def _parts_of(self, augmentation: str, view: int) -> Tensor | PartlyEncoded:
+        """All training images of a view, or their pixels; computed whole, so that nothing depends on the batches."""
+        key, tower = ("parts", augmentation, view), self._backbone
         if key not in self._kept:
-            found = []
-            for start in range(0, self.n_train, PICTURES_PER_PASS):
-                images = self._draw.train[start : start + PICTURES_PER_PASS]
-                pixels = view_pixels(self._backbone, images, augmentation, view, self._seed)
-                found.append(self._backbone.encode_part(pixels, self._steady_layers, self._tokens).hidden)
-            self._kept[key] = PartlyEncoded(torch.cat(found), self._steady_layers)
+            layer, chunks = self._steady_layers, range(0, self.n_train, PICTURES_PER_PASS)
+            pixels = (
+                view_pixels(tower, self._draw.train[at : at + PICTURES_PER_PASS], augmentation, view, self._seed)
+                for at in chunks
+            )
+            if layer is None:
+                self._kept[key] = torch.cat([part.to(tower.device) for part in pixels])
+            else:
+                hidden = torch.cat([tower.encode_part(part, layer, self._tokens).hidden for part in pixels])
+                self._kept[key] = PartlyEncoded(hidden, layer)
         return self._kept[key]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -120,6 +120,10 @@ class _Work:
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + value.detach()
 
+    def _rate(self, epoch: int, steps: int) -> float:
+        first, length = self.method.stage(epoch)
+        return learning_rate(replace(self.method.config, epochs=length), epoch - first, 0, steps)
+
     def finish(self, epoch: int, steps: int) -> None:
         """Check the epoch's loss, keep the state, report. Raises InvalidInput for a loss that is not finite."""
         means = {name: float(value) / steps for name, value in self.sums.items()}
@@ -131,7 +135,7 @@ class _Work:
                 "Choose a smaller learning rate or loss weight.",
             )
         self.method.after_epoch(epoch)
-        self.reports.append(self.pace.progress(epoch, means, learning_rate(self.method.config, epoch, 0, steps)))
+        self.reports.append(self.pace.progress(epoch, means, self._rate(epoch, steps)))
         if self.training.checkpoint:
             self.training.checkpoint.write(self.method, self.optimizer, epoch, self.reports)
         self.training.report(self.reports[-1])
@@ -158,11 +162,14 @@ def learning_rate(config: LoopConfig, epoch: int, step: int, steps: int) -> floa
     rate, epochs = config.learning_rate, config.epochs
     if config.schedule == "constant":
         return rate
-    done = epoch * steps + step
+    done, low = epoch * steps + step, config.final_rate
     if config.schedule == "cosine_by_step":
-        return rate / 2 * (1 + math.cos(math.pi * done / (epochs * steps)))
+        return low + (rate - low) / 2 * (1 + math.cos(math.pi * done / (epochs * steps)))
     if config.schedule == "cosine_swing":
-        return config.warmup_rate if done == 0 else rate / 2 * (1 + math.cos(math.pi * (done - 1) / epochs))
+        if config.warmup_epochs and done == 0:
+            return config.warmup_rate
+        done -= min(1, config.warmup_epochs)
+        return low + (rate - low) / 2 * (1 + math.cos(math.pi * done / epochs))
     if epoch < config.warmup_epochs:
         return config.warmup_rate
     return rate / 2 * (1 + math.cos(math.pi * (epoch - config.warmup_epochs) / epochs))
@@ -172,7 +179,11 @@ def _epoch(work: Sequence[_Work], epoch: int, company: TextCompany) -> None:
     """One pass over the images of each training, step by step for all."""
     config: LoopConfig = work[0].method.config
     steps = work[0].training.data.steps_per_epoch(config)
+    first, length = work[0].method.stage(epoch)
+    paced = replace(config, epochs=length)
     for each in work:
+        if epoch == first:
+            each.optimizer.state.clear()
         each.method.before_epoch(epoch)
     # dropout draws from the global generator: seeded per epoch, and put back afterwards
     with torch.random.fork_rng():
@@ -180,7 +191,7 @@ def _epoch(work: Sequence[_Work], epoch: int, company: TextCompany) -> None:
         batches = zip(*(each.training.data.batches(epoch, config) for each in work), strict=True)
         for step, of_each in enumerate(batches):
             for each in work:
-                _set_rate(each.optimizer, config, epoch, step, steps)
+                _set_rate(each.optimizer, paced, epoch - first, step, steps)
                 each.optimizer.zero_grad(set_to_none=True)
             found = _terms(work, of_each, company)
             for each, terms in zip(work, found, strict=True):

@@ -1,0 +1,41 @@
+"""Several learned contexts for the same classes, read by the text tower in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.errors import InvalidOption
+from core.tuning.text_context import TextContext
+
+
+class ContextSets(nn.ModuleList):
+    """Contexts with equally many tokens. Raises InvalidOption where their openings differ in length."""
+
+    def __init__(self, contexts: Iterable[TextContext]) -> None:
+        super().__init__(contexts)
+        lengths = {(int(context._mask[0].sum()), context.n) for context in self._all}
+        if len(lengths) > 1:
+            found = ", ".join(f"'{context._words}' {context.n}" for context in self._all)
+            raise InvalidOption(
+                "All openings of a class have equally many tokens", f"found {found}", "Choose others, or fewer words."
+            )
+
+    @property
+    def _all(self) -> list[TextContext]:
+        return cast("list[TextContext]", list(self))
+
+    def raw_features(self, dropout: bool = False) -> Tensor:
+        """Text features (sets, classes, joint_width), not normalised."""
+        prompts = [context.prompts() for context in self._all]
+        embeds, mask = (torch.cat(parts) for parts in zip(*prompts, strict=True))
+        found = self._all[0].backbone.encode_text(embeds, mask, dropout=dropout)
+        return found.unflatten(0, (len(self), -1))
+
+    def features(self, dropout: bool = False) -> Tensor:
+        """Unit-norm text features (sets, classes, joint_width)."""
+        return functional.normalize(self.raw_features(dropout), dim=-1)
