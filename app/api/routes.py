@@ -17,6 +17,7 @@ from app.api import (
     description_versions,
     experiments,
     explanation_batches,
+    explanation_heads,
     image_sets,
     jobs,
     methods,
@@ -73,6 +74,7 @@ def add_api(app: FastAPI) -> None:
         published,
         classifications,
         explanation_batches,
+        explanation_heads,
     ):
         app.include_router(module.router, prefix=PREFIX)
     app.router.routes.append(Route("/api/{rest:path}", NoSuchAddress(list(app.router.routes))))

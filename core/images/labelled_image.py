@@ -36,7 +36,7 @@ class LabelledImage:
     path: where its bytes lie now. name: the sender's relative name, for people. label: index into the set's classes.
     sha256: of the file's bytes. group: patient, lesion or slide; None where unknown. windowing: how deep values are
     shown, None for 8 bits. findings: what the picture lacks; None where nobody has looked. masks: files that lie where
-    they were read; the mask of a stored image lies beside it.
+    they were read, or in the image store of a home folder; otherwise the mask of a stored image lies beside it.
     """
 
     path: Path

@@ -384,6 +384,7 @@ def _labelled_image(image: ImageRow, label: int, store: Path) -> LabelledImage:
         height=image.height,
         windowing=Windowing.from_dict(image.windowing) if image.windowing else None,
         findings=None if image.findings is None else tuple(Finding(**found) for found in image.findings),
+        masks=(store / image.mask_file,) if image.mask_file else (),
     )
 
 

@@ -24,6 +24,8 @@ import {
   send,
   setParam,
 } from "./core.js";
+import { headsCard } from "./attention-heads.js";
+import { attentionViews } from "./attention-views.js";
 import { shortNumber } from "./charts.js";
 import { curves, stackedBars } from "./figures.js";
 import { uid } from "./follow.js";
@@ -55,6 +57,8 @@ const PART_WORDS = {
 
 class Attention extends PsElement {
   async start() {
+    if (param("view") === "set" || param("batch"))
+      return this.show(h("div", { class: "ps-stack" }, attentionViews("set"), h("ps-explanation-batches")));
     this.show(busy());
     this.models = listOf(await api.get("/models?limit=1000", { signal: this.signal }));
     if (!this.models.length) return this.show(noModels("Looking at attention"));
@@ -91,7 +95,7 @@ class Attention extends PsElement {
       h("summary", {}, "Model, image and class"),
       body,
     );
-    this.show(h("div", { class: "ps-stack" }, this.chooser, this.results));
+    this.show(h("div", { class: "ps-stack" }, attentionViews("image"), this.chooser, this.results));
   }
 
   async chooseModel(model) {
@@ -378,6 +382,7 @@ class Attention extends PsElement {
       this.regionCards(found),
       ...[layersCard(found)].filter(Boolean),
       this.slot("what_if", whatIfCard, found),
+      found.attention?.layers?.length ? headsCard(found) : "",
       notesCard(found) || "",
     );
     heading.focus({ preventScroll: true });
