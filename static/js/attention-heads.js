@@ -85,7 +85,7 @@ class AttentionHeads extends PsElement {
       ),
       h(
         "details",
-        { class: "ps-plot-table" },
+        { class: "ps-unfold" },
         h("summary", {}, `Show all ${heads.length} heads`),
         h("div", { class: "ps-table-scroll ps-tall-table", tabindex: "0", role: "region", "aria-label": "Sinks of all heads" }, table),
       ),
@@ -127,7 +127,7 @@ class AttentionHeads extends PsElement {
     this.canvas = h("canvas", { width: PICTURE_PX, height: PICTURE_PX, "aria-hidden": "true" });
     this.frame = h("div", { class: "ps-head-map", role: "img" }, h("img", { src: picture, alt: "" }), this.canvas);
     this.words = h("p", { role: "status" });
-    this.legend = h("div");
+    this.legend = h("div", { class: "ps-head-scale" });
     this.plot = h("ps-plot");
     this.mode.node.addEventListener("change", async () => {
       try {
@@ -243,7 +243,7 @@ function paint(canvas, values, rows, columns, top) {
     if (!Number.isFinite(value)) return;
     const rgb = colourAt("cividis", top > 0 ? value / top : 0);
     pen.fillStyle = `rgb(${rgb.join(" ")} / ${STRENGTH})`;
-    pen.fillRect((cell % columns) * width, Math.floor(cell / columns) * height, width + 1, height + 1);
+    pen.fillRect((cell % columns) * width, Math.floor(cell / columns) * height, width, height);
   });
 }
 
