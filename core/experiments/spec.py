@@ -297,7 +297,8 @@ def _text(values: Mapping[str, Any], name: str, default: str | None = None) -> s
     if value is None and default is not None:
         return default
     if not isinstance(value, str) or not value.strip():
-        raise InvalidInput(f"An experiment with '{name}', a text", f"found {value!r}", "Give one.")
+        found = f"found {value!r}" if value is not None else f"'{name}' is missing" if values else "found nothing in it"
+        raise InvalidInput(f"An experiment with '{name}', a text", found, "Give one.")
     return fit_text(value, f"'{name}'")
 
 

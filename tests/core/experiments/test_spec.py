@@ -118,6 +118,13 @@ def test_what_cannot_be_meant_is_refused_by_name(changes: dict[str, Any], words:
     assert words in refused.value.sentence
 
 
+def test_an_empty_file_is_told_in_words() -> None:
+    with pytest.raises(InvalidInput, match=r"An experiment with 'name', a text; found nothing in it\. Give one\."):
+        parse_spec(parse_toml(""))
+    with pytest.raises(InvalidInput, match="'name' is missing"):
+        parse_spec({"methods": ["coop"]})
+
+
 def test_a_file_from_a_windows_editor_is_read() -> None:
     assert parse_toml(b"\xef\xbb\xbf" + FULL.replace("\n", "\r\n").encode()) == parse_toml(FULL)
 
