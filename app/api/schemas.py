@@ -1134,14 +1134,16 @@ class ExperimentLine(Answer):
 class ExperimentEstimate(Answer):
     """How many cells an experiment has, and what they take, judged by earlier runs here or by a few steps.
 
-    low, high: seconds between which it probably lies. unknown: methods left out, measuring: those of them that are
-    being timed.
+    low, high: seconds between which it probably lies. shared: those of them that are spent once, whatever the number of
+    cells, on features of pictures, the search for leakage and the start. unknown: methods left out, measuring: those of
+    them that are being timed, or "this machine" where what cells share is.
     """
 
     n_cells: int
     seconds: float | None = None
     low: float | None = None
     high: float | None = None
+    shared: float = 0.0
     peak_mb: float | None = None
     unknown: list[str] = []
     measuring: list[str] = []

@@ -28,9 +28,9 @@ def compare(
     with output(json) as out, opened() as ctx:
         _check(out_path)
         runs = [run for name in names for run in _run_ids(ctx, name)]
-        found: dict[str, Any] = comparison(ctx, run_ids=runs) if runs else NOTHING
+        found: dict[str, Any] = comparison(ctx, run_ids=runs, detailed=out_path is not None) if runs else NOTHING
         for group in found["groups"]:
-            facts = {key: value for key, value in group.items() if key not in ("rows", "notes")}
+            facts = {key: value for key, value in group.items() if key not in ("rows", "notes", "details")}
             out.text(f"{group['image_set']['name']}, {group['backbone']}, {_shots(group['shots'])}")
             out.table([facts | row for row in group["rows"]], COLUMNS, "No rows.")
             for row in group["rows"]:

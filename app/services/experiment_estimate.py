@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from app.services.context import Context
@@ -12,7 +14,8 @@ from core.tuning.method_cards import baseline_method
 
 if TYPE_CHECKING:
     from core.experiments.cells import Cell
-    from core.experiments.estimate import Cost, Estimate
+    from core.experiments.costs import Cost
+    from core.experiments.estimate import Estimate, Machine
     from training_jobs.cells import Work
     from training_jobs.opened import Opened
 
@@ -28,16 +31,35 @@ def estimate(ctx: Context, given: Given, *, measure: bool = False) -> dict[str, 
     from core.experiments.estimate import estimate as judge
 
     planned = plan(ctx, given)
-    backbone, _ = find_folder(planned.spec.backbone, ctx.home, folders=ctx.settings.allow_folders)
-    cells = plan_cells(planned.spec, baseline_method())
+    spec = planned.spec
+    backbone, _ = find_folder(spec.backbone, ctx.home, folders=ctx.settings.allow_folders)
+    cells = plan_cells(spec, baseline_method())
     methods = list(dict.fromkeys(cell.candidate.method for cell in cells))
     earlier = _earlier(ctx, cells, backbone)
     costs = ctx.timings.known(backbone, methods) | earlier
     left = [method for method in methods if method not in costs]
-    waited = ctx.timings.time(ctx.settings, backbone, left, _as_asked(ctx, planned)) if measure and left else []
-    found = judge(planned.spec, cells, planned.image_sets, backbone, costs)
-    lines = [{"name": name, "title": title} for name, title in line_titles(planned.spec).items()]
+    waited = ctx.timings.time(ctx.settings, backbone, left, _as_asked(ctx, planned)) if measure else []
+    with _machine(ctx, backbone) as machine:
+        found = judge(spec, cells, planned.image_sets, backbone, costs, machine, planned.targets)
+    lines = [{"name": name, "title": title} for name, title in line_titles(spec).items()]
     return found.as_dict() | {"lines": lines, "measuring": waited}
+
+
+@contextmanager
+def _machine(ctx: Context, backbone: str) -> Iterator[Machine]:
+    """What cells share on this machine, as far as it was measured."""
+    from core.experiments.estimate import Machine
+    from core.tuning.feature_store import FeatureStore
+
+    known = ctx.timings.machine(backbone)
+    if not known:
+        yield Machine()
+        return
+    store = FeatureStore(ctx.home / "cache" / "features.sqlite")
+    try:
+        yield Machine(**known, kept=store.holds)
+    finally:
+        store.close()
 
 
 def _as_asked(ctx: Context, planned: Planned) -> dict[str, Any]:
@@ -50,22 +72,25 @@ def _as_asked(ctx: Context, planned: Planned) -> dict[str, Any]:
 
 
 def measured_estimate(ctx: Context, opened: Opened, work: Work) -> Estimate:
+    """What is left to compute, judged by earlier runs, and by timing what they do not tell."""
     from core.experiments.estimate import estimate as judge
-    from core.experiments.estimate import time_method
+    from core.experiments.timing import time_machine, time_method
 
-    left = work.waiting()
-    backbone = opened.grid.backbone.name
+    left, grid = work.waiting(), opened.grid
+    backbone = grid.backbone.name
     costs = _earlier(ctx, left, backbone)
-    for cell in left:
-        method = cell.candidate.method
-        if method not in costs and (timed := time_method(opened.grid, cell)) is not None:
-            costs[method] = timed
-    return judge(opened.spec, left, opened.grid.image_sets, backbone, costs)
+    # what is measured here is done: the search is not repeated
+    machine = replace(time_machine(grid), search_s={})
+    for method in dict.fromkeys(cell.candidate.method for cell in left):
+        if method not in costs:
+            timed = time_method(grid, [cell for cell in left if cell.candidate.method == method])
+            costs |= {} if timed is None else {method: timed}
+    return judge(opened.spec, left, grid.image_sets, backbone, costs, machine, grid.targets)
 
 
 def _earlier(ctx: Context, cells: Sequence[Cell], backbone: str) -> dict[str, Cost]:
     """What the methods of these cells took here before."""
-    from core.experiments.estimate import cost_of_earlier
+    from core.experiments.costs import cost_of_earlier
 
     methods = dict.fromkeys(cell.candidate.method for cell in cells)
     with ctx.db.reading() as session:

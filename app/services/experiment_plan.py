@@ -42,6 +42,7 @@ class Planned:
     sources: dict[str, dict[str, str]]
     texts: dict[str, dict[str, dict[str, Any]]]
     image_sets: dict[str, ImageSet]
+    targets: dict[str, ImageSet]
     cells: list[dict[str, Any]]
 
 
@@ -96,7 +97,8 @@ def plan(ctx: Context, given: Given, *, paths: bool = False) -> Planned:
     # sets may be renamed by whoever adds the same images again, so wordings of sets are told apart by content too
     wordings = [[name, prints.get(of, ""), sentences] for name, of, sentences in wordings]
     name = digest([named_by_content.hash, json.dumps(wordings, sort_keys=True)])
-    return Planned(spec, name, {"images": images, "targets": targets}, texts, loaded, _cells(spec, images, prints))
+    sources, cells = {"images": images, "targets": targets}, _cells(spec, images, prints)
+    return Planned(spec, name, sources, texts, loaded, targets_loaded, cells)
 
 
 def _cells(spec: ExperimentSpec, images: Mapping[str, str], prints: Mapping[str, str]) -> list[dict[str, Any]]:

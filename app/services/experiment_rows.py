@@ -106,7 +106,7 @@ def _answers_of(ctx: Context, session: Session, parts_of: Mapping[str, list[str]
     for run, parts in read_answers(session, [run for run in parts_of if run not in found]):
         order = [part for part in parts_of[run] or parts if part in parts]
         found[run] = {
-            part: answers_of_columns(own.files, own.labels, own.probabilities, own.groups)
+            part: answers_of_columns(own.files, own.labels, own.stated, own.groups)
             for part in order
             for own in (parts[part],)
         }

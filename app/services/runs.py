@@ -17,7 +17,7 @@ from core.evaluation.run_answers import RunAnswers, run_answers
 from core.records import audit, image_sets
 from core.records import runs as records
 from core.records.answer_columns import AnswerColumns, read_answers
-from core.tuning.method_cards import method_title
+from core.tuning.method_cards import method_title, simple_methods
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -81,18 +81,22 @@ def get_run(ctx: Context, id: str) -> dict[str, Any]:
 
 
 def compare(
-    ctx: Context, image_set_id: str | None = None, run_ids: Sequence[str] | None = None, tested: bool = True
+    ctx: Context,
+    image_set_id: str | None = None,
+    run_ids: Sequence[str] | None = None,
+    tested: bool = True,
+    detailed: bool = False,
 ) -> dict[str, Any]:
     """Runs in groups of like with like: {groups: [{image_set, fingerprint, backbone, shots, rows}], notes, tested}.
 
     Each row has the `published` numbers that stand beside it, see `core.evaluation.published_beside`.
     Of all runs, those of one image set, or the given ones. tested: False leaves out what needs the answers to single
-    images (intervals over patients, the verdict, published numbers), which takes longest where runs are many. Raises
-    NotFound.
+    images (intervals over patients, the verdict, published numbers), which takes longest where runs are many. detailed:
+    True adds `details` to each group, all pairs and each class. Raises NotFound.
     """
     chosen = _named(ctx, run_ids) if run_ids else _on(ctx, image_set_id)
     look_up = (lambda run_ids: answers_of_runs(ctx, run_ids)) if tested else None
-    found = compare_runs(chosen, look_up) | {"tested": tested}
+    found = compare_runs(chosen, look_up, simple_methods() if detailed else None) | {"tested": tested}
     # Beside the rows, not among what they are grouped by: it changes when somebody saves another version.
     versions = {run["id"]: run["description_version"] for run in chosen}
     for row in (row for group in found["groups"] for row in group["rows"]):
@@ -119,7 +123,7 @@ def answers_of_runs(ctx: Context, run_ids: Sequence[str]) -> Mapping[str, RunAns
 
 
 def _in_order(own: AnswerColumns) -> RunAnswers:
-    return run_answers(own.files, _units(own.files, own.groups), own.labels, own.predicted, own.probabilities)
+    return run_answers(own.files, _units(own.files, own.groups), own.labels, own.predicted, own.stated)
 
 
 @lru_cache(maxsize=64)

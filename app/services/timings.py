@@ -16,8 +16,10 @@ from training_jobs.spare import has_room
 from training_jobs.timing import COMMAND
 
 if TYPE_CHECKING:
-    from core.experiments.estimate import Cost
+    from core.experiments.costs import Cost
 
+THE_MACHINE = "this machine"
+"""Waited for where no method is: what all share."""
 LONGEST_S = 240
 """A process that takes longer is ended; what it has not timed by then stays unknown."""
 
@@ -29,6 +31,8 @@ class Timings:
         self._command = list(command)
         self._lock = threading.Lock()
         self._costs: dict[tuple[str, str], Cost | None] = {}
+        self._machines: dict[str, dict[str, Any]] = {}
+        self._sets: set[tuple[str, str]] = set()
         self._process: subprocess.Popen[str] | None = None
 
     def known(self, backbone: str, methods: Sequence[str]) -> dict[str, Cost]:
@@ -37,16 +41,24 @@ class Timings:
             found = {method: self._costs.get((backbone, method)) for method in methods}
         return {method: cost for method, cost in found.items() if cost is not None}
 
+    def machine(self, backbone: str) -> dict[str, Any]:
+        """What cells share as far as it was measured, see `core.experiments.estimate.Machine`; empty before."""
+        with self._lock:
+            return dict(self._machines.get(backbone, {}))
+
     def time(self, settings: Settings, backbone: str, methods: Sequence[str], asked: Mapping[str, Any]) -> list[str]:
-        """Have methods timed that were not; those that are waited for. asked: see `training_jobs.timing`.
+        """Have methods timed that were not, and what cells share on image sets that were not; those methods that are
+        waited for, or THE_MACHINE. asked: see `training_jobs.timing`.
 
         While one process is at work, others wait for the next asking. None is begun where memory is short.
         """
+        sets = {(backbone, name) for name in asked["spec"]["images"]}
         with self._lock:
             open_ = [method for method in methods if (backbone, method) not in self._costs]
-            if open_ and self._process is None and has_room():
+            if (open_ or sets - self._sets) and self._process is None and has_room():
+                self._sets |= sets
                 self._begin(settings, backbone, open_, asked)
-            return open_ if self._process is not None else []
+            return (open_ or [THE_MACHINE]) if self._process is not None else []
 
     def close(self) -> None:
         """End what is at work."""
@@ -71,7 +83,7 @@ class Timings:
         ).start()
 
     def _follow(self, process: subprocess.Popen[str], backbone: str, methods: Sequence[str], text: str) -> None:
-        from core.experiments.estimate import Cost
+        from core.experiments.costs import Cost
 
         end = threading.Timer(LONGEST_S, process.kill)
         end.daemon = True
@@ -84,6 +96,9 @@ class Timings:
             given.flush()
             for line in told_in:
                 told = json.loads(line)
+                if machine := told.get("machine"):
+                    self._learn(backbone, machine)
+                    continue
                 method = told.pop("method")
                 with self._lock:
                     self._costs[backbone, method] = Cost(**told, timed=True) if told else None
@@ -97,3 +112,9 @@ class Timings:
                 for method in methods:
                     self._costs.setdefault((backbone, method), None)
                 self._process = None
+
+    def _learn(self, backbone: str, told: Mapping[str, Any]) -> None:
+        with self._lock:
+            known = self._machines.get(backbone, {})
+            by_set = {name: known.get(name, {}) | told[name] for name in ("picture_s", "search_s")}
+            self._machines[backbone] = {**told, **by_set, "tower": tuple(told["tower"])}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from core.evaluation.claims import verdict
+from core.evaluation.group_details import details
 from core.evaluation.intervals import t_interval
 from core.evaluation.metrics import METRICS
 from core.evaluation.model_intervals import NONE, confusion_intervals, small_classes
@@ -26,7 +27,7 @@ ONE_SEED = "One seed: the spread over draws is unknown."
 STEADY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
 """Those that calibration does not change."""
 TWO_PART_METRICS = tuple(name for name in METRICS if name in PSEUDO_METRICS)
-COSTS = ("seconds", "steps", "trainable_parameters", "peak_mb")
+COSTS = ("seconds", "training_seconds", "feature_seconds", "steps", "trainable_parameters", "peak_mb")
 MOST_TOLD = 3
 """Options that a row's name shows to differ; of more it says how many."""
 NOT_COUNTED = "Leakage was allowed; how much there was has not been counted for this run."
@@ -36,7 +37,9 @@ LookUp = Callable[[Sequence[str]], Answers | None]
 """From run ids to what these runs said of each test image; None where that is too much to look up."""
 
 
-def compare_runs(runs: Sequence[Run], look_up: LookUp | None = None) -> dict[str, Any]:
+def compare_runs(
+    runs: Sequence[Run], look_up: LookUp | None = None, simple: Collection[str] | None = None
+) -> dict[str, Any]:
     """Groups of comparable runs, each with a row per method, and notes on what was left out.
 
     runs: run dicts with id, state, method, method_title, backbone, backbone_checksum, variant, image_set {id, name},
@@ -48,15 +51,16 @@ def compare_runs(runs: Sequence[Run], look_up: LookUp | None = None) -> dict[str
     one seed, is over test images, and `over` says so. Returns {groups: [{image_set, fingerprint, backbone, protocol,
     share, shots, n_test, rows, notes, warnings, leakage, known_classes, verdict}], notes}. Rows are sorted by mean
     balanced accuracy, best first; a group without zero-shot run holds a row that says so, with mean None. verdict: see
-    `core.evaluation.claims`. Fractions throughout.
+    `core.evaluation.claims`. simple: methods that learn without steps; where given, each group has `details` too, see
+    `core.evaluation.group_details`. Fractions throughout.
     """
     usable, notes = _usable(sorted(runs, key=_sealed_at))
     zero_shot = [run for run in usable if _is_zero_shot(run)]
     trained = [run for run in usable if not _is_zero_shot(run)]
-    groups = [_group(members, zero_shot, look_up) for members in _collect(trained, _group_key)]
+    groups = [_group(members, zero_shot, look_up, simple) for members in _collect(trained, _group_key)]
     covered = {_place(run) for run in trained}
     lonely = [run for run in zero_shot if _place(run) not in covered]
-    groups += [_group([], members, look_up) for members in _collect(lonely, _place)]
+    groups += [_group([], members, look_up, simple) for members in _collect(lonely, _place)]
     groups.sort(key=lambda group: (group["image_set"]["name"], group["backbone"], group["shots"] or float("inf")))
     if len(groups) > 1:
         notes.append(
@@ -91,7 +95,9 @@ def _usable(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     return usable, [f"Left out, {reason}: {'; '.join(names)}." for reason, names in left_out.items()]
 
 
-def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | None) -> dict[str, Any]:
+def _group(
+    trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | None, simple: Collection[str] | None
+) -> dict[str, Any]:
     first = (trained or zero_shot)[0]
     place, shots = _place(first), first.get("shots") if trained else None
     baseline = [run for run in zero_shot if _place(run) == place]
@@ -130,6 +136,7 @@ def _group(trained: Sequence[Run], zero_shot: Sequence[Run], look_up: LookUp | N
         "notes": notes,
         **_honesty(first, rows),
         "verdict": verdict(rows, measured),
+        **({} if simple is None else {"details": details(rows, measured, simple)}),
     }
 
 
@@ -295,7 +302,7 @@ def _are_one_measurement(runs: Sequence[Run]) -> bool:
 def _missing_zero_shot() -> dict[str, Any]:
     nothing = {"mean": None, "low": None, "high": None, "n": 0, "interval": "none"} | NO_UNITS
     empty = dict.fromkeys(
-        ("epochs", "precision", "descriptions", "mean", "low", "high", "n_train", "n_val", "n_test", "seconds")
+        ("epochs", "precision", "descriptions", "mean", "low", "high", "n_train", "n_val", "n_test", *COSTS[:3])
     )
     return {
         "method": _zero_shot(),

@@ -6,9 +6,22 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from core.evaluation.group_details import row_name
 from core.evaluation.report_plot import interval_plot
 
-COSTS = {"steps": "Steps", "seconds": "Seconds", "trainable_parameters": "Trainable parameters", "peak_mb": "Peak, MB"}
+COSTS = {
+    "steps": "Steps",
+    "training_seconds": "Training, s",
+    "feature_seconds": "Shared features, s",
+    "seconds": "In all, s",
+    "trainable_parameters": "Trainable parameters",
+    "peak_mb": "Peak, MB",
+}
+COST_WORDS = (
+    "Training holds what the method itself took. Features of pictures and texts are computed by whichever run comes "
+    "first and kept for all others, so they say nothing of a method; in all also holds measuring and saving, and the "
+    "start where a run was trained by itself."
+)
 STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;"
     "padding:0 1rem}table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{text-align:left;padding:.35rem .6rem;"
@@ -37,19 +50,69 @@ def _group(group: Mapping[str, Any]) -> str:
     unique = {each for each in against if sum(row["method_title"] == each for row in rows) == 1}
     body = [_values(row, against.get(row["method_title"]) if row["method_title"] in unique else None) for row in rows]
     head = ("Method", "Balanced accuracy", "95 % interval", "Over", "Claim", "Best less this", "Seeds", "Notes")
-    costs = [(name_of(row), *(_plain(row.get(name)) for name in COSTS), _plain(row.get("precision"))) for row in rows]
-    published = [f"{name_of(row)}: {each['sentence']}" for row in rows for each in row.get("published", [])]
+    details = group.get("details") or {}
+    costs = [(row_name(row), *(_plain(row.get(name)) for name in COSTS), _plain(row.get("precision"))) for row in rows]
+    published = [f"{row_name(row)}: {each['sentence']}" for row in rows for each in row.get("published", [])]
     return (
         f"<h2>{escape(title)}</h2>{_list(group['warnings'], 'warn')}<p>{escape(group['verdict']['sentence'])}</p>"
-        f"{interval_plot([(name_of(row), row) for row in rows])}{_table(head, body)}{_list(group['notes'])}"
+        f"{interval_plot([(row_name(row), row) for row in rows], details.get('best_simple'))}"
+        f"{_table(head, body)}{_list(group['notes'])}{_pairs(details.get('matrix'))}"
+        f"{_classes(details.get('per_class') or ())}"
         + (f"<h3>Published numbers</h3>{_list(published)}" if published else "")
-        + f"<h3>Cost</h3>{_table(('Method', *COSTS.values(), 'Precision'), costs)}"
+        + f"<h3>Cost</h3><p>{COST_WORDS}</p>{_table(('Method', *COSTS.values(), 'Precision'), costs)}"
     )
 
 
-def name_of(row: Mapping[str, Any]) -> str:
-    """A row's title with what sets it apart from other rows of its method."""
-    return f"{row['method_title']} ({row['differs']})" if row["differs"] else row["method_title"]
+def _pairs(matrix: Mapping[str, Any] | None) -> str:
+    """All pairs, row less column, and the ranks that follow from them."""
+    if matrix is None:
+        return ""
+    names, pairs = matrix["methods"], {}
+    for pair in matrix["pairs"]:
+        pairs[pair["first"], pair["second"]] = _pair(pair, 1)
+        pairs[pair["second"], pair["first"]] = _pair(pair, -1)
+    ranks = {name: _ranks(ends) for name, ends in matrix["rank_intervals"].items()}
+    body = [(name, *(pairs.get((name, other), "") for other in names), ranks[name]) for name in names]
+    words = (
+        "Row less column in points of balanced accuracy, with the 95 % interval of the pair (not adjusted for the "
+        "number of pairs), on how many images the row was right more, as and less often, p of the pair, and p by "
+        f"Holm's procedure over {matrix['n_tests']} pairs. Ranks follow from p by Holm below 0.05."
+    )
+    return (
+        f"<h3>Each against each other</h3><p>{escape(words)}</p>{_table(('Method', *names, 'Ranks'), body)}"
+        f"<p>{escape(matrix['visible_sentence'])}</p>"
+    )
+
+
+def _pair(pair: Mapping[str, Any], side: int) -> str:
+    ends = [None if pair[name] is None else side * pair[name] for name in ("low", "high")[::side]]
+    between = _between({"low": ends[0], "high": ends[1]})
+    if not between or pair["p"] is None:
+        return f"{100 * side * pair['mean']:+.1f}; {pair['why'] or 'no interval'}"
+    counts = [pair[name] for name in ("wins", "ties", "losses")[::side]]
+    counted = "" if None in counts else f"; {counts[0]}/{counts[1]}/{counts[2]}"
+    holm = "" if pair["p_holm"] is None else f", by Holm {_p(pair['p_holm'])}"
+    return f"{100 * side * pair['mean']:+.1f} ({between}){counted}; p {_p(pair['p'])}{holm}"
+
+
+def _ranks(ends: Sequence[int]) -> str:
+    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _classes(found: Sequence[Mapping[str, Any]]) -> str:
+    """Recall and precision of each class by method."""
+    if not found:
+        return ""
+    body = [
+        (each["row"], each["class"], str(each["n"]), _percent(each["recall"]), _percent(each["precision"]))
+        for each in found
+    ]
+    head = ("Method", "Class", "Test images", "Recall", "Precision")
+    return f"<h3>By class</h3><p>Means of the seeds.</p>{_table(head, body)}"
 
 
 def _values(row: Mapping[str, Any], against: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -59,7 +122,7 @@ def _values(row: Mapping[str, Any], against: Mapping[str, Any] | None) -> tuple[
     if against is not None:
         less = f"{100 * against['difference']:.1f} points, {_between(against) or against['why']}"
     seeds = ", ".join(str(seed) for seed in row["seeds"])
-    return (name_of(row), _percent(row["mean"]), between, row["over"] or "", claim or "", less, seeds, row["note"])
+    return (row_name(row), _percent(row["mean"]), between, row["over"] or "", claim or "", less, seeds, row["note"])
 
 
 def _between(row: Mapping[str, Any]) -> str:
@@ -76,7 +139,7 @@ def _plain(value: Any) -> str:
 
 def _settings(groups: Sequence[Mapping[str, Any]]) -> str:
     body = [
-        (name_of(row), row["variant"], _plain(row["epochs"]), _plain(row["descriptions"]), _options(row))
+        (row_name(row), row["variant"], _plain(row["epochs"]), _plain(row["descriptions"]), _options(row))
         for group in groups
         for row in group["rows"]
     ]

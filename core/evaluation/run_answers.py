@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from core.errors import InvalidInput
 from core.evaluation.pseudo_values import NEED_PROBABILITIES, Measured, Units, measure_rows, units_of
+from core.evaluation.stated import Stated
 
 MOST_NUMBERS = 4_000_000
 """Numbers of single images and classes that are worked on together."""
@@ -52,20 +52,26 @@ def run_answers(
     units: Sequence[str],
     labels: Sequence[str],
     predicted: Sequence[str],
-    stated: Sequence[Mapping[str, float]] | None = None,
+    stated: Stated | None = None,
 ) -> RunAnswers:
-    """A run's answers in any order, one value an image. stated: probability by class.
+    """A run's answers in any order, one value an image. stated: probabilities, a row an image.
 
     Runs that are given the same `images` and `units` share what is found out about them.
     """
     shared = _in_order(tuple(images), tuple(units))
-    classes = tuple(sorted({*labels, *predicted, *(stated[0] if stated else ())}))
-    place = {name: at for at, name in enumerate(classes)}
-    true, told = (np.array([place[name] for name in names], dtype=np.int64) for names in (labels, predicted))
-    columns = None if stated is None else _table(stated, classes)[shared.order]
+    classes = tuple(sorted({*labels, *predicted, *(stated.classes if stated else ())}))
+    true, told = _places(tuple(labels), classes), _places(tuple(predicted), classes)
+    columns = None if stated is None else stated.among(classes)[shared.order]
     return RunAnswers(
         shared.images, shared.units, classes, true[shared.order], told[shared.order], columns, shared.found_units
     )
+
+
+@lru_cache(maxsize=64)
+def _places(names: tuple[str, ...], classes: tuple[str, ...]) -> np.ndarray:
+    """The place of each name among the classes; labels are the same for all runs of an image set."""
+    place = {name: at for at, name in enumerate(classes)}
+    return np.fromiter(map(place.__getitem__, names), np.int64, len(names))
 
 
 class _Shared(NamedTuple):
@@ -82,17 +88,6 @@ def _in_order(images: tuple[str, ...], units: tuple[str, ...]) -> _Shared:
     order = sorted(range(len(images)), key=images.__getitem__)
     names, of_image = tuple(images[at] for at in order), tuple(units[at] for at in order)
     return _Shared(np.array(order, dtype=np.int64), names, of_image, units_of(len(names), of_image, names))
-
-
-def _table(stated: Sequence[Mapping[str, float]], classes: Sequence[str]) -> np.ndarray:
-    """Probabilities (images, classes), 0 for a class that an answer does not name."""
-    first = tuple(stated[0])
-    if all(map(first.__eq__, map(tuple, stated))):
-        values = np.fromiter(chain.from_iterable(each.values() for each in stated), np.float64)
-        table = np.zeros((len(stated), len(classes)))
-        table[:, [classes.index(name) for name in first]] = values.reshape(len(stated), -1)
-        return table
-    return np.array([[each.get(name, 0.0) for name in classes] for each in stated], dtype=np.float64)
 
 
 Answers = Mapping[str, RunAnswers]

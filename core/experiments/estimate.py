@@ -1,56 +1,60 @@
-"""How long cells will take and how much memory, judged by what the same methods took on this machine."""
+"""How long cells will take and how much memory: what each takes by itself, and once what they share."""
 
 from __future__ import annotations
 
-import statistics
-import time
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import PromptoscopeError
-from core.experiments.cells import Cell, cell_setup
-from core.experiments.controlled import controlled_options
-from core.experiments.grid import Grid
-from core.experiments.protocols import draw_cell, trained_classes
+from core.experiments.cells import Cell, in_step
+from core.experiments.costs import Cost, images_per_step, step_scale
 from core.experiments.spec import ExperimentSpec
+from core.experiments.unread import Kept, planned_config, unread_pictures
 from core.images.image_set import ImageSet
-from core.images.protocol_draws import halves, narrowed_draw
-from core.peak_memory import peak_memory_mb
-from core.tuning.config import LoopConfig, steps_per_epoch
-from core.tuning.fitting import fit_classifier
-from core.tuning.measure import measure
+from core.images.protocol_draws import halves
+from core.tuning.config import LoopConfig, MethodConfig, steps_per_epoch
+from core.tuning.loop import shares_steps
+from core.tuning.registry import get_method
 
-IMAGES_TIMED = 32
-"""Test images that a method is measured on while it is timed; their features are kept, so nothing is done twice."""
-
-
-LEAST_SPREAD, SPREAD_OF_TIMING, MOST_SPREAD = 1.25, 2.0, 4.0
-"""Factors by which what is left may take less or more."""
-SURELY_WARM_S = 10.0
-"""A first timing that took longer than this is not repeated."""
+SPREAD_OF_PICTURES = 1.4
+SPREAD_OF_MACHINE = 1.35
+"""By which factor the machine may be busier or less so than when it was measured: what all parts have in common."""
+RECORDING_S = 0.15
+"""Saving a model and recording a cell with its answers."""
+USUAL_PICTURE_S = 0.03
+"""Of a picture through the image tower, where nothing has been measured."""
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a training of a method takes here: fixed_s and per_step_s in seconds, peak_mb of the process.
+class Machine:
+    """What cells share, as measured here.
 
-    timed: measured just now, by a few steps; otherwise by earlier runs. spread: by which factor it may be off, as far
-    as earlier runs differ among each other.
+    start_s: until the first cell begins. picture_s: of one picture through the image tower, by image set; "" is any
+    other. search_s: of the search for leakage, by image set. tower, kept: to look up which features are there, see
+    `unread_pictures`.
     """
 
-    fixed_s: float
-    per_step_s: float
-    peak_mb: float | None
-    timed: bool = False
-    spread: float = SPREAD_OF_TIMING
+    start_s: float = 0.0
+    picture_s: Mapping[str, float] = field(default_factory=dict)
+    search_s: Mapping[str, float] = field(default_factory=dict)
+    tower: tuple[str, ...] = ()
+    kept: Kept | None = None
+
+    def seconds_of(self, image_set: str) -> float:
+        """Seconds of a picture of this set."""
+        known = self.picture_s
+        usual = sum(known.values()) / len(known) if known else USUAL_PICTURE_S
+        return known.get(image_set, known.get("", usual))
 
 
 @dataclass(frozen=True)
 class Estimate:
     """Of the cells of which something is known: seconds and megabytes, None where nothing is. unknown: methods.
 
-    low, high: seconds between which it probably lies.
+    low, high: seconds between which it probably lies. shared: those of `seconds` that are spent once for all cells, on
+    features of pictures, the search for leakage and the start.
     """
 
     n_cells: int
@@ -61,6 +65,7 @@ class Estimate:
     by_earlier_runs: tuple[str, ...]
     by_timing: tuple[str, ...]
     unknown: tuple[str, ...]
+    shared: float = 0.0
 
     @property
     def sentence(self) -> str:
@@ -88,6 +93,7 @@ class Estimate:
             "seconds": self.seconds,
             "low": self.low,
             "high": self.high,
+            "shared": self.shared,
             "peak_mb": self.peak_mb,
             "by_earlier_runs": list(self.by_earlier_runs),
             "by_timing": list(self.by_timing),
@@ -96,80 +102,23 @@ class Estimate:
         }
 
 
-def cost_of_earlier(runs: Sequence[Mapping[str, Any]]) -> Cost | None:
-    """The cost of a method by its earlier runs: seconds, steps and peak_mb of each; None where there are none."""
-    if not runs:
-        return None
-    stepped = [row["seconds"] / row["steps"] for row in runs if row.get("steps")]
-    peaks = [row["peak_mb"] for row in runs if row.get("peak_mb")]
-    peak = max(peaks, default=None)
-    took = stepped or [row["seconds"] for row in runs]
-    usual = statistics.median(took)
-    spread = min(MOST_SPREAD, max(LEAST_SPREAD, max(took) / usual, usual / min(took)))
-    return Cost(0.0, usual, peak, spread=spread) if stepped else Cost(usual, 0.0, peak, spread=spread)
+@dataclass(frozen=True)
+class Part:
+    """Seconds of one kind, and the factor by which they may be off."""
+
+    seconds: float
+    spread: float
 
 
-def time_method(grid: Grid, cell: Cell) -> Cost | None:
-    """The cost of a cell's method by one epoch of it; None where its training cannot even begin.
+def total(parts: Sequence[Part]) -> tuple[float, float, float]:
+    """(seconds, low, high) of parts that err independently, on a machine that may be busier or less so.
 
-    Timed twice unless the first took long: that one also computes features, which later cells find kept.
+    The distances of the ends add up as squares: it is unlikely that all parts are off to the same side at once.
     """
-    began = time.monotonic()
-    found = _timed_once(grid, cell)
-    if found is None or time.monotonic() - began > SURELY_WARM_S:
-        return found
-    return _timed_once(grid, cell)
-
-
-def _timed_once(grid: Grid, cell: Cell) -> Cost | None:
-    image_set, setup = grid.image_sets[cell.image_set], replace(grid.setup(cell), epochs=1, views=1)
-    started = time.monotonic()
-    try:
-        drawn = draw_cell(grid.spec, cell, image_set)
-        classes = trained_classes(drawn, setup.method)
-        draw = narrowed_draw(drawn.draw, drawn.classes, classes)
-        fitted = fit_classifier(
-            setup,
-            grid.backbone,
-            classes,
-            draw,
-            seed=cell.seed,
-            store=grid.store,
-            home=grid.home,
-            descriptions=grid.texts_of(cell),
-        )
-    except PromptoscopeError:
-        return None  # the cell itself will say why
-    spent, steps = time.monotonic() - started, fitted.report.steps
-    per_step = fitted.report.seconds / steps if steps else 0.0
-    return Cost(max(spent - fitted.report.seconds, 0.0) + _measuring(grid, fitted, image_set), per_step, _peak(), True)
-
-
-def _measuring(grid: Grid, fitted: Any, image_set: ImageSet) -> float:
-    """Seconds that measuring on the whole test part takes, by some of its images."""
-    classes = fitted.method.task.classes
-    asked = image_set if set(classes) == set(image_set.classes) else image_set.of_classes(classes)
-    whole = asked.part("test")
-    some = whole[:: max(1, len(whole) // IMAGES_TIMED)][:IMAGES_TIMED]
-    started = time.monotonic()
-    measure(fitted.method, some, asked.classes, store=grid.store)
-    return (time.monotonic() - started) * len(whole) / max(1, len(some))
-
-
-def planned_steps(spec: ExperimentSpec, cell: Cell, image_set: ImageSet, backbone: str) -> int:
-    """Update steps that a cell will make, about; 0 for methods that take none. Raises InvalidOption, NotFound."""
-    forced = controlled_options(spec, backbone) if spec.controlled else {}
-    config, _ = cell_setup(spec, cell, image_set, forced).config(backbone)
-    if not isinstance(config, LoopConfig):
-        return 0
-    classes = image_set.classes
-    if spec.protocol == "base-to-novel":
-        classes, _ = halves(classes, spec.base_classes)
-    counts = image_set.counts()
-    images = sum(counts[name]["train"] for name in classes)
-    images = cell.shots * len(classes) if cell.shots is not None else max(1, round(images * (cell.share or 1.0)))
-    settled = config.settled(images, len(classes))
-    return settled.epochs * steps_per_epoch(images, settled.batch_size, settled.drop_last)
+    middle = sum(part.seconds for part in parts)
+    up = math.sqrt(sum((part.seconds * (part.spread - 1)) ** 2 for part in parts))
+    down = math.sqrt(sum((part.seconds * (1 - 1 / part.spread)) ** 2 for part in parts))
+    return middle, (middle - down) / SPREAD_OF_MACHINE, (middle + up) * SPREAD_OF_MACHINE
 
 
 def estimate(
@@ -178,31 +127,97 @@ def estimate(
     image_sets: Mapping[str, ImageSet],
     backbone: str,
     costs: Mapping[str, Cost],
+    machine: Machine | None = None,
+    targets: Mapping[str, ImageSet] | None = None,
 ) -> Estimate:
     """What cells will take. costs: by method; of methods without one nothing is said but their names."""
+    machine = machine or Machine()
     known = [cell for cell in cells if cell.candidate.method in costs]
-    seconds = low = high = 0.0
-    for cell in known:
-        cost = costs[cell.candidate.method]
-        steps = planned_steps(spec, cell, image_sets[cell.image_set], backbone) if cost.per_step_s else 0
-        own = cost.fixed_s + cost.per_step_s * steps
-        seconds, low, high = seconds + own, low + own / cost.spread, high + own * cost.spread
+    shared = _shared(spec, known, image_sets, targets or {}, backbone, machine)
+    parts = [*shared, *_own(spec, known, image_sets, backbone, costs)]
+    seconds, low, high = (round(value, 1) if known else None for value in total(parts))
     methods = list(dict.fromkeys(cell.candidate.method for cell in cells))
     peaks = [peak for cell in known if (peak := costs[cell.candidate.method].peak_mb)]
     return Estimate(
         len(cells),
-        round(seconds, 1) if known else None,
-        round(low, 1) if known else None,
-        round(high, 1) if known else None,
+        seconds,
+        low,
+        high,
         max(peaks, default=None),
         tuple(name for name in methods if name in costs and not costs[name].timed),
         tuple(name for name in methods if name in costs and costs[name].timed),
         tuple(name for name in methods if name not in costs),
+        round(sum(part.seconds for part in shared), 1),
     )
 
 
-def _peak() -> float:
-    return round(peak_memory_mb(), 1)
+def _shared(
+    spec: ExperimentSpec,
+    cells: Sequence[Cell],
+    image_sets: Mapping[str, ImageSet],
+    targets: Mapping[str, ImageSet],
+    backbone: str,
+    machine: Machine,
+) -> list[Part]:
+    unread = unread_pictures(spec, cells, image_sets, targets, backbone, machine.tower, machine.kept)
+    pictures = sum(number * machine.seconds_of(name) for name, number in unread.items())
+    searched = {cell.image_set for cell in cells}
+    search = sum(seconds for name, seconds in machine.search_s.items() if name in searched)
+    return [Part(pictures, SPREAD_OF_PICTURES), Part(search + (machine.start_s if cells else 0.0), SPREAD_OF_PICTURES)]
+
+
+def _own(
+    spec: ExperimentSpec,
+    cells: Sequence[Cell],
+    image_sets: Mapping[str, ImageSet],
+    backbone: str,
+    costs: Mapping[str, Cost],
+) -> list[Part]:
+    """By method what its cells take beside the shared: the parts of one method err together."""
+    fixed, stepped = dict.fromkeys(costs, 0.0), dict.fromkeys(costs, 0.0)
+    spread = {name: cost.spread for name, cost in costs.items()}
+    for together in in_step(cells):
+        first = together[0]
+        name = first.candidate.method
+        cost, image_set = costs[name], image_sets[first.image_set]
+        fixed[name] += (cost.fixed_s + RECORDING_S) * len(together)
+        if not cost.per_step_s:
+            continue
+        try:
+            config = planned_config(spec, first, image_set, backbone)
+        except PromptoscopeError:
+            continue  # the cell itself will say why
+        kind, n_train = get_method(name), planned_images(spec, first, image_set)
+        classes = len(_trained_on(spec, image_set))
+        images = images_per_step(config, n_train)
+        scale = step_scale(kind, config, classes, images, (cost.classes, cost.images))
+        # the further a step is from those that were seen, the less is known of it
+        spread[name] = max(spread[name], cost.spread * max(scale, 1 / scale) ** 0.5)
+        steps = planned_steps(config, n_train, classes)
+        at_once = len(together) if shares_steps(kind, config) else 1
+        stepped[name] += cost.of_steps(steps, at_once, scale) * len(together) / at_once
+    parts = [Part(seconds, costs[name].spread_of_fixed) for name, seconds in fixed.items()]
+    return [*parts, *(Part(seconds, spread[name]) for name, seconds in stepped.items())]
+
+
+def _trained_on(spec: ExperimentSpec, image_set: ImageSet) -> tuple[str, ...]:
+    return halves(image_set.classes, spec.base_classes)[0] if spec.protocol == "base-to-novel" else image_set.classes
+
+
+def planned_images(spec: ExperimentSpec, cell: Cell, image_set: ImageSet) -> int:
+    """Images that a cell will train on, about."""
+    classes, counts = _trained_on(spec, image_set), image_set.counts()
+    if cell.shots is not None:
+        return cell.shots * len(classes)
+    return max(1, round(sum(counts[name]["train"] for name in classes) * (cell.share or 1.0)))
+
+
+def planned_steps(config: MethodConfig, images: int, classes: int) -> int:
+    """Update steps with these options on so many images; 0 for methods that take none."""
+    if not isinstance(config, LoopConfig):
+        return 0
+    settled = config.settled(images, classes)
+    return settled.epochs * steps_per_epoch(images, settled.batch_size, settled.drop_last)
 
 
 def duration_text(seconds: float) -> str:

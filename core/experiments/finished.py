@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from core.evaluation.harmonic_mean import harmonic_mean, harmonic_measured, harmonic_two_part
 from core.evaluation.pseudo_values import Measured, measure
+from core.evaluation.stated import Stated, stated_of
 from core.evaluation.two_part import TwoPart, of_measured
 from core.experiments.protocols import BASE, NOVEL
 from core.experiments.spec import ExperimentSpec
@@ -59,25 +59,23 @@ class Finished:
 def answers_of(rows: Sequence[Mapping[str, Any]]) -> Answers:
     """The answers in prediction rows, see `core.tuning.measure.Measurement.rows`. Labels are numbers of `classes`."""
     files, labels, stated = ([row[name] for row in rows] for name in ("file", "label", "probabilities"))
-    return answers_of_columns(files, labels, stated, [row.get("group") for row in rows])
+    return answers_of_columns(files, labels, stated_of(stated), [row.get("group") for row in rows])
 
 
 def answers_of_columns(
     files: Sequence[str],
     labels: Sequence[str],
-    probabilities: Sequence[Mapping[str, float]],
+    stated: Stated,
     groups: Sequence[str | None],
 ) -> Answers:
     """The same of columns, one value an image each."""
-    classes = tuple(probabilities[0])
-    place = {name: index for index, name in enumerate(classes)}
-    stated = chain.from_iterable(each.values() for each in probabilities)
+    place = {name: index for index, name in enumerate(stated.classes)}
     return Answers(
         tuple(map(str, files)),
         np.array([place[label] for label in labels], dtype=np.int64),
-        np.fromiter(stated, np.float64, len(files) * len(classes)).reshape(-1, len(classes)),
+        stated.table,
         tuple(groups),
-        classes,
+        stated.classes,
     )
 
 

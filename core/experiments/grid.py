@@ -24,7 +24,7 @@ from core.images.image_set import ImageSet
 from core.images.leak_counts import Leakage, LeakSearch
 from core.images.protocol_draws import narrowed_draw
 from core.tuning.drawing import check_measurable
-from core.tuning.feature_store import FeatureStore
+from core.tuning.feature_store import Computed, FeatureStore
 from core.tuning.fitting import Fitted, Seeded, Setup, fit_classifiers
 from core.tuning.measure import Measurement
 from core.tuning.method_cards import baseline_method
@@ -104,14 +104,17 @@ class Grid:
         drawn = [draw_cell(self.spec, order.cell, image_set) for order in orders]
         for each in drawn:
             check_targets(each.draw, image_set, self.targets)
+        before = self.store.computed
         fitted = self._fit(setup, drawn, orders)
         # the time of what was done for all is shared out
         spent = (time.monotonic() - started) / len(orders)
-        return [self._seal(*each, spent) for each in zip(orders, drawn, fitted, strict=True)]
+        shared = (self.store.computed - before).shared_by(len(orders))
+        return [self._seal(*each, spent, shared) for each in zip(orders, drawn, fitted, strict=True)]
 
-    def _seal(self, order: Order, drawn: Drawn, fitted: Fitted, spent: float) -> CellResult:
-        """Measure a fitted cell and save its model. spent: seconds before this."""
-        started, cell, image_set = time.monotonic(), order.cell, self.image_sets[order.cell.image_set]
+    def _seal(self, order: Order, drawn: Drawn, fitted: Fitted, spent: float, computed: Computed) -> CellResult:
+        """Measure a fitted cell and save its model. spent: seconds before this. computed: features in them."""
+        started, before = time.monotonic(), self.store.computed
+        cell, image_set = order.cell, self.image_sets[order.cell.image_set]
         leakage = self._count(image_set, drawn, cell)
         parts, said = measure_cell(
             self.spec,
@@ -129,7 +132,10 @@ class Grid:
         asked = image_set if drawn.classes == image_set.classes else image_set.of_classes(drawn.classes)
         notes = [*drawn.notes, *self._controlled_notes(cell), *said]
         seconds = spent + time.monotonic() - started
-        card = run_card(fitted, first, asked, leakage, shots=cell.shots, seconds=seconds, notes=notes)
+        computed += self.store.computed - before
+        card = run_card(
+            fitted, first, asked, leakage, shots=cell.shots, seconds=seconds, computed=computed, notes=notes
+        )
         card["image_set"] = {"name": image_set.name, "fingerprint": image_set.fingerprint}
         card |= {"protocol": self.spec.protocol, "parts": {name: _part(found) for name, found in parts.items()}}
         if cell.share is not None:
@@ -175,12 +181,17 @@ class Grid:
             check_measurable(image_set, self.spec.allow_leakage)
             self._measurable.add(image_set.fingerprint)
 
+    def search(self, image_set: ImageSet) -> None:
+        """Check a set and search it for leakage, once for all cells. Raises Leakage, TooFewImages."""
+        self._check(image_set)
+        if image_set.fingerprint not in self._searched:
+            self._searched[image_set.fingerprint] = LeakSearch(image_set)
+
     def _count(self, image_set: ImageSet, drawn: Drawn, cell: Cell) -> Leakage:
         """Leakage of the set for these drawn images, which methods share; the set is searched once."""
         own = image_set.fingerprint
         key = own, cell.shots, cell.share, cell.seed
-        if own not in self._searched:
-            self._searched[own] = LeakSearch(image_set)
+        self.search(image_set)
         if key not in self._leakage:
             contents = {image.sha256 for image in (*drawn.draw.train, *drawn.draw.validation)}
             used = [image for image in image_set.images if image.sha256 in contents and image.part != "test"]

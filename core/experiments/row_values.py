@@ -19,7 +19,7 @@ from core.experiments.spec import ExperimentSpec
 MEAN_OF_TARGETS = "mean of targets"
 BASELINE, BEST_SIMPLE = "baseline", "best simple"
 """Roles of the rows that are drawn as lines."""
-COSTS = ("steps", "trainable_parameters", "seconds", "peak_mb")
+COSTS = ("steps", "trainable_parameters", "seconds", "training_seconds", "feature_seconds", "peak_mb")
 
 
 def head_of(spec: ExperimentSpec, line: Line, name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
+from core.evaluation.stated import Stated, stated_of
 from core.records.tables import PredictionRow
 from core.records.types import read_json_column
 from core.text import REPLACEMENT
@@ -26,14 +27,14 @@ class AnswerColumns:
     """What a run said of the images of one part, a value each.
 
     groups: None where unknown. predicted: the most probable class. Runs of one image set share `files`, `groups` and
-    `labels` as one object each.
+    `labels` as one object each. stated: probabilities, a row an image.
     """
 
     files: tuple[str, ...]
     groups: tuple[str | None, ...]
     labels: tuple[str, ...]
     predicted: tuple[str, ...]
-    probabilities: Sequence[dict[str, float]]
+    stated: Stated
 
 
 def read_answers(
@@ -94,12 +95,12 @@ class _Columns:
         """The columns in the order of positions; None where one of them has too many values."""
         n, order = self._order(positions)
         named, grouped, labelled = (self._parted(each, order) for each in (files, groups, labels))
-        told, probabilities = tuple(predicted.split(BETWEEN)), _decoded(stated)
-        if any(len(column) != n for column in (named, grouped, labelled, told, probabilities)):
+        told, asked = tuple(predicted.split(BETWEEN)), stated_of(_decoded(stated))
+        if any(len(column) != n for column in (named, grouped, labelled, told, asked.table)):
             return None
         if order:
-            told, probabilities = tuple(told[at] for at in order), [probabilities[at] for at in order]
-        return AnswerColumns(named, grouped, labelled, told, probabilities)
+            told, asked = tuple(told[at] for at in order), Stated(asked.classes, asked.table[list(order)])
+        return AnswerColumns(named, grouped, labelled, told, asked)
 
     def _order(self, positions: str) -> tuple[int, tuple[int, ...]]:
         """How many, and their places in the order of positions; empty where they stand so, as they mostly do."""

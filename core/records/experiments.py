@@ -364,19 +364,19 @@ def runs_of_experiment_alone(session: Session, experiment_id: str) -> list[str]:
 
 
 def earlier_costs(session: Session, method: str, backbone: str, limit: int = 5) -> list[dict[str, Any]]:
-    """seconds, steps and peak_mb of the newest sealed runs of a method on a backbone, those of experiments first.
+    """What the newest cells of a method on a backbone took, and what it depends on: see `cost_of_earlier`.
 
-    A cell's time holds no start of its own, that of a lone training does.
+    Lone trainings do not count: their time holds a start of their own.
     """
     run, cell = RunRow, ExperimentCellRow
     of_cell = select(cell.run_id).where(cell.run_id == run.id).exists()
-    query = select(run.seconds, run.steps, run.peak_mb).where(run.method == method, run.backbone == backbone)
-    query = query.where(run.sealed_at.is_not(None), run.seconds > 0)
-    for chosen in (query.where(of_cell), query):
-        rows = session.execute(chosen.order_by(run.created_at.desc(), run.id.desc()).limit(limit)).all()
-        if rows:
-            return [dict(row._mapping) for row in rows]
-    return []
+    columns = (run.seconds, run.training_seconds, run.feature_seconds, run.trained_together, run.steps, run.peak_mb)
+    query = select(*columns, run.n_train, run.options, run.classes).where(run.method == method, of_cell)
+    query = query.where(run.backbone == backbone, run.sealed_at.is_not(None), run.seconds > 0)
+    # older runs do not say what of their time was training
+    query = query.where(run.training_seconds.is_not(None), run.feature_seconds.is_not(None))
+    rows = session.execute(query.order_by(run.created_at.desc(), run.id.desc()).limit(limit)).all()
+    return [dict(row._mapping) for row in rows]
 
 
 def _pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:

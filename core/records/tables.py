@@ -241,6 +241,10 @@ class RunRow(Base):
     versions: Mapped[dict[str, Any]] = mapped_column(default=dict)
     device: Mapped[str | None] = mapped_column(Name)
     seconds: Mapped[float | None] = mapped_column(Float(53))
+    training_seconds: Mapped[float | None] = mapped_column(Float(53))
+    feature_seconds: Mapped[float | None] = mapped_column(Float(53))
+    encoded_pictures: Mapped[int | None]
+    trained_together: Mapped[int | None]
     peak_mb: Mapped[float | None] = mapped_column(Float(53))
     temperature: Mapped[float | None] = mapped_column(Float(53))
     trainable_parameters: Mapped[int | None] = mapped_column(BigInteger)

@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,33 @@ SQL_VARIABLES = 500
 """Keys asked for in one statement; SQLite allows more, this keeps statements short."""
 
 
+@dataclass(frozen=True)
+class Computed:
+    """What was computed because it was not kept: seconds in all, and of how many views of pictures."""
+
+    seconds: float = 0.0
+    pictures: int = 0
+
+    def __add__(self, other: Computed) -> Computed:
+        return Computed(self.seconds + other.seconds, self.pictures + other.pictures)
+
+    def __sub__(self, other: Computed) -> Computed:
+        return Computed(self.seconds - other.seconds, self.pictures - other.pictures)
+
+    def shared_by(self, number: int) -> Computed:
+        """The share of each of so many."""
+        return Computed(self.seconds / number, round(self.pictures / number))
+
+
 class FeatureStore:
     """Vectors by address, shared by methods, seeds, shots, processes and users.
 
     Values are float32 vectors. `path` None keeps everything in memory, for tests and single runs without a home.
-    Losing the file loses nothing but time.
+    Losing the file loses nothing but time. computed: what users of this object had to compute so far.
     """
 
     def __init__(self, path: Path | None = None) -> None:
+        self.computed = Computed()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         with _told():
@@ -48,6 +68,18 @@ class FeatureStore:
             with _told():
                 rows = self._db.execute(f"SELECT address, vector FROM features WHERE address IN ({marks})", chunk)
                 found.update({address: torch.from_numpy(np.frombuffer(v, np.float32).copy()) for address, v in rows})
+        return found
+
+    def holds(self, addresses: Iterable[str]) -> set[str]:
+        """Those of the addresses that are there."""
+        wanted = list(addresses)
+        found: set[str] = set()
+        for start in range(0, len(wanted), SQL_VARIABLES):
+            chunk = wanted[start : start + SQL_VARIABLES]
+            marks = ",".join("?" * len(chunk))
+            with _told():
+                rows = self._db.execute(f"SELECT address FROM features WHERE address IN ({marks})", chunk)
+                found.update(address for (address,) in rows)
         return found
 
     def put(self, vectors: Mapping[str, Tensor]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,12 +13,15 @@ from torch.nn import functional
 from core.backbones.contract import Backbone, LayerTokens
 from core.images.decode import DECODING_RULES, opened_picture
 from core.images.labelled_image import LabelledImage
-from core.tuning.feature_store import FeatureStore, address
+from core.tuning.feature_store import Computed, FeatureStore, address
 from core.tuning.views import CENTER, draw_view, view_address
 
 PICTURES_PER_PASS = 32
 DECODING_THREADS = 2
 TEXTS_PER_PASS = 64
+
+PLAIN = "plain"
+"""In the address of features: no visual tokens."""
 
 Job = tuple[LabelledImage, int]
 """A picture and the number of one of its views."""
@@ -38,13 +42,16 @@ def image_features(
 
     tokens: constant visual tokens, part of the address. progress: called with (done, total) passes of one picture.
     """
-    tower = (*_tower(backbone), tokens.key() if tokens else "plain", f"decoding-{DECODING_RULES}")
+    tower, key = tower_facts(backbone), tokens.key() if tokens else PLAIN
     jobs = [(image, view) for image in images for view in views]
-    addresses = [address(*tower, view_address(augmentation, seed, view), image.sha256) for image, view in jobs]
+    addresses = [
+        picture_address(tower, key, view_address(augmentation, seed, view), image.sha256) for image, view in jobs
+    ]
     known = store.get(addresses)
     missing = {a: job for a, job in zip(addresses, jobs, strict=True) if a not in known}
     if progress:
         progress(len(jobs) - len(missing), len(jobs))
+    started = time.monotonic()
     for chunk, pixels in _passes(backbone, missing, augmentation, seed):
         found = backbone.encode_images_frozen(pixels.to(backbone.device), tokens)
         fresh = dict(zip(chunk, functional.normalize(found.float(), dim=-1).cpu(), strict=True))
@@ -52,6 +59,7 @@ def image_features(
         known.update(fresh)
         if progress:
             progress(len(set(addresses) & known.keys()), len(set(addresses)))
+    store.computed += Computed(time.monotonic() - started, len(missing))
     # every size is named: of an empty table none could be worked out
     table = _stacked([known[a] for a in addresses], backbone)
     return table.view(len(images), len(views), backbone.joint_width).to(backbone.device)
@@ -60,9 +68,10 @@ def image_features(
 def text_features(backbone: Backbone, texts: Sequence[str], store: FeatureStore | None = None) -> Tensor:
     """Unit-norm features (texts, joint_width) of plain texts, dropout off."""
     store = store or FeatureStore()
-    addresses = [address(*_tower(backbone), "text", text) for text in texts]
+    addresses = [address(*tower_facts(backbone), "text", text) for text in texts]
     known = store.get(addresses)
     missing = {a: text for a, text in zip(addresses, texts, strict=True) if a not in known}
+    started = time.monotonic()
     # texts of like length share a pass, so that little is padded
     queue = sorted(missing, key=lambda a: len(missing[a]))
     for start in range(0, len(queue), TEXTS_PER_PASS):
@@ -71,6 +80,7 @@ def text_features(backbone: Backbone, texts: Sequence[str], store: FeatureStore 
         fresh = dict(zip(chunk, found.cpu(), strict=True))
         store.put(fresh)
         known.update(fresh)
+    store.computed += Computed(time.monotonic() - started)
     return _stacked([known[a] for a in addresses], backbone).to(backbone.device)
 
 
@@ -87,8 +97,14 @@ def _stacked(rows: list[Tensor], backbone: Backbone) -> Tensor:
     return torch.stack(rows) if rows else torch.empty(0, backbone.joint_width)
 
 
-def _tower(backbone: Backbone) -> tuple[str, ...]:
+def tower_facts(backbone: Backbone) -> tuple[str, ...]:
+    """What features depend on beside picture, view and tokens: three texts."""
     return backbone.checksum, backbone.precision, str(backbone.preprocessing)
+
+
+def picture_address(tower: Sequence[str], tokens: str, view: str, sha256: str) -> str:
+    """Where the features of a view of a picture are kept. tokens: their key, or PLAIN. view: see `view_address`."""
+    return address(*tower, tokens, f"decoding-{DECODING_RULES}", view, sha256)
 
 
 def _passes(

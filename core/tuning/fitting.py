@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,9 @@ class Setup:
 class Fitted:
     """A method that has learned from drawn images.
 
-    draw: these images. temperature: what its scores are divided by. notes: of presets, of the method and of a language
-    model, in sentences.
+    draw: these images. report: its seconds hold all that the method itself took, fitting, choosing and calibrating, and
+    no features that were computed for it and kept. temperature: what its scores are divided by. notes: of presets, of
+    the method and of a language model, in sentences.
     """
 
     method: Method
@@ -156,15 +158,27 @@ def fit_classifiers(
     ]
     sizes = {len(each.draw.train) for each in seeded}
     if len(sizes) == 1 and can_share_steps(made[0]):
-        reports = fit_together(trainings)
+        reports = _own_seconds(store, trainings)
     else:
-        reports = [report for training in trainings for report in fit_together([training])]
+        reports = [report for training in trainings for report in _own_seconds(store, [training])]
     found = []
     for method, images, each, report, told_of in zip(made, data, seeded, reports, notes, strict=True):
         each.progress(Progress("tuning"))
+        started, before = time.monotonic(), store.computed
         method.tune(images)
-        found.append(Fitted(method, setup, each.draw, report, _calibrate(method, images), told_of))
+        temperature = _calibrate(method, images)
+        tuned = time.monotonic() - started - (store.computed - before).seconds
+        full = replace(report, seconds=report.seconds + tuned)
+        found.append(Fitted(method, setup, each.draw, full, temperature, told_of))
     return found
+
+
+def _own_seconds(store: FeatureStore, trainings: Sequence[Training]) -> list[FitReport]:
+    """Train them, and report seconds without those that features took which are kept for whoever comes next."""
+    before = store.computed
+    reports = fit_together(trainings)
+    spent = (store.computed - before).seconds / len(reports)
+    return [replace(report, seconds=max(0.0, report.seconds - spent)) for report in reports]
 
 
 def hidden_states(

@@ -15,7 +15,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from core.backbones.text_company import TextCompany
 from core.errors import InvalidInput
 from core.tuning.checkpoint import Checkpoint
-from core.tuning.contract import LoopConfig, Method
+from core.tuning.contract import LoopConfig, Method, MethodConfig
 from core.tuning.progress import Progress, Report, unheard
 from core.tuning.training_data import Batch, TrainingData, epoch_generator
 
@@ -24,11 +24,12 @@ OnStep = Callable[[int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class FitReport:
-    """What the loop did: epochs, update steps in all, and seconds of this call."""
+    """What the loop did: epochs, update steps in all, and seconds of this call: each one's share of `together`."""
 
     epochs: int
     steps: int
     seconds: float
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def fit_together(trainings: Sequence[Training]) -> list[FitReport]:
         each.method.after_training()
         each.method.eval()
     steps = config.epochs * trainings[0].data.steps_per_epoch(config)
-    return [FitReport(config.epochs, steps, (time.monotonic() - started) / len(work)) for _ in work]
+    return [FitReport(config.epochs, steps, (time.monotonic() - started) / len(work), len(work)) for _ in work]
 
 
 def can_share_steps(method: Method) -> bool:
@@ -90,10 +91,14 @@ def can_share_steps(method: Method) -> bool:
     Not where gradients are changed on their way, where a step trains the image tower, or where dropout is active, which
     draws from one stream of random numbers.
     """
-    options = method.config.as_dict()
-    drops = any(bool(value) for name, value in options.items() if name.endswith("dropout"))
-    plain = type(method).backward is Method.backward
-    return method.trains_by_steps and plain and not drops and method.image_path(method.config) != "trained"
+    return shares_steps(type(method), method.config)
+
+
+def shares_steps(kind: type[Method], config: MethodConfig) -> bool:
+    """`can_share_steps` of a method with these options."""
+    drops = any(bool(value) for name, value in config.as_dict().items() if name.endswith("dropout"))
+    plain = kind.backward is Method.backward
+    return kind.trains_by_steps and plain and not drops and kind.image_path(config) != "trained"
 
 
 def _fit_directly(training: Training) -> FitReport:

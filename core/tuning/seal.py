@@ -17,6 +17,7 @@ from core.images.leak_counts import Leakage
 from core.peak_memory import peak_memory_mb
 from core.tuning.artifact import save_artifact
 from core.tuning.classifier import Classifier
+from core.tuning.feature_store import Computed
 from core.tuning.fitting import Fitted
 from core.tuning.measure import Measurement
 from core.tuning.recipe import deviations, recipe_record
@@ -33,11 +34,13 @@ def run_card(
     *,
     shots: int | None,
     seconds: float,
+    computed: Computed,
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything about a run, JSON-ready. measured: on the test part. notes: further ones, said first.
 
-    shots: images per class that were asked for, None for all. seconds: of the whole run.
+    shots: images per class that were asked for, None for all. seconds: of the whole run. computed: what of them went
+    into features that are kept, and so are paid by whichever run comes first.
     """
     method, draw, report = fitted.method, fitted.draw, fitted.report
     tower, task, temperature = method.backbone, method.task, fitted.temperature
@@ -54,6 +57,9 @@ def run_card(
         "epochs": report.epochs,
         "steps": report.steps,
         "training_seconds": round(report.seconds, 3),
+        "trained_together": report.together,
+        "feature_seconds": round(computed.seconds, 3),
+        "encoded_pictures": computed.pictures,
         "n_train": len(draw.train),
         "n_val": len(draw.validation),
         "n_test": len(measured.images),

@@ -120,7 +120,8 @@ def train(
         progress=progress,
     )
     store.close()
-    card = run_card(fitted, measured, image_set, leakage, shots=shots, seconds=time.monotonic() - started)
+    spent = time.monotonic() - started
+    card = run_card(fitted, measured, image_set, leakage, shots=shots, seconds=spent, computed=store.computed)
     folder = (out or home / "models" / model_folder_name(card["method"])).resolve()
     progress(Progress("saving"))
     model = save_model(card, fitted, folder)

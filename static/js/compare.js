@@ -26,7 +26,7 @@ import {
 import { descriptionUse } from "./description-use.js";
 import { forest } from "./figures.js";
 import "./experiment-results.js";
-import { progressText, stateOf } from "./experiment-words.js";
+import { progressText, stateOf, tookText } from "./experiment-words.js";
 import { confirmDialog, follow, linkTo, uid } from "./follow.js";
 import { calibrationText, isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
 import { stateChip } from "./job-words.js";
@@ -289,7 +289,7 @@ class Compare extends PsElement {
   }
 
   table(group, title) {
-    const head = ["Method", ...METRICS.map((metric) => metric.title), "Time"];
+    const head = ["Method", ...METRICS.map((metric) => metric.title), "Training time"];
     const mark = (name, index) =>
       h("th", { scope: "col", class: index ? "ps-number" : "", title: METRICS[index - 1]?.help || null }, name);
     const help = METRICS.map((metric) => h("li", {}, h("strong", {}, `${metric.title}: `), metric.help));
@@ -368,7 +368,7 @@ class Compare extends PsElement {
         h("small", { class: "ps-hint" }, [row.note, intervalWords(row)].filter(Boolean).join(" ")),
       ),
       METRICS.map(cell),
-      h("td", { class: "ps-number" }, duration(row.seconds) || "–"),
+      h("td", { class: "ps-number" }, tookText(row.training_seconds), allOfIt(row)),
     );
   }
 
@@ -498,6 +498,8 @@ function csvOf(group, title) {
       "seeds",
       "n_test",
       ...numbers,
+      "training_seconds",
+      "feature_seconds",
       "seconds",
       "update_steps",
       "image_passes",
@@ -526,6 +528,8 @@ function csvOf(group, title) {
         row.seeds.join(" "),
         row.n_test,
         ...METRICS.flatMap((metric) => ["mean", "low", "high"].map((end) => row.metrics[metric.name]?.[end])),
+        row.training_seconds,
+        row.feature_seconds,
         row.seconds,
         row.steps,
         row.image_passes,
@@ -544,6 +548,10 @@ function csvOf(group, title) {
     file: fileName("comparison", title),
   };
 }
+
+/** What a run took with features that others use too, measuring and saving: below what its training took. */
+const allOfIt = (row) =>
+  Number.isFinite(row.seconds) && h("span", { class: "ps-interval" }, `of ${tookText(row.seconds)} in all`);
 
 function nothingYet(notes) {
   return empty(
@@ -568,7 +576,9 @@ function runDetails(run) {
     ["Descriptions", run.description_version ? descriptionUse(run.description_version) : textOf(run.descriptions)],
     ["Learned numbers", run.trainable_parameters?.toLocaleString("en")],
     ["Update steps", run.steps?.toLocaleString("en")],
-    ["Training took", duration(run.seconds)],
+    ["Training took", duration(run.training_seconds ?? run.seconds)],
+    ["Features took", run.feature_seconds && `${duration(run.feature_seconds)}, kept for other runs`],
+    ["In all", run.training_seconds !== undefined && run.training_seconds !== null && duration(run.seconds)],
     ["Peak memory", run.peak_mb && `${Math.round(run.peak_mb).toLocaleString("en")} MB`],
     ["Encoder", run.precision ? `${run.backbone}, ${run.precision}` : run.backbone],
     ...leakageFacts(run.leakage),

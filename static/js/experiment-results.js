@@ -12,7 +12,6 @@ import {
   chip,
   count,
   define,
-  duration,
   errorNotice,
   field,
   h,
@@ -32,6 +31,7 @@ import {
   rankedTitle,
   RESEARCH_USE,
   titleOf,
+  tookText,
 } from "./experiment-words.js";
 import { colourAt, cssColour, inkOn } from "./colour-maps.js";
 import { isBad, knownLine, leakageChip } from "./honesty-words.js";
@@ -199,7 +199,9 @@ class ExperimentResults extends PsElement {
       ["Image passes", (row) => whole(row.image_passes)],
       ["Images used to choose", (row) => whole(row.labelled_to_choose)],
       ["Learned numbers", (row) => whole(row.trainable_parameters)],
-      ["Time", (row) => duration(row.seconds) || "–"],
+      ["Training", (row) => tookText(row.training_seconds)],
+      ["Shared features", (row) => tookText(row.feature_seconds)],
+      ["In all", (row) => tookText(row.seconds)],
       ["Peak memory", (row) => (Number.isFinite(row.peak_mb) ? `${Math.round(row.peak_mb)} MB` : "–")],
       ["Precision", (row) => row.precision ?? "–"],
     ];

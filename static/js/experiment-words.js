@@ -1,6 +1,12 @@
 /** Words of experiments: protocols, amounts of training images, states of cells, and what may be said of a row. */
 
-import { chip, count, percent } from "./core.js";
+import { chip, count, duration, percent } from "./core.js";
+
+/** A time that may be far below a second; a dash where it is not known. */
+export function tookText(seconds) {
+  if (!Number.isFinite(seconds)) return "–";
+  return seconds > 0 && seconds < 1 ? `${Number(seconds.toPrecision(1))} s` : duration(seconds);
+}
 
 export const RESEARCH_USE = "Research use only. Not for use in diagnostic procedures.";
 

@@ -622,6 +622,8 @@ def test_the_rows_can_be_taken_along_with_what_has_to_be_known_of_them(results: 
         "image_passes",
         "labelled_to_choose",
         "trainable_parameters",
+        "training_seconds",
+        "feature_seconds",
         "seconds",
         "peak_mb",
         "precision",
@@ -629,6 +631,16 @@ def test_the_rows_can_be_taken_along_with_what_has_to_be_known_of_them(results: 
         assert first[column], column
     assert note in page.locator(".ps-leaderboard").inner_text()
     assert len(saved_csv(page, page.get_by_role("button", name="Download all rows (CSV)").click)) == 7
+
+
+def test_costs_tell_training_apart_from_features_that_all_share(results: Any) -> None:
+    page = results()
+    card = page.locator("section", has=page.get_by_role("heading", name="What it costs"))
+    words = card.inner_text()
+    assert "Quickest: Zero-shot, 0.002 s; slowest: CoOp, 8.5 s." in words
+    assert "kept for all others (8.4 s a cell on average)" in words
+    head = page.locator(".ps-leaderboard thead").inner_text().lower()
+    assert all(name in head for name in ("training", "shared features", "in all"))
 
 
 def test_the_place_that_is_looked_at_stays_in_the_address(results: Any) -> None:

@@ -7,6 +7,7 @@ from core.evaluation.comparison import NO_ZERO_SHOT, compare_runs
 from core.evaluation.model_intervals import NONE
 from core.evaluation.pseudo_values import measure
 from core.evaluation.run_answers import RunAnswers, run_answers
+from core.evaluation.stated import stated_of
 from core.evaluation.two_part import of_measured
 
 
@@ -249,7 +250,7 @@ def test_auroc_of_several_seeds_has_the_two_part_interval_of_its_pseudo_values()
 
     def told(seed: int) -> RunAnswers:
         images, given = [f"{at:02}.png" for at in range(60)], ["ab"[at] for at in labels]
-        stated = [{"b": b, "a": 1 - b} for b in p[seed]]
+        stated = stated_of([{"b": b, "a": 1 - b} for b in p[seed]])
         return run_answers(images, images, given, ["ab"[int(b > 0.5)] for b in p[seed]], stated)
 
     runs = [run(seed=seed, score=0.7 + seed / 100) for seed in (1, 2, 3)]

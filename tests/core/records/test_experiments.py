@@ -85,10 +85,11 @@ def test_joined_answers_come_in_the_order_of_their_positions_whatever_the_databa
     assert list(found.groups) == ["patient 1", None, None]
     assert list(found.labels) == ["y", "x", "x"]
     assert list(found.predicted) == ["x", "y", "x"]
-    assert [each["x"] for each in found.probabilities] == [1.0, 0.25, 0.5]
+    assert found.stated.classes == ("x", "y")
+    assert found.stated.table.tolist() == [[1.0, 0.0], [0.25, 0.75], [0.5, 0.5]]
     damaged = answer_columns._Columns().read("0", "a", "g", "x", "x", '{"x": 0.')
     assert damaged is not None
-    assert len(damaged.probabilities) == 1
+    assert len(damaged.stated.table) == 1
 
 
 def test_a_name_with_the_joining_character_in_it_shifts_no_column(database: Database, made: str) -> None:
@@ -155,8 +156,8 @@ def test_a_finished_cell_keeps_run_parts_cases_and_draw(database: Database, made
         assert list(parts["test"].files) == [first["file"], second["file"]]
         assert list(parts["test"].groups) == [None, "patient 1"]
         assert list(parts["test"].labels) == [first["label"], second["label"]]
-        assert list(parts["test"].probabilities) == [first["probabilities"], second["probabilities"]]
-        assert list(parts["test"].probabilities[0]) == list(CLASSES)
+        assert parts["test"].stated.table.tolist() == [list(each["probabilities"].values()) for each in (first, second)]
+        assert parts["test"].stated.classes == CLASSES
         drawn = runs.list_drawn(session, run)
         assert drawn["train"][0]["image_id"] is not None
         assert drawn["validation"] == []
@@ -312,16 +313,26 @@ def test_deleting_an_experiment_takes_cells_and_jobs_and_leaves_runs(database: D
         assert jobs.count_jobs(session) == 0
 
 
-def test_earlier_costs_are_those_of_cells_where_there_are_some(database: Database, made: str) -> None:
+def test_earlier_costs_are_those_of_cells(database: Database, made: str) -> None:
     with database.writing() as session:
         alone = runs.add_run(session, runs.RunRequest("phantoms", "coop"))
         runs.seal_run(session, alone, record(seconds=90.0))
-        assert [row["seconds"] for row in experiments.earlier_costs(session, "coop", "embedded")] == [90.0]
+        assert experiments.earlier_costs(session, "coop", "embedded") == []
         cell = claim(session, made)
         assert cell is not None
         finish(session, cell)
         assert experiments.earlier_costs(session, "coop", "embedded") == [
-            {"seconds": 1.5, "steps": 4, "peak_mb": 512.5}
+            {
+                "seconds": 1.5,
+                "training_seconds": 0.75,
+                "feature_seconds": 0.25,
+                "trained_together": 2,
+                "steps": 4,
+                "peak_mb": 512.5,
+                "n_train": 4,
+                "options": {"epochs": 2, "template": "a photo of a {}."},
+                "classes": list(CLASSES),
+            }
         ]
         assert experiments.earlier_costs(session, "kgcoop", "embedded") == []
 
