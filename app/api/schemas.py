@@ -1074,7 +1074,7 @@ class Experiment(ExperimentInShort):
     over image sets at each number of training images, tested from five sets on, and why not where there are fewer.
 
     Without its rows (`rows=false`) it has `states` instead, a letter for each cell in order: w(aiting), r(unning),
-    d(one), f(ailed).
+    d(one), f(ailed), and `leakage`, the worst of its finished cells by image set.
     """
 
     spec: dict[str, Any]
@@ -1083,6 +1083,7 @@ class Experiment(ExperimentInShort):
     rows: list[ExperimentRow] | None = None
     rank_tests: list[dict[str, Any]] = []
     states: str | None = None
+    leakage: dict[str, Leakage] = {}
     notes: list[str] = []
 
 

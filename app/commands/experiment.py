@@ -252,8 +252,15 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _warnings(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """What makes numbers too good, each sentence once, with the rows it is on: images that training has seen."""
-    leaks = ((row["leakage"], row) for row in rows if row.get("leakage"))
-    return _by_sentence((leak["sentence"], row) for leak, row in leaks if leak.get("found") or leak.get("doubts"))
+    from core.experiments.joined_notes import joined_notes
+
+    by_set: dict[str | None, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        leak = row.get("leakage") or {}
+        if leak.get("found") or leak.get("doubts"):
+            by_set.setdefault(row["image_set"], []).append(row)
+    told = {name: joined_notes([[row["leakage"]["sentence"]] for row in own]) for name, own in by_set.items()}
+    return _by_sentence((sentence, row) for name, own in by_set.items() for sentence in told[name] for row in own)
 
 
 def _by_sentence(pairs: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:

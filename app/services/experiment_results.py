@@ -69,13 +69,19 @@ def _different(uses: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def progress(ctx: Context, id_or_name: str) -> dict[str, Any]:
     """The experiment with `states`, a letter for each cell in order: w(aiting), r(unning), d(one), f(ailed).
 
-    Raises NotFound.
+    Also `leakage`, the worst of its finished cells, by image set. Raises NotFound.
     """
+    from core.experiments.row_values import worst_leakage
+
     found = experiments.get(ctx, id_or_name)
+    leaks: dict[str, list[dict[str, Any]]] = defaultdict(list)
     with ctx.db.reading() as session:
         states = records.cell_states(session, found["id"])
+        for image_set, leakage in records.leakages_of(session, found["id"]):
+            leaks[image_set].append(leakage)
     return found | {
         "states": "".join(STATE_LETTERS[state] for state in states),
+        "leakage": {image_set: worst_leakage(own) for image_set, own in leaks.items()},
         "titles": line_titles(spec_from_record(found["spec"])),
     }
 

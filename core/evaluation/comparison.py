@@ -142,11 +142,17 @@ def _group(
 
 def _small_classes(runs: Sequence[Run]) -> list[str]:
     """A sentence for each class of the test part whose recall is hardly known."""
-    known = next((run for run in runs if run.get("confusion") and run.get("classes")), None)
+    known = next((run for run in runs if run.get("confusion") and _measured_classes(run)), None)
     if known is None:
         return []
     table = np.asarray(known["confusion"], dtype=np.int64)
-    return small_classes(np.repeat(np.arange(len(table)), table.sum(axis=1)), known["classes"])
+    return small_classes(np.repeat(np.arange(len(table)), table.sum(axis=1)), _measured_classes(known))
+
+
+def _measured_classes(run: Run) -> Sequence[str]:
+    """The names that the run's confusion matrix is of: those it learned, or more where draws may miss classes."""
+    ranked: Mapping[str, Any] = next(iter((run.get("parts") or {}).values()), {})
+    return ranked.get("classes") or run.get("classes") or ()
 
 
 def _answers(rows: Sequence[Mapping[str, Any]], look_up: LookUp | None) -> Answers | None:

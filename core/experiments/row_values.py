@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -145,13 +145,18 @@ def honesty_of(cells: Sequence[Finished]) -> dict[str, Any]:
         for cell in cells
         if (found := cell.record.get("leakage"))
     ]
-    worst = max(
-        leaks,
-        key=lambda leak: (bool(leak.get("found")), bool(leak.get("allowed")), leak.get("doubts") or 0),
-        default=None,
-    )
     known = sorted({name for cell in cells for name in cell.record.get("known_classes") or ()})
-    return {"leakage": worst, "known_classes": known, "backbone": cells[0].record.get("backbone")}
+    return {"leakage": worst_leakage(leaks), "known_classes": known, "backbone": cells[0].record.get("backbone")}
+
+
+def worst_leakage(leaks: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """What makes numbers too good the most: what was found, what was allowed, then the most doubts and used images."""
+
+    def severity(leak: dict[str, Any]) -> tuple[bool, bool, int, int]:
+        used = sum(count["by_drawn"] for count in leak.values() if isinstance(count, Mapping))
+        return bool(leak.get("found")), bool(leak.get("allowed")), leak.get("doubts") or 0, used
+
+    return max(leaks, key=severity, default=None)
 
 
 def notes_of(line: Line, matrix: Matrix | None, name: str, reference: str | None) -> list[str]:

@@ -182,6 +182,17 @@ def list_cells(
     return with_description_versions(session, found)
 
 
+def leakages_of(session: Session, experiment_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """The image set of each finished cell, and what its run says of leakage, where it says something."""
+    query = (
+        select(ExperimentCellRow.image_set_name, RunRow.leakage)
+        .join(RunRow, ExperimentCellRow.run_id == RunRow.id)
+        .where(ExperimentCellRow.experiment_id == experiment_id, RunRow.sealed_at.is_not(None))
+        .order_by(ExperimentCellRow.position)
+    )
+    return [(image_set, leakage) for image_set, leakage in session.execute(query) if leakage]
+
+
 def cell_states(session: Session, experiment_id: str) -> list[str]:
     """The state of each cell, in order."""
     cell = ExperimentCellRow

@@ -29,6 +29,7 @@ import {
   titleOf,
 } from "./experiment-words.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
+import { worstLeakage } from "./honesty-words.js";
 import { fileName, saveFile } from "./plot.js";
 
 const POLL_MS = 1200;
@@ -91,6 +92,7 @@ class ExperimentMonitor extends PsElement {
     this.actions = h("div", { class: "ps-actions" });
     this.trouble = h("p", { class: "ps-hint", role: "status" });
     this.failures = h("div");
+    this.leaks = h("div", { class: "ps-stack-s" });
     this.grid = h("div", { class: "ps-stack-s" }, busy("Loading its cells …"));
     this.show(
       h(
@@ -104,6 +106,7 @@ class ExperimentMonitor extends PsElement {
         this.actions,
         this.trouble,
         this.failures,
+        this.leaks,
         this.grid,
       ),
     );
@@ -149,7 +152,10 @@ class ExperimentMonitor extends PsElement {
 
   // the grid ----------------------------------------------------------------------------------------------------
 
-  drawGrid({ states, titles }) {
+  drawGrid({ states, titles, leakage }) {
+    const named = (set, leak) => ({ ...leak, sentence: `${set}: ${leak.sentence}` });
+    this.leaks.replaceChildren(...Object.entries(leakage ?? {}).map(([set, leak]) => worstLeakage([named(set, leak)])));
+
     const state = (cell) => LETTERS[states[cell.position]];
     const sets = [...new Set(this.cells.map((cell) => cell.image_set))];
     const key = Object.values(CELL_STATES).map(([mark, words]) =>

@@ -34,7 +34,7 @@ import {
   tookText,
 } from "./experiment-words.js";
 import { colourAt, cssColour, inkOn } from "./colour-maps.js";
-import { isBad, knownLine, leakageChip } from "./honesty-words.js";
+import { knownLine, leakageChip, worstLeakage } from "./honesty-words.js";
 import { METRICS, metricOf, metricText } from "./metric-words.js";
 import { saveCsv } from "./plot.js";
 import { publishedTable } from "./published.js";
@@ -325,10 +325,13 @@ const whole = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleStr
 function withInterval(metric, row) {
   const scale = (value) => (metric.percent ? (100 * value).toFixed(1) : value.toFixed(3));
   const interval = Number.isFinite(row.low)
-    ? h("span", { class: "ps-interval", title: row.interval }, `${scale(row.low)} to ${scale(row.high)}`)
+    ? h("span", { class: "ps-interval", title: row.interval }, `${scale(row.low)} to ${scale(row.high)}${aboutText(row)}`)
     : h("span", { class: "ps-interval" }, row.interval ?? "");
   return [h("span", {}, metricText(metric, row.mean)), interval];
 }
+
+/** Of few patients an interval is rough, which has to be read beside it. */
+const aboutText = (row) => (row.interval?.includes("(approximate)") ? ", approximate" : "");
 
 function againstText(row) {
   if (!row.difference) return "–";
@@ -363,17 +366,10 @@ function rowHead(row) {
   ];
 }
 
-/** What makes all numbers of a place too good stands above it, each sentence once. */
+/** What makes all numbers of a place too good stands above it; of several counts the worst. */
 function warningsOf(rows) {
-  const leaks = rows
-    .map((row) => row.leakage)
-    .filter((leak) => leak && (isBad(leak) || leak.allowed || leak.near_duplicates?.test_images));
   const known = [...new Set(rows.flatMap((row) => row.known_classes ?? []))];
-  return [...new Set(leaks.map((leak) => leak.sentence))]
-    .map((sentence) =>
-      h("p", { class: `ps-notice ${leaks.some(isBad) ? "ps-notice-bad" : "ps-notice-warn"}` }, sentence),
-    )
-    .concat(knownLine(known, rows[0]?.backbone) || []);
+  return [worstLeakage(rows.map((row) => row.leakage)), knownLine(known, rows[0]?.backbone)].filter(Boolean);
 }
 
 /** What may be said of all rows at once. "Better" stands only where the server says so. */
@@ -396,6 +392,9 @@ function verdict(rows, metric, protocol) {
   const both = simple
     ? `zero-shot and the best simple baseline (${simple.line})`
     : "zero-shot; no simple baseline was run";
+  const held = rows.map((row) => row.difference).filter(Boolean);
+  if (held.length && held.every((difference) => difference.low === null))
+    return `${start} Nothing can be called better or worse here, since no difference has an interval: ${held[0].why}.`;
   if (!better.length)
     return `${start} No line is shown to be better than ${both}: no paired 95 % interval lies above zero.`;
   return `${start} Better than ${both}, each paired 95 % interval above zero: ${better.join(", ")}.`;

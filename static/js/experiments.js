@@ -51,7 +51,7 @@ class Experiments extends PsElement {
       this.form,
     );
     this.show(
-      h("div", { class: "ps-stack" }, this.shown, this.list, this.fold, h("p", { class: "ps-hint" }, RESEARCH_USE)),
+      h("div", { class: "ps-stack" }, this.shown, this.fold, this.list, h("p", { class: "ps-hint" }, RESEARCH_USE)),
     );
     await this.loadList();
     this.fold.open = !this.total;

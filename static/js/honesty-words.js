@@ -27,14 +27,29 @@ function countText(count) {
 /** Whether numbers are too good: leakage was found, or it was allowed and nobody counted. */
 export const isBad = (leakage) => Boolean(leakage && (leakage.found || (leakage.allowed && leakage.found === null)));
 
+/** Test images that look like others, or are named like them, without proof; the server counts both together. */
+export const isDoubtful = (leakage) => Boolean(leakage?.doubts || leakage?.near_duplicates?.test_images);
+
+/** Of what several rows say of leakage, the worst, as a strong paragraph or a weaker one; empty where none is found. */
+export function worstLeakage(leaks) {
+  const used = (leak) => KINDS.reduce((sum, [kind]) => sum + (leak[kind]?.by_drawn ?? 0), 0);
+  const rank = (leak) => [isBad(leak), Boolean(leak.allowed), leak.doubts ?? 0, used(leak)].map(Number);
+  const worse = (a, b) => rank(b).reduce((known, value, at) => known || value - rank(a)[at], 0);
+  const [worst] = leaks.filter((leak) => leak && (isBad(leak) || leak.allowed || isDoubtful(leak))).sort(worse);
+  if (!worst) return "";
+  return h("p", { class: `ps-notice ${isBad(worst) ? "ps-notice-bad" : "ps-notice-warn"}` }, worst.sentence);
+}
+
 /** The leakage of a run as a paragraph; strong where it makes the numbers too good. */
 export function leakageLine(leakage) {
   if (!leakage) return "";
-  return h("p", { class: isBad(leakage) ? "ps-notice ps-notice-bad" : "ps-hint" }, leakage.sentence);
+  const tone = isBad(leakage) ? "ps-notice ps-notice-bad" : isDoubtful(leakage) ? "ps-notice ps-notice-warn" : "ps-hint";
+  return h("p", { class: tone }, leakage.sentence);
 }
 
 /** A mark for a row, empty where nothing was allowed or found. */
 export function leakageChip(leakage) {
+  if (leakage && !leakage.allowed && !leakage.found && isDoubtful(leakage)) return chip("Leakage suspected", "warn");
   if (!leakage || !(leakage.allowed || leakage.found)) return "";
   if (leakage.found === false) return chip("Leakage allowed, none found", "warn");
   return chip("Leakage allowed: too good", "bad");

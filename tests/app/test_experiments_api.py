@@ -105,6 +105,8 @@ def test_cells_come_in_pages_and_by_state(client: TestClient, shades: dict[str, 
     assert failed["items"][0]["error"]["message"] == "4 shots need 4 images; 'dark' has 3."
     seen = client.get(f"{URL}/{made['id']}", params={"rows": False}).json()
     assert (seen["state"], seen["states"].count("f"), seen["states"].count("d")) == ("failed", 3, 11)
+    assert list(seen["leakage"]) == list(seen["sources"]["images"])
+    assert all(isinstance(leak["found"], bool) and leak["sentence"] for leak in seen["leakage"].values())
 
 
 def test_rows_say_what_may_be_said(client: TestClient, shades: dict[str, Any], context: Context) -> None:

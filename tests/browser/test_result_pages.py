@@ -711,6 +711,31 @@ def test_what_makes_results_too_good_stands_above_them_and_at_each_row(results: 
     assert {row[head.index("classes_known_before")] for row in rows} == {"benign"}
 
 
+def test_what_only_looks_like_leakage_is_a_warning_above_results_and_above_cells(window: Visit, api: Api) -> None:
+    named = answers.leakage_by_names(19)
+    api.experiments = [answers.experiment(leakage=named)]
+    page = window.open(WITH_RESULTS, ".ps-leaderboard")
+    assert page.locator(".ps-notice-warn").first.inner_text() == named["sentence"]
+    assert page.locator(".ps-leaderboard .ps-chip", has_text="Leakage suspected").count() == 3
+    api.progress = [answers.in_progress("d" * 14, "done") | {"leakage": {"brain": named}}]
+    page = window.open("/experiments?id=experiment-1", ".ps-cell-grid")
+    assert page.locator("ps-experiment-monitor .ps-notice-warn").inner_text() == f"brain: {named['sentence']}"
+
+
+def test_few_patients_are_said_to_be_too_few_where_the_numbers_stand(window: Visit, api: Api) -> None:
+    experiment = answers.experiment()
+    for row in experiment["rows"]:
+        row["interval"] = row["interval"].replace(" over ", " over 24 groups (approximate), ")
+    api.experiments = [experiment]
+    page = window.open(WITH_RESULTS, ".ps-leaderboard")
+    assert page.locator(".ps-leaderboard .ps-interval", has_text=", approximate").count() == 3
+    for row in experiment["rows"]:
+        row["beats"] = False if row["difference"] else None
+        row["difference"] = row["difference"] and row["difference"] | {"low": None, "why": "fewer than 10 groups"}
+    page = window.open(WITH_RESULTS, ".ps-leaderboard")
+    assert "no difference has an interval: fewer than 10 groups." in page.locator("main#main").inner_text()
+
+
 def test_intervals_of_different_kinds_are_told_apart_below_the_chart(results: Any) -> None:
     text = results().locator("ps-plot").first.inner_text()
     assert "this method over new draws and new images (CoOp, Linear probe)" in text

@@ -278,6 +278,15 @@ def test_classes_of_few_test_images_are_named():
     ]
 
 
+def test_a_run_that_learned_fewer_classes_than_it_was_measured_on_is_compared():
+    confusion = [[30, 0, 0], [2, 7, 0], [20, 0, 0]]
+    part = {"test": {"classes": ["a", "b", "c"], "confusion": confusion}}
+    group = compare_runs([run(confusion=confusion, classes=["a", "b"], parts=part)])["groups"][0]
+    assert [note for note in group["notes"] if "recall" in note] == [
+        "'b' has 9 test images: hardly anything is known of its recall."
+    ]
+
+
 def test_other_precision_or_options_stand_in_rows_whose_names_tell_it():
     runs = [
         run(precision="fp32"),

@@ -178,6 +178,18 @@ def test_no_spread_is_no_certainty() -> None:
     assert two_part(np.zeros((3, 40))).p_value() == 1.0
 
 
+def test_seeds_that_differ_by_rounding_alone_are_no_certainty() -> None:
+    # both seeds are 5 points better, on other images each: their covariance is cut at 0, rounding is left of the rest
+    first, second = np.zeros((2, 40)), np.zeros((2, 40))
+    first[0, :9], first[1, 20:29] = 1, 1
+    second[0, 9:16], second[1, 29:36] = 1, 1
+    found = two_part(first - second + np.array([[0.0], [1e-10]]))
+    assert found.v_cases == 0
+    assert found.v_draws > 0
+    assert found.p_value() is None
+    assert (found.interval().low, p_values([found])) == (None, [None])
+
+
 def test_satterthwaite_needs_five_seeds() -> None:
     with pytest.raises(InvalidInput, match=r"needs 5 seeds; found 3. Use the two-part interval"):
         of_measured(made_up(0.8)).interval(satterthwaite=True)
