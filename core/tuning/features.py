@@ -59,7 +59,8 @@ def image_features(
         known.update(fresh)
         if progress:
             progress(len(set(addresses) & known.keys()), len(set(addresses)))
-    store.computed += Computed(time.monotonic() - started, len(missing))
+    if missing:
+        store.computed += Computed(time.monotonic() - started, len(missing))
     # every size is named: of an empty table none could be worked out
     table = _stacked([known[a] for a in addresses], backbone)
     return table.view(len(images), len(views), backbone.joint_width).to(backbone.device)
@@ -80,7 +81,8 @@ def text_features(backbone: Backbone, texts: Sequence[str], store: FeatureStore 
         fresh = dict(zip(chunk, found.cpu(), strict=True))
         store.put(fresh)
         known.update(fresh)
-    store.computed += Computed(time.monotonic() - started)
+    if missing:
+        store.computed += Computed(time.monotonic() - started)
     return _stacked([known[a] for a in addresses], backbone).to(backbone.device)
 
 
