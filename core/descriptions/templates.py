@@ -19,6 +19,26 @@ FRAMES = (
 )
 """Frames around kind of picture and class name. They add no medical knowledge, on purpose."""
 
+FURTHER_FRAMES = (
+    "a {kind} in which {name} can be seen.",
+    "one {kind}, diagnosis: {name}.",
+    "an example of {name} on a {kind}.",
+    "a clear {kind} of {name}.",
+    "a {kind} of low quality of {name}.",
+    "a close view of {name} on a {kind}.",
+    "a cropped {kind} of {name}.",
+    "a patient's {kind}: {name}.",
+    "{name}, {kind}.",
+    "another {kind} with {name}.",
+)
+"""More of them, for methods that stand on the mean of many sentences."""
+
+
+def template_ensemble(modality: str | None = None) -> tuple[str, ...]:
+    """Sixteen sentences with {} for the class name, for pictures of any kind. modality: as below."""
+    kind = modality or "medical image"
+    return tuple(frame.format(kind=kind, name="{}") for frame in (*FRAMES, *FURTHER_FRAMES))
+
 
 def template_descriptions(
     classes: Sequence[str], modality: str | None = None, template: str | None = None

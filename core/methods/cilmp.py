@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,16 +31,13 @@ from torch.nn import functional
 
 from core.backbones.contract import LayerTokens
 from core.errors import InvalidInput, InvalidOption
-from core.tuning.averaging import EpochAverage, gaussian_weights
+from core.tuning.averaging import Averaged, gaussian_weights
 from core.tuning.class_texts import LearnedWords
 from core.tuning.contract import ImagePath, PromptConfig, Task, augmentation_option
 from core.tuning.hidden_states import text_tower_states
 from core.tuning.option import option
 from core.tuning.text_context import DeepWords, TextContext
 from core.tuning.visual_prompt import VisualPrompt, check_depth
-
-if TYPE_CHECKING:
-    from core.tuning.training_data import TrainingData
 
 DROPOUT = 0.1
 INTERVENED_ROWS = 4
@@ -97,7 +94,7 @@ class Config(PromptConfig):
     augmentation: str = augmentation_option("crop_flip")
 
 
-class CILMP(LearnedWords):
+class CILMP(Averaged, LearnedWords):
     """Cross-entropy through both towers; the states of the language model stay fixed."""
 
     title = "CILMP"
@@ -134,7 +131,6 @@ class CILMP(LearnedWords):
         with task.initial_values():
             maps = [StatesToWords(width, tower.joint_width, tower.text_width, config.rank) for _ in range(depth)]
         self.maps = nn.ModuleList(maps).to(tower.device)
-        self._average = EpochAverage()
 
     @classmethod
     def image_path(cls, config: Any) -> ImagePath:
@@ -184,27 +180,20 @@ class CILMP(LearnedWords):
 
     # averaging over epochs --------------------------------------------------------------------------------------
 
-    def prepare(self, data: TrainingData) -> None:
-        self._average = EpochAverage()
+    def epoch_weights(self) -> Tensor:
+        return averaging_weights(self.config.epochs, self.config.gpa_std)
 
     def after_epoch(self, epoch: int) -> None:
         if self.config.orthogonal:
             self._make_orthogonal()
-        self._average.add(averaging_weights(self.config.epochs, self.config.gpa_std)[epoch], self._averaged())
+        super().after_epoch(epoch)
 
     def after_training(self) -> None:
-        self._average.write_into(self._averaged())
+        super().after_training()
         if self.config.orthogonal:
             self._make_orthogonal()
 
-    def training_state(self) -> dict[str, Tensor]:
-        return dict(self._average.sums)
-
-    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
-        self._average.load(state, self.backbone.device)
-
-    def _averaged(self) -> dict[str, nn.Parameter]:
-        """What is averaged, by name."""
+    def averaged(self) -> dict[str, nn.Parameter]:
         if self.config.gpa == "off":
             return {}
         everything = dict(self.named_parameters())

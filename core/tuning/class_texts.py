@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional
 
+from core.descriptions.templates import template_ensemble
 from core.tuning.contract import Method, Task
 from core.tuning.text_context import TextContext
 
@@ -43,3 +45,20 @@ class LearnedWords(Method):
 
     def class_features(self) -> Tensor:
         return self.context.features(dropout=self.drops_text)
+
+
+def ensemble_bank(task: Task) -> Tensor:
+    """Unit-norm features (sentences, classes, joint_width) of the built-in sentences for this kind of picture."""
+    sentences = template_ensemble(task.modality)
+    found = task.text_features([sentence.format(name) for sentence in sentences for name in task.classes])
+    return found.view(len(sentences), len(task.classes), -1)
+
+
+def ensemble_mean(task: Task) -> Tensor:
+    """Unit-norm mean (classes, joint_width) of the features of these sentences, averaged before they are normalised.
+
+    Longer features count more. Source: PromptSRC, its text teacher.
+    """
+    sentences = template_ensemble(task.modality)
+    found = task.backbone.encode_texts([sentence.format(name) for sentence in sentences for name in task.classes])
+    return functional.normalize(found.view(len(sentences), len(task.classes), -1).mean(dim=0), dim=-1)
