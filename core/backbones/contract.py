@@ -102,7 +102,7 @@ class Backbone(ABC):
     @abstractmethod
     def image_tokens(
         self,
-        pixels: Tensor,
+        pixels: Tensor | PartlyEncoded,
         tokens: LayerTokens | None = None,
         before_layer: BeforeLayer | None = None,
         attention_mask: Tensor | None = None,

@@ -62,7 +62,7 @@ class ImageTower(ABC):
 
     def run(
         self,
-        pixels: Tensor,
+        pixels: Tensor | PartlyEncoded,
         tokens: LayerTokens | None = None,
         before_layer: BeforeLayer | None = None,
         mask: Tensor | None = None,

@@ -85,7 +85,7 @@ class OpenClipBackbone(Backbone):
 
     def image_tokens(
         self,
-        pixels: Tensor,
+        pixels: Tensor | PartlyEncoded,
         tokens: LayerTokens | None = None,
         before_layer: BeforeLayer | None = None,
         attention_mask: Tensor | None = None,
@@ -93,7 +93,8 @@ class OpenClipBackbone(Backbone):
     ) -> Tensor:
         """As in the contract. With a mask or captured weights the blocks run part by part: hooks on a block's norms
         fire, hooks on the block itself do not."""
-        return self.image_tower.run(pixels.to(self.device), tokens, before_layer, attention_mask, attention)
+        pixels = pixels.to(self.device) if isinstance(pixels, Tensor) else pixels
+        return self.image_tower.run(pixels, tokens, before_layer, attention_mask, attention)
 
     def pool_image(self, hidden: Tensor) -> Tensor:
         return hidden[:, 0]

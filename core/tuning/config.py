@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -19,12 +20,14 @@ def steps_per_epoch(images: int, batch_size: int, drop_last: bool = True) -> int
     return max(1, images // batch_size) if drop_last else math.ceil(images / batch_size)
 
 
-def augmentation_option(default: str) -> Any:
-    """The option of how the views of a training image are drawn."""
+def augmentation_option(default: str, further: Mapping[str, str] | None = None) -> Any:
+    """The option of how the views of a training image are drawn. further: kinds that others do not have, explained."""
+    told = "".join(f" {name}: {what}." for name, what in (further or {}).items())
     return option(
         default,
-        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none).",
-        choices=("crop", "crop_flip", "mild", "center"),
+        "How views are drawn: crop (8 to 100 % of the area), crop_flip, mild (50 to 100 %, flip) or center (none)."
+        + told,
+        choices=("crop", "crop_flip", "mild", "center", *(further or {})),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,3 +31,19 @@ def knowledge_distance(texts: Tensor, known: Tensor) -> Tensor:
     Source: KgCoOp, its regularising term.
     """
     return 1 - functional.cosine_similarity(texts, known, dim=-1, eps=1e-7).mean()
+
+
+def text_to_text(learned: Tensor, written: Tensor, scale: float | Tensor, axis: str) -> Tensor:
+    """Cross-entropy of class texts recognised among class texts, a mean over classes and sentences.
+
+    learned: (classes, width). written: (sentences, classes, width). axis "learned": for each written text the soft-max
+    runs over the learned ones, as published code has it; "written": each learned text is classified against the written
+    ones, as LASP's paper says. Source: LASP (Bulat and Tzimiropoulos, 2023).
+    """
+    return recognition(scale * torch.einsum("id,tjd->tij", learned, written), axis)
+
+
+def recognition(scores: Tensor, axis: str) -> Tensor:
+    """Mean of -log soft-max on the diagonals of (..., learned, written) scores, over one of these axes, see above."""
+    found = scores.log_softmax(dim=-2 if axis == "learned" else -1)
+    return -found.diagonal(dim1=-2, dim2=-1).mean()

@@ -11,15 +11,20 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 
 from core.backbones.contract import Backbone
+from core.tuning.randaugment import GREY_VALUES, OTHERS, rand_augment
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How a view is drawn. area: share of the picture's area; aspect: of the crop; flip: probability."""
+    """How a view is drawn. area: share of the picture's area; aspect: of the crop; flip: probability.
 
-    area: tuple[float, float]
+    operations: of RandAugment; where there are some, the whole picture is squeezed into the square and nothing cropped.
+    """
+
+    area: tuple[float, float] = (1.0, 1.0)
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.0
+    operations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "crop_flip": Augmentation(area=(0.08, 1.0), flip=0.5),
     # of the adapter runners: lesions are rarely cut away
     "mild": Augmentation(area=(0.5, 1.0), flip=0.5),
+    # CoPrompt's, whole and without what gives grey values another meaning
+    "randaugment": Augmentation(operations=(*GREY_VALUES, *OTHERS)),
+    "randaugment_gentle": Augmentation(operations=OTHERS),
 }
 # the weak and the strong view of BioVLM, colours changed before normalising; mirror always flips
 CHANGES: dict[str, Change] = {
@@ -50,6 +58,8 @@ CHANGES: dict[str, Change] = {
 }
 ON_TOP = "+"
 """Between an augmentation and a change on top of it: "crop_flip+strong"."""
+AGAIN = "again"
+"""In the place of a change: no change of the view, but another draw of it."""
 CENTER = "center"
 """The evaluation view: the backbone's own preprocessing, nothing random."""
 CROP_TRIES = 10
@@ -79,9 +89,9 @@ def draw_view(
     """
     base, _, change = augmentation.partition(ON_TOP)
     if base != CENTER:
-        drawn = view_generator(seed, image_sha256, base, view)
+        drawn = view_generator(seed, image_sha256, augmentation if change == AGAIN else base, view)
         image = _cropped(image, backbone, AUGMENTATIONS[base], drawn)
-    if change:
+    if change and change != AGAIN:
         image = _changed(image, CHANGES[change], view_generator(seed, image_sha256, augmentation, view))
     return backbone.preprocess(image)
 
@@ -89,6 +99,8 @@ def draw_view(
 def _cropped(image: Image.Image, backbone: Backbone, spec: Augmentation, generator: torch.Generator) -> Image.Image:
     size = backbone.preprocessing.size
     how = Image.Resampling.BICUBIC if backbone.preprocessing.interpolation == "bicubic" else Image.Resampling.BILINEAR
+    if spec.operations:
+        return rand_augment(image.resize((size, size), how), spec.operations, generator)
     view = image.resize((size, size), how, box=crop_box(image.width, image.height, spec, generator))
     return ImageOps.mirror(view) if torch.rand((), generator=generator).item() < spec.flip else view
 

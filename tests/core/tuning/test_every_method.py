@@ -108,7 +108,8 @@ def data_for(method: Method, order: list[int] | None = None) -> TensorData:
     known = clustered_data()
     labels = known.labels if order is None else torch.tensor([order.index(int(label)) for label in known.labels])
     if method.image_path(method.config) == "trained":
-        return TensorData(labels, known._batches, pixels=clustered_pixels())
+        pixels = clustered_pixels()
+        return TensorData(labels, known._batches, pixels=pixels, views=dict.fromkeys(method.extra_views, pixels))
     features = known.train_features()
     views = dict.fromkeys(method.extra_views, features)
     return TensorData(labels, known._batches, features=features, views=views)
@@ -380,7 +381,9 @@ def test_pictures_kept_part_way_train_like_pixels(name: str) -> None:
     pixels, given = clustered_pixels(), data_for(whole)
     kept = part.backbone.encode_part(pixels, layer, part.visual_tokens())
     fit(whole, given, seed=0)
-    fit(part, TensorData(given.labels, given._batches, pixels=kept), seed=0)
+    fit(
+        part, TensorData(given.labels, given._batches, pixels=kept, views=dict.fromkeys(part.extra_views, kept)), seed=0
+    )
     torch.testing.assert_close(scores(part), scores(whole), atol=1e-2, rtol=1e-3)
 
 
