@@ -67,6 +67,9 @@ def explain(
         stream.row(found, f"{found['text']}\n")
         for entry in found["maps"]:
             stream.text(f"  {entry['title']}: {entry['file']}")
+        for sign in found["signatures"]:
+            if sign["fires"]:
+                stream.note(f"{sign['title']}. {sign['sentence']}")
         for line in _region_lines(found):
             stream.text(line)
         stream.text(DISCLAIMER)

@@ -55,7 +55,8 @@ class Explanation:
     explainer: whose map leads. settings: its options, and what the attention is of and compared with. scalar: what the
     map explains, in words. explained_probability: of the class, in the pass that the maps were made in (float32);
     `probabilities` are those of classification. frame: what of the original picture the model sees, as `Frame.as_dict`.
-    region: as `core.explain.measure` gives it. pending: parts that are still to come, of `PARTS`.
+    region: as `core.explain.measure` gives it. signatures: of failure, as `core.explain.signature` says them. pending:
+    parts that are still to come, of `PARTS`.
     """
 
     image: str | None
@@ -73,6 +74,7 @@ class Explanation:
     settings: dict[str, Any] = field(default_factory=dict)
     scalar: str = ""
     explained_probability: float | None = None
+    signatures: list[dict[str, Any]] = field(default_factory=list)
     what_if: list[dict[str, Any]] = field(default_factory=list)
     trust: dict[str, Any] = field(default_factory=dict)
     pending: tuple[str, ...] = ()
@@ -99,6 +101,7 @@ class Explanation:
             "rules": RULES,
             "frame": self.frame,
             "region": self.region,
+            "signatures": self.signatures,
             "text": self.text,
             "notes": self.notes,
             "disclaimer": self.disclaimer,

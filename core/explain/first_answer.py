@@ -32,6 +32,7 @@ from core.explain.pictures import attention_pictures, class_pictures, original_p
 from core.explain.redistribution import Redistribution, follows_plain_path, redistribution, what_if
 from core.explain.region import peak_quadrant
 from core.explain.registry import get_explainer
+from core.explain.signature import look_for_signatures
 from core.explain.trust import trust
 from core.explain.view import field_of_view
 
@@ -140,6 +141,7 @@ def first_answer(
         region=None if subject.region is None else measure(arrays, subject.region, subject.source),
         text=_text(subject, found, changed),
         notes=_notes(subject, found),
+        signatures=look_for_signatures(seen_picture(subject), arrays),
         pending=PARTS,
         arrays=arrays,
         seconds=time.perf_counter() - started,

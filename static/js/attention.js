@@ -383,6 +383,7 @@ class Attention extends PsElement {
       ...[layersCard(found)].filter(Boolean),
       this.slot("what_if", whatIfCard, found),
       found.attention?.layers?.length ? headsCard(found) : "",
+      signaturesCard(found) || "",
       notesCard(found) || "",
     );
     heading.focus({ preventScroll: true });
@@ -681,6 +682,32 @@ function whatIfPlot(rows, mode, image) {
     ]),
     file: fileName("what-if", mode, image || ""),
   };
+}
+
+/** Signs that the map follows something else than the picture's subject, each with its number and its limit. */
+function signaturesCard({ signatures }) {
+  if (!signatures?.length) return null;
+  const mark = { true: ["! seen", "warn"], false: ["✓ not seen", "good"], null: ["– not checked", ""] };
+  return h(
+    "div",
+    { class: "ps-card" },
+    h("h3", {}, "Signs of a map that misleads"),
+    h(
+      "ul",
+      { class: "ps-stack-s" },
+      signatures.map((sign) =>
+        h(
+          "li",
+          {},
+          chip(...mark[sign.fires]),
+          " ",
+          h("strong", {}, sign.title),
+          h("br"),
+          h("span", { class: "ps-soft" }, sign.sentence),
+        ),
+      ),
+    ),
+  );
 }
 
 function notesCard({ notes }) {

@@ -45,6 +45,7 @@ def test_every_map_is_written_and_described(backbone, picture, tmp_path):
     assert told["explained_probability"] == pytest.approx(max(told["probabilities"].values()), abs=1e-4)
     assert "Its 2 zero vectors take" in told["text"]
     assert told["region"] is None
+    assert [sign["name"] for sign in told["signatures"]] == ["border", "burnt_in_text", "collapse", "modality"]
 
 
 def test_attention_maps_share_one_scale_and_the_difference_is_symmetric(classifier, picture, tmp_path):

@@ -1,0 +1,1 @@
+"""Failure signatures: one a file, found because it is there."""
