@@ -392,6 +392,8 @@ class Method(Answer):
     needs: list[str]
     trains: str
     image_path: Literal["frozen", "prompted", "trained"]
+    learns_words: bool = Field(default=False, description="Words of the class sentences are learned.")
+    per_image_text: bool = Field(default=False, description="The class sentences depend on the image.")
     variants: list[str]
     starter: str | None = None
     starter_place: int | None = None

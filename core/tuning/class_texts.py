@@ -34,6 +34,7 @@ class LearnedWords(Method):
     """
 
     needs = frozenset({"template"})
+    learns_words = True
     renames_classes = True
 
     context: TextContext

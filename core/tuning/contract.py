@@ -157,6 +157,8 @@ class Method(nn.Module, ABC):
     """Further views a step needs: name -> what is done to the step's own view of the image on top."""
     per_image_text: ClassVar[bool] = False
     """Text features depend on the image, so prediction runs in small chunks."""
+    learns_words: ClassVar[bool] = False
+    """Words of the class sentences are learned."""
     renames_classes: ClassVar[bool] = False
     """What is learned serves other class names too, as words do; weights or a cache of the training classes do not."""
     trains_by_steps: ClassVar[bool] = True
@@ -323,6 +325,8 @@ class Method(nn.Module, ABC):
             "needs": sorted(cls.needs),
             "trains": cls.trains,
             "image_path": cls.image_path(cls.Config()),
+            "learns_words": cls.learns_words,
+            "per_image_text": cls.per_image_text,
             "variants": sorted({"default", *cls.variants}),
             "starter": cls.starter.label if cls.starter else None,
             "starter_place": cls.starter.place if cls.starter else None,

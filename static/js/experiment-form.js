@@ -27,6 +27,7 @@ import { PROTOCOLS } from "./experiment-words.js";
 import { uid } from "./follow.js";
 import { METRICS } from "./metric-words.js";
 import "./method-form.js";
+import { costWords, inGroups } from "./method-groups.js";
 import "./recipe-picker.js";
 
 const SHOTS = [1, 2, 4, 8, 16, "all"];
@@ -41,13 +42,6 @@ const VARIANTS = [
 const ESTIMATE_MS = 600;
 const MEASURED_MS = 2500;
 const LARGEST_FILE = 200_000;
-const GROUPS = [
-  ["Simple baselines: a head on frozen features", (method) => method.is_simple],
-  ["Image side stays as it is", (method) => method.image_path === "frozen"],
-  ["Fixed extra tokens beside the image", (method) => method.image_path === "prompted"],
-  ["Learns inside the image side; slower", (method) => method.image_path === "trained"],
-];
-
 class ExperimentForm extends PsElement {
   set known(known) {
     this.given = known;
@@ -540,17 +534,13 @@ function methodGroups(methods) {
   const learned = methods.filter((method) => !method.is_baseline);
   const starter = [...learned].filter((method) => method.starter).sort((a, b) => a.starter_place - b.starter_place)[0];
   const simple = learned.find((method) => method.is_simple);
-  const left = new Set(learned);
   const boxes = [];
-  const parts = GROUPS.map(([words, belongs]) => {
-    const own = [...left].filter(belongs);
-    own.forEach((method) => left.delete(method));
-    if (!own.length) return null;
+  const parts = inGroups(learned).map(([words, own]) => {
     const box = checks(
       own.map((method) => ({
         value: method.name,
         words: method.title,
-        note: method.summary,
+        note: `${method.summary} ${costWords(method)}`,
         on: method === starter || method === simple,
       })),
     );

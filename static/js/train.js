@@ -28,6 +28,7 @@ import { follow, linkTo, uid } from "./follow.js";
 import { isActive, stateChip } from "./job-words.js";
 import "./job-monitor.js";
 import "./method-form.js";
+import { costWords, inGroups, isMeant } from "./method-groups.js";
 import { recipeSelect } from "./recipe-words.js";
 
 const SHOTS = [1, 2, 4, 8, 16];
@@ -170,9 +171,35 @@ class TrainPage extends PsElement {
         "details",
         { class: "ps-unfold", open: others.some((method) => method.name === param("method")) },
         h("summary", {}, `All methods (${others.length} more)`),
-        h("div", { class: "ps-choices" }, ...others.map((method) => this.methodCard(method))),
+        this.methodSearch(others),
       ),
     );
+  }
+
+  /** The further methods in groups, with a field that leaves those that are meant. */
+  methodSearch(methods) {
+    const cards = new Map(methods.map((method) => [method, this.methodCard(method)]));
+    const groups = inGroups(methods).map(([words, own]) => {
+      const choices = h("div", { class: "ps-choices" }, ...own.map((one) => cards.get(one)));
+      return { own, node: h("section", { class: "ps-stack-s" }, h("h4", {}, words), choices) };
+    });
+    const hint = "For example words, probe or tip";
+    const field = h("input", { type: "search", id: uid("find"), autocomplete: "off", placeholder: hint });
+    const told = h("p", { class: "ps-soft", role: "status" });
+    field.addEventListener("input", () => {
+      let shown = 0;
+      for (const { own, node } of groups) {
+        const meant = own.filter((method) => isMeant(method, field.value));
+        own.forEach((method) => (cards.get(method).hidden = !meant.includes(method)));
+        node.hidden = !meant.length;
+        shown += meant.length;
+      }
+      const words = shown ? `${shown} of ${methods.length} methods` : "No method is called so, or does that.";
+      told.textContent = field.value.trim() ? words : "";
+    });
+    const label = h("label", { for: field.id }, "Find a method");
+    const finder = h("div", { class: "ps-field" }, label, field, told);
+    return h("div", { class: "ps-stack" }, finder, ...groups.map((one) => one.node));
   }
 
   methodCard(method) {
@@ -185,7 +212,7 @@ class TrainPage extends PsElement {
       h("span", { class: "ps-choice-title" }, method.starter ? `${method.starter}: ${method.title}` : method.title),
       towers(method),
       h("span", {}, method.summary),
-      h("span", { class: "ps-soft" }, `Learns: ${method.trains}.`),
+      h("span", { class: "ps-soft" }, `Learns: ${method.trains}. ${costWords(method)}`),
     );
   }
 
@@ -711,7 +738,7 @@ function labelled(words, input, help) {
 
 /** What is trained, as a small picture: two towers, the learned parts filled. The words beside it say the same. */
 function towers(method) {
-  const text = /text|token|context|prompt|word/i.test(method.trains) && method.trains !== "nothing";
+  const text = method.learns_words;
   const image = method.image_path === "trained";
   const fixed = method.image_path === "prompted";
   const head = !text && !image && method.trains !== "nothing";

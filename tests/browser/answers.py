@@ -51,6 +51,8 @@ CARD = {
     "needs": ["template"],
     "trains": "context words of the text prompt",
     "image_path": "frozen",
+    "learns_words": True,
+    "per_image_text": False,
     "variants": ["default", "paper"],
     "starter": "Quick",
     "starter_place": 1,
@@ -64,12 +66,12 @@ METHODS = [
     | {"starter": "With texts", "starter_place": 2},
     CARD
     | {"name": "linear_probe", "title": "Linear probe", "needs": [], "trains": "a linear classifier"}
-    | {"is_simple": True}
+    | {"is_simple": True, "learns_words": False}
     | UNASKED,
     CARD
     | {"name": "zero_shot", "title": "Zero-shot", "trains": "nothing", "variants": ["default"]}
     | UNASKED
-    | {"is_baseline": True},
+    | {"is_baseline": True, "learns_words": False},
 ]
 
 

@@ -231,6 +231,23 @@ def test_shots_stop_at_the_smallest_class_and_say_why(window: Visit, api: Api) -
     assert "At most 9: the smallest class, 'benign', has no more." in page.locator("form").inner_text()
 
 
+def test_a_method_is_found_by_what_it_does(window: Visit, api: Api) -> None:
+    page = window.open("/train", FORM_READY)
+    page.get_by_text("All methods").press("Enter")
+    further = page.locator("details", has_text="Find a method")
+    headings = [text.strip() for text in further.locator("h4").all_inner_texts()]
+    assert headings[0] == "Simple baselines: at most a head on frozen features"
+    field = page.get_by_label("Find a method")
+    field.fill("linear CLASSIFIER")
+    assert further.get_by_role("status").inner_text() == "1 of 2 methods"
+    shown = further.locator(".ps-choice:visible")
+    assert shown.count() == 1
+    assert "images are read once" in shown.inner_text()
+    field.fill("telescope")
+    assert further.get_by_role("status").inner_text() == "No method is called so, or does that."
+    assert shown.count() == 0
+
+
 def test_the_form_has_each_option_with_its_bounds_and_sends_only_what_was_changed(window: Visit, api: Api) -> None:
     page = window.open("/train?method=coop", FORM_READY)
     page.get_by_text("Settings of this method").click()
