@@ -87,7 +87,7 @@ def recover(database: Database, settings: Settings, experiment_id: str) -> int:
 def _leave(session: Session, held: HeldCell) -> bool:
     if held.holder.job_id is None or held.attempts < job_queue.MAX_LOST_ATTEMPTS:
         return experiments.give_back_cell(session, held.claim)
-    error = job_queue.lost_error("The training process died", held.attempts)
+    error = job_queue.lost_error("The job's process died", held.attempts)
     return experiments.fail_cell(session, held.claim, error, 0.0)
 
 

@@ -89,12 +89,12 @@ def give_back(session: Session, job_id: str, fence: int) -> bool:
 def lose(session: Session, job_id: str, fence: int, reason: str) -> bool:
     """The job's process is gone without a word: queue it again, or fail it after too many such ends.
 
-    reason: a clause such as "The training process died (signal 9)". False if somebody else has dealt with it.
+    reason: a clause such as "The job's process died (signal 9)". False if somebody else has dealt with it.
     """
     count = jobs.count_lost_attempts(session, job_id) + 1
-    of_experiment = jobs.find_job(session, job_id).experiment_id is not None
-    most = MOST_LOST_OF_EXPERIMENT if of_experiment else MAX_LOST_ATTEMPTS
-    error = lost_error(reason, count, most)
+    job = jobs.find_job(session, job_id)
+    most = MOST_LOST_OF_EXPERIMENT if job.experiment_id is not None else MAX_LOST_ATTEMPTS
+    error = lost_error(reason, count, most, what="training" if job.run_id or job.experiment_id else "task")
     if count >= most:
         return fail(session, job_id, fence, error, attempt_state="lost")
     return _queue_again(session, job_id, fence, "lost", error)
@@ -155,19 +155,29 @@ def _move(session: Session, job_id: str, old: State, new: State, **values: Any) 
     return jobs.move_job(session, job_id, old, new, **values)
 
 
-def lost_error(reason: str, count: int, most: int = MAX_LOST_ATTEMPTS) -> dict[str, Any]:
-    """The JSON of the error of a process that died. count: how often by now; at `most` it is not tried again."""
+AFTER_LOSS = {
+    "training": (
+        "It is tried again from its last finished epoch.",
+        "Look at the job's log; a smaller batch needs less memory. Then retry.",
+    ),
+    "task": (
+        "It is tried again; what it has done already is kept.",
+        "Look at the job's log, and whether memory is short. Then retry: what it has done already is kept.",
+    ),
+}
+"""What to do about a process that died, by what it was doing: while it is tried again by itself, and when no more."""
+
+
+def lost_error(reason: str, count: int, most: int = MAX_LOST_ATTEMPTS, what: str = "training") -> dict[str, Any]:
+    """The JSON of the error of a process that died. count: how often by now; at `most` it is not tried again. what: of
+    `AFTER_LOSS`."""
     again = count < most
-    remedy = (
-        "It is tried again from its last finished epoch."
-        if again
-        else "Look at the job's log; a smaller batch needs less memory. Then retry."
-    )
+    remedy = AFTER_LOSS[what][0 if again else 1]
     found = reason if again else f"{reason}, as {count - 1} attempts before it"
     return {
         "code": "process_died",
         "message": f"{found}. {remedy}",
-        "expected": "The training process runs until it is done",
+        "expected": "The process of a job runs until it is done",
         "found": found,
         "remedy": remedy,
     }

@@ -117,7 +117,7 @@ class Worker:
             self._lose(attempt, sighting.reason)
         elif attempt.pid is not None and self._is_stale(attempt):
             self._executor.stop(attempt, by_force=True)
-            self._lose(attempt, f"The training process gave no sign of life for {self._stale_after_s:.0f} s")
+            self._lose(attempt, f"The job's process gave no sign of life for {self._stale_after_s:.0f} s")
 
     def _settle_cancelled(self, attempt: RunningAttempt) -> None:
         cleared = self._executor.is_cleared(attempt)
@@ -135,7 +135,7 @@ class Worker:
 
     def _settle_by_heartbeat(self, attempt: RunningAttempt) -> None:
         if self._is_stale(attempt):
-            self._lose(attempt, f"Nothing was heard of the training process for {self._stale_after_s:.0f} s")
+            self._lose(attempt, f"Nothing was heard of the job's process for {self._stale_after_s:.0f} s")
 
     def _is_stale(self, attempt: RunningAttempt) -> bool:
         """Whether its heartbeat has stood still while we watched: clocks of other hosts and a sleep do not matter."""
@@ -221,7 +221,7 @@ class Worker:
 
 def _not_started(error: Exception) -> str:
     why = ", because the disk is full" if is_full(error) else ""
-    return f"The training process could not be started{why}"
+    return f"The job's process could not be started{why}"
 
 
 def _key(attempt: RunningAttempt) -> Key:

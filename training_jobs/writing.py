@@ -270,7 +270,7 @@ class PartsFailed(PromptoscopeError):
             f"'{part['label']}': {(part['error'] or {}).get('found', 'unknown')}" for part in failed[:3]
         )
         more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-        rest = f"; {len(left)} were not asked about" if left else ""
+        rest = f"; {len(left)} {'was' if len(left) == 1 else 'were'} not asked about" if left else ""
         super().__init__(
             f"Sentences about {len(parts)} classes",
             f"{len(failed)} failed: {reasons}{more}{rest}",

@@ -48,6 +48,9 @@ def generate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print exactly what would be sent, and send nothing.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest writing that was interrupted here, as it was asked.")
+    ] = False,
     job: Annotated[bool, typer.Option("--job", help="Queue it for the worker instead of writing here.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -75,6 +78,9 @@ def generate(
         elif job:
             task = writing.start(ctx, target, wish)
             out.row(task, f"Job {task['job']['id']} waits for the worker: `promptoscope job show {task['job']['id']}`.")
+        elif resume:
+            task = writing.resume_here(ctx, target, on_class=lambda part: _show_class(out, part))
+            _show_end(out, task)
         else:
             task = writing.write_here(ctx, target, wish, on_class=lambda part: _show_class(out, part))
             _show_end(out, task)

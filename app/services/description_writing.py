@@ -26,6 +26,7 @@ from core.records import description_tasks as records
 from core.records import descriptions as set_records
 from core.records.description_tasks import WRITE
 from core.records.sentences import classes_of, find_set, load_sentences
+from core.records.types import now
 from core.text import fit_name, shown
 from training_jobs import job_queue, writing
 
@@ -114,8 +115,26 @@ def write_here(
 
     What is recorded stays, whatever interrupts it. Raises as `start`, and PartsFailed where classes have no sentences.
     """
-    task = _add(ctx, target, wish, True, queue=False)
+    return _write_here(ctx, _add(ctx, target, wish, True, queue=False), on_class)
 
+
+def resume_here(ctx: Context, target: Target, *, on_class: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Go on with the newest writing that was begun by `write_here` and not finished: classes that have no sentences are
+    asked about as it was ordered then. Raises NotFound where there is none, and as `write_here`."""
+    with ctx.db.writing() as session:
+        task_id = records.unfinished_task(session, target.set_id, WRITE) if target.set_id else None
+        if task_id is None:
+            raise NotFound(
+                "A writing that was interrupted here",
+                f"'{shown(target.name, 60)}' has none",
+                "Begin one without --resume.",
+            )
+        records.wait_again(session, task_id, before=now())
+        task = records.task_dict(session, task_id)
+    return _write_here(ctx, task, on_class)
+
+
+def _write_here(ctx: Context, task: dict[str, Any], on_class: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     class Terminal(writing.Listener):
         def ended(self, label: str, sentences: int, dropped: int, error: PromptoscopeError | None) -> None:
             with ctx.db.reading() as session:

@@ -9,7 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.language_models.folder import answering_options, check_tokenizer, unusable
+from core.backbones.loading import file_checksum
+from core.language_models.folder import FILES, answering_options, check_tokenizer, model_files, unusable
+
+
+def file_sums(folder: Path, home: Path) -> list[str]:
+    """ "name=SHA-256" of each file that a model's answers depend on, sorted. home: where checksums are remembered."""
+    files = {file for pattern in FILES for file in model_files(folder, pattern)}
+    return sorted({f"{file.name}={file_checksum(file, home)}" for file in files})
 
 
 def load_language_model(folder: Path, device: torch.device) -> tuple[Any, Any]:

@@ -109,6 +109,14 @@ def newest_result(session: Session, set_id: str, kind: str) -> dict[str, Any] | 
     return None if found is None or found.result is None else {**found.result, "task_id": found.id}
 
 
+def unfinished_task(session: Session, set_id: str, kind: str) -> str | None:
+    """The newest task of this kind that has neither a job nor a result: one that a terminal began."""
+    row = DescriptionTaskRow
+    query = select(row.id).outerjoin(JobRow, JobRow.description_task_id == row.id)
+    query = query.where(*_of_set(set_id, kind), row.finished_at.is_(None), JobRow.id.is_(None))
+    return session.scalar(query.order_by(row.created_at.desc(), row.id.desc()).limit(1))
+
+
 def list_parts(
     session: Session, task_id: str, state: str | None = None, limit: int | None = None, offset: int = 0
 ) -> list[dict[str, Any]]:

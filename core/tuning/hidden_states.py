@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from core.backbones.contract import Backbone
-from core.backbones.loading import file_checksum
 from core.errors import InvalidInput
-from core.language_models.folder import FILES, find_language_model, model_files, read_model_config
-from core.language_models.loading import encode_messages, end_tokens, load_language_model
+from core.language_models.folder import find_language_model, read_model_config
+from core.language_models.loading import encode_messages, end_tokens, file_sums, load_language_model
 from core.tuning.feature_store import FeatureStore, address
 
 QUESTION = "In an image, describe the distinctive visual features of {}."
@@ -34,12 +33,7 @@ class LanguageModel:
 
     def __init__(self, name: str, home: Path, device: torch.device) -> None:
         self.name, self._folder, self._device = name, find_language_model(name), device
-        sums = [
-            f"{file.name}={file_checksum(file, home)}"
-            for pattern in FILES
-            for file in model_files(self._folder, pattern)
-        ]
-        self.checksum = address(*sorted(set(sums)))
+        self.checksum = address(*file_sums(self._folder, home))
         self._layers = int(read_model_config(self._folder).get_text_config().num_hidden_layers)
 
     def states(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -345,6 +349,27 @@ def test_a_failure_names_its_class_and_exits_with_1(run: Any, stored: str, confi
     assert "Sentences about 2 classes; 1 failed: 'dark': it holds no JSON object." in done.stderr
 
 
+def test_a_writing_that_was_killed_here_is_gone_on_with(home: Path, run: Any, stored: str, configured: Served) -> None:
+    code = (
+        "import os, signal, sys; from typer.testing import CliRunner; from app.cli import app;"
+        "from training_jobs import writing; well = writing.WritingWork._record;\n"
+        "def once(self, ended, writer):\n"
+        "    well(self, ended, writer) if ended.part.label == 'bright' else os.kill(os.getpid(), signal.SIGKILL)\n"
+        "writing.WritingWork._record = once\n"
+        f"CliRunner().invoke(app, ['descriptions', 'generate', '{stored}', '--n', '2'])"
+    )
+    env = os.environ | {"PROMPTOSCOPE_LLM_AT_ONCE": "1"}
+    assert subprocess.run([sys.executable, "-c", code], env=env, timeout=120).returncode == -signal.SIGKILL
+    done = run(stored, "--resume", "--json")
+    assert done.exit_code == 0, done.output
+    row, last = rows(done)
+    assert (row["class"], row["sentences"]) == ("dark", sentences("dark", 2))
+    assert (last["sentences"], last["classes"]) == (4, {"bright": 2, "dark": 2})
+    again = run(stored, "--resume")
+    assert again.exit_code == 2
+    assert "'greys' has none" in again.output
+
+
 def test_a_job_is_queued_where_asked_for(run: Any, stored: str, configured: Served) -> None:
     done = run(stored, "--job", "--json")
     assert done.exit_code == 0, done.output
@@ -380,9 +405,6 @@ def test_without_a_model_the_command_says_what_to_set(run: Any, stored: str) -> 
 
 
 def test_writing_by_an_endpoint_loads_no_model(home: Path, stored: str, configured: Served, run: Any) -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from typer.testing import CliRunner; from app.cli import app;"
         f"done = CliRunner().invoke(app, ['descriptions', 'generate', '{stored}', '--n', '1']);"

@@ -175,7 +175,7 @@ def test_a_job_that_was_killed_goes_on_from_what_is_measured(
     n = batch_of(database, batch_id)["n_images"]
     assert 9 <= len(before) < n * len(KEYS)
     with database.writing() as session:
-        job_queue.lose(session, job_id, fence, "The training process died (signal 9)")
+        job_queue.lose(session, job_id, fence, "The job's process died (signal 9)")
     passes: list[int] = []
     real = engine.observe
     monkeypatch.setattr(engine, "observe", lambda *given: passes.append(len(given[1])) or real(*given))

@@ -30,7 +30,7 @@ from core.settings import Settings
 from tests.builders import tiny_backbone_folder
 from tests.core.experiments.conftest import shaded_set
 from tests.language_model_server import Call, Served, drip, flood, language_model, sentences, well
-from training_jobs import job_queue, run_job
+from training_jobs import job_queue, run_job, writing
 from training_jobs.reporter import Reporter
 from training_jobs.run_job import CANCELLED, DONE, GIVEN_BACK, SUPERSEDED, Terminated
 
@@ -276,6 +276,12 @@ def test_an_endpoint_that_refuses_the_key_is_asked_once_and_the_other_classes_wa
     assert "2 were not asked about" in job_of(database, job_id)["error"]["message"]
 
 
+def test_one_class_that_was_not_asked_about_is_one() -> None:
+    states = ("failed", "waiting")
+    parts = [{"label": state, "state": state, "error": {"found": "it failed"}} for state in states]
+    assert "'failed': it failed; 1 was not asked about" in writing.PartsFailed(parts).sentence
+
+
 def test_two_classes_in_a_row_without_an_answer_end_the_work(
     database: Database, settings: Settings, server: Served
 ) -> None:
@@ -406,7 +412,9 @@ def test_a_killed_process_leaves_whole_classes_and_the_next_one_asks_for_the_oth
     over.set()
     assert [part["state"] for part in parts_of(database, task_id)] == ["done", "waiting", "waiting"]
     with database.writing() as session:
-        assert job_queue.lose(session, job, fence, "The training process died (signal 9)")
+        assert job_queue.lose(session, job, fence, "The job's process died (signal 9)")
+    attempt = job_of(database, job)["attempts"][-1]
+    assert attempt["error"]["message"].endswith("It is tried again; what it has done already is kept.")
     assert work(database, settings) == DONE
     assert server.classes == ["melanoma", "naevus", "naevus", "wart"]
     assert {name: len(found) for name, found in texts(database, set_id).items()} == dict.fromkeys(CLASSES, 3)

@@ -301,7 +301,7 @@ def test_a_cell_that_ends_its_process_again_and_again_fails_and_the_others_go_on
             break
         except SystemExit:
             with database.writing() as session:
-                job_queue.lose(session, job_id, fence, "The training process died (signal 9)")
+                job_queue.lose(session, job_id, fence, "The job's process died (signal 9)")
                 claim = job_queue.claim(session, executor="local", host="here", slots=9)
             assert claim is not None
             fence = claim.fence

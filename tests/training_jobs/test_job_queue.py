@@ -132,7 +132,7 @@ def test_an_old_fence_changes_nothing(database: Database, settings: Settings) ->
     old = claim(database)
     assert old is not None
     with database.writing() as session:
-        assert job_queue.lose(session, job_id, old.fence, "The training process died (signal 9)")
+        assert job_queue.lose(session, job_id, old.fence, "The job's process died (signal 9)")
     new = claim(database)
     assert new is not None
     assert (new.fence, new.attempt) == (old.fence + 1, 2)
@@ -155,12 +155,12 @@ def test_a_job_that_dies_three_times_has_failed(database: Database, settings: Se
         taken = claim(database)
         assert taken is not None
         with database.writing() as session:
-            job_queue.lose(session, job_id, taken.fence, "The training process died (signal 9)")
+            job_queue.lose(session, job_id, taken.fence, "The job's process died (signal 9)")
     found = told(database, job_id)
     assert found["state"] == "failed"
     assert [each["state"] for each in found["attempts"]] == ["lost", "lost", "lost"]
     assert found["error"]["message"] == (
-        "The training process died (signal 9), as 2 attempts before it. "
+        "The job's process died (signal 9), as 2 attempts before it. "
         "Look at the job's log; a smaller batch needs less memory. Then retry."
     )
     with database.writing() as session:
@@ -168,7 +168,7 @@ def test_a_job_that_dies_three_times_has_failed(database: Database, settings: Se
     taken = claim(database)
     assert taken is not None
     with database.writing() as session:
-        job_queue.lose(session, job_id, taken.fence, "The training process died (signal 9)")
+        job_queue.lose(session, job_id, taken.fence, "The job's process died (signal 9)")
     assert told(database, job_id)["state"] == "queued"
 
 
@@ -214,7 +214,7 @@ def test_a_job_that_dies_while_being_cancelled_is_cancelled(database: Database, 
     assert taken is not None
     _cancel(database, job_id)
     with database.writing() as session:
-        job_queue.lose(session, job_id, taken.fence, "The training process died (signal 15)")
+        job_queue.lose(session, job_id, taken.fence, "The job's process died (signal 15)")
     assert told(database, job_id)["state"] == "cancelled"
 
 

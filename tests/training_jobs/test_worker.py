@@ -116,7 +116,7 @@ def test_a_killed_training_goes_on_from_its_last_epoch(bench: Bench) -> None:
     found = bench.until_state(job_id, "succeeded")
     assert [each["state"] for each in found["attempts"]] == ["lost", "succeeded"]
     assert found["attempts"][0]["error"]["message"] == (
-        "The training process died (signal 9, often a lack of memory). It is tried again from its last finished epoch."
+        "The job's process died (signal 9, often a lack of memory). It is tried again from its last finished epoch."
     )
     assert group_members(pid, None) == []
     with bench.database.reading() as session:
@@ -132,7 +132,7 @@ def test_a_training_killed_three_times_has_failed(bench: Bench) -> None:
         bench.until(job_id, lambda job, n=attempt: job["attempts"][n - 1]["state"] == "lost")  # type: ignore[misc]
     found = bench.job(job_id)
     assert found["state"] == "failed"
-    assert found["error"]["message"].startswith("The training process died (signal 9, often a lack of memory), as 2")
+    assert found["error"]["message"].startswith("The job's process died (signal 9, often a lack of memory), as 2")
     with bench.database.reading() as session:
         assert runs.run_dict(session, found["run_id"])["metrics"] is None
 

@@ -19,7 +19,7 @@ from training_jobs.spare import Spare, has_room
 
 COMMAND = (sys.executable, "-m", "training_jobs.run_job")
 PROJECT = Path(__file__).resolve().parents[2]
-UNSEEN = "The training process died; how is not known, because its worker had stopped before"
+UNSEEN = "The job's process died; how is not known, because its worker had stopped before"
 
 
 class LocalExecutor:
@@ -145,5 +145,5 @@ def cuda_devices() -> list[str]:
 def _ending(code: int) -> str:
     if code < 0:
         hint = ", often a lack of memory" if -code == signal.SIGKILL else ""
-        return f"The training process died (signal {-code}{hint})"
-    return f"The training process ended without a result (exit code {code})"
+        return f"The job's process died (signal {-code}{hint})"
+    return f"The job's process ended without a result (exit code {code})"

@@ -62,7 +62,7 @@ class RayExecutor:
         word = str(getattr(status, "value", status))
         if word in WAITING_OR_RUNNING:
             return Sighting("alive")
-        return Sighting("gone", f"The Ray cluster says that the training process {word.lower()}")
+        return Sighting("gone", f"The Ray cluster says that the job's process {word.lower()}")
 
     def is_cleared(self, attempt: RunningAttempt) -> bool | None:
         """Whether Ray has ended the job and its children."""

@@ -113,8 +113,8 @@ def replacement_tests(
     """Each sentence of a set against random words in its place, in the order of `scores.places`.
 
     replacements: random sentences of each vocabulary for those that `FIRST` leave open; where too few are left for
-    the correction over all sentences to pass any, these are held against up to `MOST`. progress: called with (done,
-    total). Raises InvalidOption for fewer than 99 replacements.
+    the correction over all sentences to pass any, these are held against up to `MOST`. progress: called with (settled,
+    total) sentences. Raises InvalidOption for fewer than 99 replacements.
     """
     if not LEAST <= replacements <= LARGEST:
         raise InvalidOption(
@@ -126,12 +126,14 @@ def replacement_tests(
     found = [Tested(())] * len(places)
     open_ = list(range(len(places)))
     for count in (min(FIRST, replacements), replacements, 0):
-        count = count or _enough(len(places), len(open_), replacements)
-        for done, at in enumerate(open_):
+        is_last, count = not count, count or _enough(len(places), len(open_), replacements)
+        settled = len(places) - len(open_)
+        for at in open_:
             if not found[at].tallies or found[at].count < count:
                 found[at] = _tested(scores, places[at], draw, count)
+            settled += is_last or not found[at].is_extreme
             if progress:
-                progress(done + 1, len(open_))
+                progress(settled, len(places))
         open_ = [at for at in open_ if found[at].is_extreme]
     return found
 

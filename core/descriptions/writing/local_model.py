@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class LocalModel:
         self.model = shown(self._folder.name if self._folder.is_dir() and folders else name, 200)
         self._settings, self._budget, self._seed, self._stopped = settings, budget, seed, stopped
         self._loaded: tuple[Any, Any] | None = None
+        self._checksum: str | None = None
 
     def close(self) -> None:
         """Let the model go."""
@@ -47,9 +49,10 @@ class LocalModel:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How it is asked, for the record."""
+        """How it is asked, for the record. sha256: of names and checksums of the model's files, once it is loaded."""
         return {
             "local": True,
+            "sha256": self._checksum,
             "temperature": self._settings.llm_temperature,
             "answer_tokens": self._settings.llm_answer_tokens,
             "seed": self._seed,
@@ -97,8 +100,10 @@ class LocalModel:
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
             from core.backbones.device import choose_device
-            from core.language_models.loading import load_language_model
+            from core.language_models.loading import file_sums, load_language_model
 
+            sums = file_sums(self._folder, self._settings.home)
+            self._checksum = hashlib.sha256("\n".join(sums).encode()).hexdigest()
             self._loaded = load_language_model(self._folder, choose_device(self._settings.device))
         return self._loaded
 

@@ -47,6 +47,14 @@ def test_only_extraordinary_sentences_are_held_against_more() -> None:
     assert all(tested.is_extreme is False for tested in found if tested.count == FIRST)
 
 
+def test_progress_counts_sentences_that_are_settled() -> None:
+    heard: list[tuple[int, int]] = []
+    replacement_tests(WORLD.scores(MIXED), anywhere, progress=lambda done, total: heard.append((done, total)))
+    assert heard == sorted(heard)
+    assert heard[-1] == (18, 18)
+    assert {total for _, total in heard} == {18}
+
+
 @pytest.mark.parametrize("wrong", [0, 98, 100_000])
 def test_too_few_and_too_many_replacements_are_refused(wrong: int) -> None:
     with pytest.raises(InvalidOption, match=f"found {wrong}"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,9 @@ def test_a_model_that_answers_as_asked_gives_drafts(model_by_heart: Path) -> Non
     assert writing.spent.requests == 1
     assert writing.spent.tokens_in == 6
     assert writing.spent.tokens_out == len(LEARNED.split()) + 1
-    assert found.settings == {"local": True, "temperature": 0.0, "answer_tokens": 40, "seed": 1}
+    sums = [f"{file.name}={hashlib.sha256(file.read_bytes()).hexdigest()}" for file in sorted(model_by_heart.iterdir())]
+    whole = hashlib.sha256("\n".join(sums).encode()).hexdigest()
+    assert found.settings == {"local": True, "sha256": whole, "temperature": 0.0, "answer_tokens": 40, "seed": 1}
     assert found.model == model_by_heart.name
 
 
