@@ -154,6 +154,7 @@ def checked_config(
         recipe=recipe,
     )
     _check_language_model(config, folders)
+    _check_encoder(config, home, folders)
     return kind, config, notes
 
 
@@ -162,6 +163,14 @@ def _check_language_model(config: MethodConfig, folders: bool) -> None:
 
     if name := str(getattr(config, "language_model", "")).strip():
         find_language_model(name, folders=folders)
+
+
+def _check_encoder(config: MethodConfig, home: Path, folders: bool) -> None:
+    from core.backbones.image_encoder import check_image_encoder
+    from core.tuning.second_encoder import encoder_name
+
+    if name := encoder_name(config):
+        check_image_encoder(name, home, folders=folders)
 
 
 def _followed(

@@ -18,6 +18,7 @@ from core.images.decode import opened_picture
 from core.tuning.artifact import damaged, read_artifact
 from core.tuning.contract import Method, Task
 from core.tuning.registry import get_method
+from core.tuning.second_encoder import named_encoder
 
 PICTURES_PER_PASS = 32
 PROMPTS_PER_PASS = 512
@@ -132,7 +133,7 @@ def load_model(
             "Choose another model.",
         )
     try:
-        method = rebuild(card, tower, tensors)
+        method = rebuild(card, tower, tensors, home, folders)
         method.load_learned_state({name: value.to(tower.device) for name, value in tensors.items()})
     except PromptoscopeError:
         raise
@@ -141,9 +142,16 @@ def load_model(
     return Classifier(method, card, folder)
 
 
-def rebuild(card: dict[str, Any], backbone: Backbone, tensors: Mapping[str, Tensor]) -> Method:
+def rebuild(
+    card: dict[str, Any],
+    backbone: Backbone,
+    tensors: Mapping[str, Tensor],
+    home: Path | None = None,
+    folders: bool = True,
+) -> Method:
     """The method of a card, untrained. tensors: the saved ones, which may hold what the task needs."""
     kind = get_method(card["method"])
+    config = kind.Config.from_values(card["options"])
     found = card["descriptions"]
     sentences = {name: tuple(found["sentences"][name]) for name in card["classes"]}
     task = Task(
@@ -153,8 +161,9 @@ def rebuild(card: dict[str, Any], backbone: Backbone, tensors: Mapping[str, Tens
         modality=card["modality"],
         seed=card["seed"],
         hidden_states=kind.saved_hidden_states(card["classes"], tensors),
+        encoder=named_encoder(config, backbone.device, home, folders),
     )
-    return kind(kind.Config.from_values(card["options"]), task)
+    return kind(config, task)
 
 
 def frozen_features(method: Method, pixels: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded
+from core.backbones.image_encoder import ImageEncoder
 from core.descriptions.description_set import DescriptionSet
 from core.tuning.config import (
     EPOCH_RULES,
@@ -75,6 +76,7 @@ class Task:
 
     classes: names in label order. descriptions: sentences per class, always given (written by people or a model, or
     made from templates). hidden_states: class -> (layers, width) of a language model, where a method needs them.
+    encoder: a second image encoder, where the options name one.
     """
 
     backbone: Backbone
@@ -84,6 +86,7 @@ class Task:
     seed: int = 1
     hidden_states: Mapping[str, Tensor] = field(default_factory=dict)
     store: FeatureStore | None = None
+    encoder: ImageEncoder | None = None
 
     def text_features(self, texts: Sequence[str]) -> Tensor:
         """Unit-norm features (texts, joint_width) of frozen texts, from the store where they are known."""

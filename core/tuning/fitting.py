@@ -29,6 +29,7 @@ from core.tuning.presets import resolve_config
 from core.tuning.progress import Progress, Report, unheard
 from core.tuning.recipe import Recipe
 from core.tuning.registry import get_method
+from core.tuning.second_encoder import named_encoder
 from core.tuning.views import CENTER
 
 
@@ -137,7 +138,14 @@ def fit_classifiers(
         config = config.settled(len(each.draw.train), len(classes))
         states, told = hidden_states(config, classes, backbone.device, store, home, each.progress)
         task = Task(
-            backbone, classes, texts, modality=setup.modality, seed=each.seed, store=store, hidden_states=states
+            backbone,
+            classes,
+            texts,
+            modality=setup.modality,
+            seed=each.seed,
+            store=store,
+            hidden_states=states,
+            encoder=named_encoder(config, backbone.device, home),
         )
         method = get_method(setup.method)(config, task)
         images = _data(method, each.draw, store, each.progress)
@@ -204,7 +212,17 @@ def _purpose(method: Method, name: str, draw: ShotDraw) -> str:
     task, tower = method.task, method.backbone
     states = [f"{each} {_checksum(values)}" for each, values in sorted(task.hidden_states.items())]
     drawn = [f"{i.sha256} {i.label} {i.part}" for i in (*draw.train, *draw.validation)]
-    parts = [*task.classes, *drawn, task.descriptions.fingerprint, *states, tower.checksum, tower.precision, name]
+    second = task.encoder.checksum if task.encoder else ""
+    parts = [
+        second,
+        *task.classes,
+        *drawn,
+        task.descriptions.fingerprint,
+        *states,
+        tower.checksum,
+        tower.precision,
+        name,
+    ]
     return digest([*parts, str(method.config), str(len(draw.train)), str(task.seed)])
 
 

@@ -157,7 +157,7 @@ def rename_classes(method: Method, classes: tuple[str, ...], descriptions: Descr
     store = old.store or FeatureStore()
     states, _ = hidden_states(method.config, classes, old.backbone.device, store, home)
     texts = descriptions.for_classes(classes)
-    task = Task(old.backbone, classes, texts, old.modality, old.seed, states, old.store)
+    task = Task(old.backbone, classes, texts, old.modality, old.seed, states, old.store, old.encoder)
     renamed = type(method)(method.config, task)
     renamed.take_learned_from(method)
     return renamed.eval()

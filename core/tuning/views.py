@@ -11,6 +11,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 
 from core.backbones.contract import Backbone
+from core.tuning.pixel_changes import change_pixels
 from core.tuning.randaugment import GREY_VALUES, OTHERS, rand_augment
 
 
@@ -85,15 +86,19 @@ def draw_view(
 ) -> Tensor:
     """View number `view` as model input (3, size, size).
 
-    augmentation: with a change on top ("crop_flip+strong") the crop is the one that the view without it has.
+    augmentation: with a change on top ("crop_flip+strong") the crop is the one that the view without it has. A change
+    is one of `CHANGES` or of `core.tuning.pixel_changes`.
     """
     base, _, change = augmentation.partition(ON_TOP)
     if base != CENTER:
         drawn = view_generator(seed, image_sha256, augmentation if change == AGAIN else base, view)
         image = _cropped(image, backbone, AUGMENTATIONS[base], drawn)
-    if change and change != AGAIN:
-        image = _changed(image, CHANGES[change], view_generator(seed, image_sha256, augmentation, view))
-    return backbone.preprocess(image)
+    if not change or change == AGAIN:
+        return backbone.preprocess(image)
+    drawn = view_generator(seed, image_sha256, augmentation, view)
+    if change in CHANGES:
+        return backbone.preprocess(_changed(image, CHANGES[change], drawn))
+    return change_pixels(change, backbone.preprocess(image), backbone.preprocessing, drawn)
 
 
 def _cropped(image: Image.Image, backbone: Backbone, spec: Augmentation, generator: torch.Generator) -> Image.Image:
