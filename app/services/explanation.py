@@ -70,7 +70,7 @@ def complete(ctx: Context, id: str, part: str) -> dict[str, Any]:
         image = image_sets.image_dict(session, found["image_id"])
     started = time.perf_counter()
     with _opened(ctx, model, image) as (classifier, rgb, mask, _):
-        value = explain_further(classifier, rgb, found["class"], part, mask, go_on)
+        value = explain_further(classifier, rgb, found["class"], part, mask, go_on, _true_class(model, image))
     seconds = time.perf_counter() - started
     with ctx.db.writing() as session:
         records.complete_explanation(session, found["id"], part, value, seconds)
@@ -171,6 +171,11 @@ def _opened(
         rgb, told = picture.rgb(), picture.told()
     with ctx.classifiers.using(model["id"], model["weights_sha256"], model_folder(ctx, model)) as classifier:
         yield classifier, rgb, mask, told
+
+
+def _true_class(model: dict[str, Any], image: dict[str, Any]) -> str | None:
+    """The label of an image of a set, where it is one of the model's classes."""
+    return image["class"] if image["class"] in model["classes"] else None
 
 
 def _paint(folder: Path, entry: dict[str, Any], path: Path) -> None:

@@ -28,6 +28,10 @@ class ExplainedClassifier(Protocol):
         """The trained method; its `logits` turns unit-norm image features into scores."""
 
     @property
+    def card(self) -> dict[str, Any]:
+        """What is known of it; where it was measured, `metrics`, `intervals` and `confusion`."""
+
+    @property
     def temperature(self) -> float:
         """What logits are divided by."""
 
@@ -36,6 +40,9 @@ class ExplainedClassifier(Protocol):
 
     def probabilities_from_pixels(self, pixels: Tensor) -> Tensor:
         """The same of model input (batch, 3, size, size)."""
+
+    def scores_from_pixels(self, pixels: Tensor) -> Tensor:
+        """Uncalibrated scores (batch, classes) as classification makes them, on the CPU, without gradient."""
 
     def logits_from_pixels(self, pixels: Tensor) -> Tensor:
         """(batch, 3, size, size) to (batch, classes), differentiable in the pixels."""

@@ -13,7 +13,8 @@ from PIL import Image
 
 from core.explain.classifier import ExplainedClassifier
 from core.explain.explanation import DISCLAIMER, Explanation, ExplanationMap
-from core.explain.first_answer import PICTURE_PX, Step, Subject, completed, first_answer, judge, no_step, suppose
+from core.explain.first_answer import PICTURE_PX, Step, Subject, first_answer, no_step
+from core.explain.further import completed, judge, judge_others, suppose
 from core.explain.measure import Source
 
 __all__ = [
@@ -35,6 +36,7 @@ def explain_image(
     mask: Image.Image | np.ndarray | None = None,
     image_name: str | None = None,
     step: Step = no_step,
+    true_class: str | None = None,
 ) -> Explanation:
     """Maps, attention, trust and what-if for one image and one class (the predicted one by default).
 
@@ -43,7 +45,7 @@ def explain_image(
     between the parts of the work; what it raises ends the work. Raises NotFound for an unknown class and InvalidInput
     for a mask of another size than the image.
     """
-    subject = Subject.of(classifier, image, class_name, mask)
+    subject = Subject.of(classifier, image, class_name, mask, true_class=true_class)
     step()
     answer = first_answer(subject, out_dir, image_name)
     step()
@@ -71,7 +73,8 @@ def explain_further(
     part: str,
     mask: Image.Image | np.ndarray | None = None,
     step: Step = no_step,
+    true_class: str | None = None,
 ) -> Any:
-    """One part that was left pending, of `core.explain.parts.PARTS`: "trust" or "what_if"."""
-    make = {"trust": judge, "what_if": suppose}[part]
-    return make(Subject.of(classifier, image, class_name, mask), step)
+    """One part that was left pending, of `core.explain.parts.PARTS`. true_class: of the image, where it is known."""
+    make = {"trust": judge, "what_if": suppose, "trust_others": judge_others}[part]
+    return make(Subject.of(classifier, image, class_name, mask, true_class=true_class), step)

@@ -1,6 +1,6 @@
 """The first answer about one image: class maps of all classes and all attention, from one open pass.
 
-What takes longer comes after it: `judge` tests the maps, `suppose` tries other numbers of zero vectors.
+What takes longer comes after it, see `core.explain.further`.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ from core.explain.measure import Source, measure
 from core.explain.paint import overlay
 from core.explain.parts import PARTS
 from core.explain.pictures import attention_pictures, class_pictures, original_picture
-from core.explain.redistribution import Redistribution, follows_plain_path, redistribution, what_if
+from core.explain.redistribution import Redistribution, follows_plain_path, redistribution
 from core.explain.region import peak_quadrant
 from core.explain.registry import get_explainer
 from core.explain.signature import look_for_signatures
-from core.explain.trust import trust
 from core.explain.view import field_of_view
 
 PICTURE_PX = 448
@@ -61,6 +60,7 @@ class Subject:
     class_index: int
     region: SeenMask | None
     source: Source = "file"
+    true_class: str | None = None
 
     @classmethod
     def of(
@@ -70,13 +70,14 @@ class Subject:
         class_name: str | None = None,
         mask: Image.Image | np.ndarray | None = None,
         source: Source = "file",
+        true_class: str | None = None,
     ) -> Subject:
         """Raises NotFound for an unknown class and InvalidInput for a mask of another size than the image."""
         backbone, image = classifier.backbone, image.convert("RGB")
         region = None if mask is None else seen_mask(mask, image.size, backbone.preprocessing, backbone.patch_grid)
         scores = classifier.probabilities([image])[0]
         index = int(scores.argmax()) if class_name is None else _class_index(classifier, class_name)
-        return cls(classifier, image, pixels_of(classifier, image), scores, index, region, source)
+        return cls(classifier, image, pixels_of(classifier, image), scores, index, region, source, true_class)
 
     @cached_property
     def frame(self) -> Frame:
@@ -146,32 +147,6 @@ def first_answer(
         arrays=arrays,
         seconds=time.perf_counter() - started,
     )
-
-
-def judge(subject: Subject, step: Step = no_step) -> dict[str, Any]:
-    """How far to trust the map that leads: what `trust` says of it; empty where there is none."""
-    try:
-        captured = subject.captured
-    except (NotImplementedError, Unavailable):
-        return {}
-    step()
-    return trust(captured, subject.class_index, get_explainer(HEADLINE)())
-
-
-def suppose(subject: Subject, step: Step = no_step) -> list[dict[str, Any]]:
-    """What other numbers of zero vectors would do; empty for a backbone without attention to show."""
-    try:
-        return what_if(subject.classifier, subject.pixels, subject.marked, step)
-    except (NotImplementedError, Unavailable):
-        return []
-
-
-def completed(explanation: Explanation, subject: Subject, step: Step = no_step) -> Explanation:
-    """The same explanation with all its parts."""
-    started = time.perf_counter()
-    judged, supposed = judge(subject, step), suppose(subject, step)
-    seconds = explanation.seconds + time.perf_counter() - started
-    return replace(explanation, trust=judged, what_if=supposed, pending=(), seconds=seconds)
 
 
 def seen_picture(subject: Subject) -> Image.Image:

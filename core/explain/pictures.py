@@ -36,8 +36,7 @@ def class_pictures(found: ClassMaps, index: int, arrays: Mapping[str, np.ndarray
     pictures = []
     if found.reason(index) is None:
         pictures.append(_picture(HEADLINE, f"Evidence for {name}", (0.0, most), arrays, explainer.unit))
-    others = sorted(set(range(len(found.classes))) - {index}, key=lambda k: -float(np.nansum(arrays[class_kind(k)])))
-    for other in sorted(others[:SIDE_BY_SIDE]):
+    for other in side_by_side(found, index):
         if found.reason(other) is None:
             title = f"Evidence for {found.classes[other]}"
             pictures.append(_picture(class_kind(other), title, (0.0, most), arrays, explainer.unit, shown=False))
@@ -46,6 +45,12 @@ def class_pictures(found: ClassMaps, index: int, arrays: Mapping[str, np.ndarray
         unit = get_explainer("grad_cam").unit
         pictures.append(_picture("grad_cam", f"Grad-CAM for {name}", scale, arrays, unit, shown=False))
     return pictures
+
+
+def side_by_side(found: ClassMaps, index: int) -> list[int]:
+    """The other classes whose maps are offered: those with the most evidence, in label order."""
+    evidence = {k: float(np.nansum(np.maximum(cells, 0))) for k, cells in enumerate(found.headline) if k != index}
+    return sorted(sorted(evidence, key=lambda k: -evidence[k])[:SIDE_BY_SIDE])
 
 
 def attention_pictures(

@@ -1,150 +1,185 @@
-"""How far to trust a map: does hiding what it marks matter, and does it follow the model's weights?
+"""How far to trust a map: does hiding what it marks matter more than hiding the like elsewhere?
 
-Sources: deletion as in RISE (Petsiuk et al., BMVC 2018), hidden patches filled with the image's mean colour; against
-random patches, since a filled hole alone can change the answer (Rong et al., ICML 2022); randomisation of the last
-block as in Sanity Checks for Saliency Maps (Adebayo et al., NeurIPS 2018).
+The drop of the class's log-odds is held against that of random maps exactly as smooth, which gives a p-value. Hidden
+holes alone can change an answer (Rong et al., ICML 2022), and smooth maps hit or miss an object as a whole, so neither
+no hole at all nor single random patches are a fair comparison.
 """
 
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from core.explain.captured import Captured, capture
-from core.explain.classifier import ExplainedClassifier
-from core.explain.explainer import Explainer
-from core.explain.region import peak_quadrant, quadrant_share
+from core.explain.captured import Captured
+from core.explain.explainer import flat_reason
+from core.explain.hiding import Step, hidden_log_odds
+from core.explain.random_maps import marked_cells, random_placements
+from core.explain.randomised import ALIKE
 
-FRACTIONS = (0.1, 0.2, 0.4)
-RANDOM_DRAWS = 5
-MARGIN = 0.02
-"""Probability by which hiding marked patches must beat hiding random ones."""
-ALIKE = 0.5
-"""Rank correlation from which a map counts as unmoved by randomised weights."""
+FRACTIONS = (0.02, 0.05, 0.10)
+"""Of the patches: how many of the most marked ones are hidden."""
+TESTED = 0.05
+"""The one that random maps are compared at."""
+RANDOM_MAPS = 50
+LEVEL = 0.05
+"""A p-value up to this counts as small."""
+State = Literal["follows", "cannot tell", "worse than random", "not tested"]
 
 
-def trust(captured: Captured, class_index: int, explainer: Explainer, seed: int = 0) -> dict[str, Any]:
-    """Both tests for the map that an explainer draws of one class, its strongest quarter, and a sentence.
+@dataclass(frozen=True)
+class ShownMap:
+    """A map as it is shown: values (rows, columns), and the class whose log-odds it is tested against.
 
-    Returns {explainer, deletion, randomisation, peak {quadrant, share}, faithful, sensitive, verdict}. faithful: hiding
-    marked patches lowers the class's probability by more than hiding random ones. sensitive: the map changes when the
-    last block's weights are randomised; None where one of the maps is flat. One seed gives one result.
+    kind, title: as in the pictures. per_class: whether it is about this class, or the same for every class.
     """
-    signed = explainer.map_set(captured, [class_index]).maps[0]
-    removed = deletion(captured.classifier, captured.pixels, class_index, signed, seed)
-    correlation = randomisation(captured, class_index, explainer, seed)
-    faithful = removed["mean_drop"] > removed["mean_random_drop"] + MARGIN
-    sensitive = None if correlation is None else correlation < ALIKE
-    return {
-        "explainer": explainer.name(),
-        "deletion": removed,
-        "randomisation": {"rank_correlation": correlation, "randomised": "last block of the image tower"},
-        "peak": {"quadrant": peak_quadrant(signed), "share": quadrant_share(signed)},
-        "faithful": faithful,
-        "sensitive": sensitive,
-        "verdict": _verdict(faithful, sensitive, removed, correlation),
-    }
+
+    kind: str
+    title: str
+    class_index: int
+    values: np.ndarray
+    per_class: bool = True
 
 
-def deletion(
-    classifier: ExplainedClassifier, pixels: Tensor, class_index: int, importance: np.ndarray, seed: int = 0
-) -> dict[str, Any]:
-    """Drop of the class's probability when the most important 10, 20 and 40 % of patches are hidden.
+@dataclass(frozen=True)
+class Hidden:
+    """What hiding did, in log-odds of the class: drops, above 0 where hiding lowers them.
 
-    importance: (rows, columns), not-a-number where there is no patch. Returns {probability, random_draws, steps
-    [{fraction, patches, drop, random_drop}], mean_drop, mean_random_drop}. random_drop averages `RANDOM_DRAWS` seeded
-    draws of as many patches. All pictures run as one batch, the way classification takes.
+    own: (fractions,), of the map. random: (random maps,), at the tested fraction. patches: (fractions,).
     """
-    flat = importance.ravel()
-    there = np.flatnonzero(np.isfinite(flat))
-    ranked = there[np.argsort(-flat[there], kind="stable")]
+
+    own: np.ndarray
+    random: np.ndarray
+    patches: tuple[int, ...]
+    tested: int
+
+    @property
+    def drop(self) -> float:
+        """Of the map itself, at the tested fraction."""
+        return float(self.own[self.tested])
+
+    @property
+    def p(self) -> float:
+        """Part of random maps, the map itself among them, that do at least as much."""
+        return float((1 + (self.random >= self.drop).sum()) / (1 + self.random.size))
+
+    @property
+    def p_worse(self) -> float:
+        """Part of random maps, the map itself among them, that do no more."""
+        return float((1 + (self.random <= self.drop).sum()) / (1 + self.random.size))
+
+
+def hide(captured: Captured, shown: ShownMap, step: Step, seed: int = 0, n: int = RANDOM_MAPS) -> Hidden:
+    """Hides what a map marks, and what n random placements of it mark. One seed gives one result."""
     rng = np.random.default_rng(seed)
-    counts = [max(1, round(fraction * len(there))) for fraction in FRACTIONS]
-    hidden = [np.empty(0, dtype=int)]
-    for count in counts:
-        hidden += [ranked[:count], *(rng.choice(there, count, replace=False) for _ in range(RANDOM_DRAWS))]
-    batch = torch.cat([hide_patches(pixels, cells, importance.shape) for cells in hidden])
-    found = classifier.probabilities_from_pixels(batch)[:, class_index].tolist()
-    whole, others = found[0], np.asarray(found[1:]).reshape(len(FRACTIONS), 1 + RANDOM_DRAWS)
-    drops, random_drops = whole - others[:, 0], whole - others[:, 1:].mean(axis=1)
-    steps = [
-        {"fraction": f, "patches": n, "drop": float(d), "random_drop": float(r)}
-        for f, n, d, r in zip(FRACTIONS, counts, drops, random_drops, strict=True)
-    ]
-    return {
-        "probability": whole,
-        "random_draws": RANDOM_DRAWS,
-        "steps": steps,
-        "mean_drop": float(drops.mean()),
-        "mean_random_drop": float(random_drops.mean()),
+    patches = int(np.isfinite(shown.values).sum())
+    counts = [max(1, round(fraction * patches)) for fraction in FRACTIONS]
+    tested = FRACTIONS.index(TESTED)
+    sets = [np.empty(0, dtype=int), *marked_cells(shown.values, counts, rng)]
+    for placed in random_placements(shown.values, n, rng):
+        sets += marked_cells(placed, counts[tested : tested + 1], rng)
+    hidden = np.zeros((len(sets), shown.values.size), dtype=bool)
+    for row, cells in enumerate(sets):
+        hidden[row, cells] = True
+    hidden = hidden.reshape(-1, *shown.values.shape)
+    classes = np.full(len(sets), shown.class_index)
+    odds = hidden_log_odds(captured.classifier, captured.pixels, hidden, classes, step)
+    drops = odds[0] - odds[1:]
+    return Hidden(drops[: len(counts)], drops[len(counts) :], tuple(counts), tested)
+
+
+def examine(
+    captured: Captured,
+    shown: ShownMap,
+    model: Mapping[str, Any],
+    step: Step,
+    randomised: Sequence[Mapping[str, Any]] = (),
+    unpainted: str | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What is known of one shown map, JSON-ready: its state, p-values, drops and a sentence.
+
+    model: `standing` of the classifier. randomised: rows of `cascade` for this map. unpainted: why it is not painted,
+    so that there is nothing to test. A map is said to follow the model
+    only where hiding what it marks lowers the log-odds, p is small, the model beats guessing by its card, and the map
+    changes when the whole tower is random.
+    """
+    name = captured.classifier.classes[shown.class_index]
+    head = {"kind": shown.kind, "title": shown.title, "class": name, "per_class": shown.per_class}
+    reason = flat_reason(shown.values)
+    if unpainted is not None or reason is not None:
+        return head | {"state": "not tested", "sentence": unpainted or f"The map marks nothing: {reason}."}
+    found = hide(captured, shown, step, seed)
+    unmoved = is_unmoved(randomised)
+    return head | {
+        "state": state_of(found, model.get("above_chance"), unmoved),
+        "p": found.p,
+        "p_worse": found.p_worse,
+        "drop": found.drop,
+        "random_maps": int(found.random.size),
+        "random_drop": float(found.random.mean()),
+        "random_low": float(np.quantile(found.random, 0.05)),
+        "random_high": float(np.quantile(found.random, 0.95)),
+        "tested": TESTED,
+        "steps": [
+            {"fraction": f, "patches": n, "drop": float(d)}
+            for f, n, d in zip(FRACTIONS, found.patches, found.own, strict=True)
+        ],
+        "randomised": [dict(row) for row in randomised],
+        "sentence": sentence(found, name, model, unmoved),
     }
 
 
-def randomisation(captured: Captured, class_index: int, explainer: Explainer, seed: int = 0) -> float | None:
-    """Spearman rank correlation of a map with the one after the last block was randomised; None if one is flat."""
-    from scipy.stats import spearmanr
-
-    shuffled = capture(with_shuffled_block(captured.classifier, seed), captured.pixels)
-    own, other = (explainer.map_set(each, [class_index]).maps[0] for each in (captured, shuffled))
-    there = np.isfinite(own)
-    if np.ptp(own[there]) == 0 or np.ptp(other[there]) == 0:
-        return None
-    return float(spearmanr(own[there], other[there]).statistic)
+def is_unmoved(randomised: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether the map stays alike with the whole tower random; None where that is not known."""
+    last = randomised[-1]["correlation"] if randomised else None
+    return None if last is None else last >= ALIKE
 
 
-def with_shuffled_block(classifier: ExplainedClassifier, seed: int = 0) -> ExplainedClassifier:
-    """The same model with the weights of its last image block in random order; the shared tower stays as it is."""
-    backbone, method = classifier.backbone, copy.copy(classifier.method)
-    *blocks, last = backbone.image_blocks()
-    method.task = replace(method.task, backbone=backbone.with_image_blocks([*blocks, _shuffled_copy(last, seed)]))
-    other = copy.copy(classifier)
-    other.method = method  # type: ignore[misc]
-    return other
+def state_of(found: Hidden, above_chance: bool | None, unmoved: bool | None = None) -> State:
+    """Follows, cannot tell, or worse than random."""
+    if found.p_worse <= LEVEL:
+        return "worse than random"
+    if found.p <= LEVEL and found.drop > 0 and above_chance and not unmoved:
+        return "follows"
+    return "cannot tell"
 
 
-def hide_patches(pixels: Tensor, cells: np.ndarray, grid: tuple[int, ...]) -> Tensor:
-    """A copy of one image (1, 3, size, size) whose listed grid cells show the image's mean colour."""
-    hidden = torch.zeros(grid[0] * grid[1], device=pixels.device)
-    hidden[torch.as_tensor(cells, dtype=torch.long, device=pixels.device)] = 1
-    mask = nn.functional.interpolate(hidden.reshape(1, 1, *grid), size=pixels.shape[-2:], mode="nearest-exact")
-    return torch.where(mask > 0, pixels.mean(dim=(2, 3), keepdim=True), pixels)
+def sentence(found: Hidden, name: str, model: Mapping[str, Any], unmoved: bool | None) -> str:
+    """What was found and what follows from it."""
+    hiding = f"Hiding the {TESTED:.0%} of patches that it marks most {_moved(found.drop, name)}"
+    n, state = int(found.random.size), state_of(found, model.get("above_chance"), unmoved)
+    as_much, as_little = int((found.random >= found.drop).sum()), int((found.random <= found.drop).sum())
+    if state == "worse than random":
+        return (
+            f"{hiding}; {_of(as_little, n)} random maps as smooth do as little (p = {found.p_worse:.2g}). It marks "
+            f"what matters least to the model: do not use it."
+        )
+    compared = f"{hiding}; {_of(as_much, n)} random maps as smooth do at least as much (p = {found.p:.2g})"
+    if state == "follows":
+        return f"{compared}. It follows what this model uses in this image."
+    return f"{compared}. {_doubt(found, model, unmoved)}"
 
 
-def _shuffled_copy(block: nn.Module, seed: int) -> nn.Module:
-    """A copy whose tensors keep their values but in random order, so that only what was learned is lost."""
-    shuffled = copy.deepcopy(block)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in shuffled.parameters():
-            order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
-            parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
-    return shuffled
+def _doubt(found: Hidden, model: Mapping[str, Any], unmoved: bool | None) -> str:
+    if found.p > LEVEL:
+        return "Whether it follows the model cannot be told."
+    if found.drop <= 0:
+        return "What it marks speaks against the class or does not matter, so it is no evidence for the class."
+    if model.get("above_chance") is None:
+        return "Whether that means anything cannot be told: how good the model is on test images is not known."
+    if not model["above_chance"]:
+        return "The model itself is not surely better than guessing, so what it follows may be chance."
+    return "But it hardly changes when all weights of the tower are random: it may show the picture's structure."
 
 
-def _verdict(faithful: bool, sensitive: bool | None, removed: dict[str, Any], correlation: float | None) -> str:
-    drops = f"{removed['mean_drop']:.2f} against {removed['mean_random_drop']:.2f}"
-    first = (
-        f"Hiding what the map marks lowers the probability more than hiding random patches ({drops})"
-        if faithful
-        else f"Hiding what the map marks matters no more than hiding random patches ({drops})"
-    )
-    if sensitive is None:
-        return f"{first}; the map is flat, so it says nothing about where the model looks."
-    second = (
-        f"the map changes when the last block is randomised (rank correlation {correlation:.2f})"
-        if sensitive
-        else f"the map hardly changes when the last block is randomised (rank correlation {correlation:.2f})"
-    )
-    joined = "and" if faithful == sensitive else "but"
-    closing = {
-        (True, True): "It follows this model on this image.",
-        (True, False): "Read it with care: it may show the picture's structure rather than what was learned.",
-        (False, True): "Read it with care: the decision does not rest on the marked places alone.",
-        (False, False): "Do not rely on this map.",
-    }[faithful, sensitive]
-    return f"{first}, {joined} {second}. {closing}"
+def _moved(drop: float, name: str) -> str:
+    if abs(drop) < 0.005:
+        return f"leaves the log-odds of '{name}' as they are"
+    return f"{'lowers' if drop > 0 else 'raises'} the log-odds of '{name}' by {abs(drop):.2f}"
+
+
+def _of(count: int, n: int) -> str:
+    return f"none of {n}" if count == 0 else f"{count} of {n}"

@@ -56,6 +56,10 @@ class Classifier:
         """Uncalibrated scores (batch, classes), differentiable in pixels (batch, 3, size, size)."""
         return self.method.logits(self.method.encode_images(pixels))
 
+    def scores_from_pixels(self, pixels: Tensor) -> Tensor:
+        """Uncalibrated scores (batch, classes) as classification makes them, float32 on the CPU, without gradient."""
+        return predict_logits(self.method, self._features(pixels)).cpu()
+
     def probabilities_from_pixels(self, pixels: Tensor) -> Tensor:
         """Calibrated probabilities (batch, classes) of pixels (batch, 3, size, size), on the CPU, without gradient."""
         return self._probabilities(self._features(pixels))

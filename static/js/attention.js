@@ -9,7 +9,6 @@ import {
   api,
   busy,
   button,
-  chip,
   count,
   define,
   duration,
@@ -30,6 +29,7 @@ import { shortNumber } from "./charts.js";
 import { curves, stackedBars } from "./figures.js";
 import { uid } from "./follow.js";
 import "./image-drop.js";
+import { othersCard, trustCard } from "./map-trust.js";
 import "./map-viewer.js";
 import "./region-editor.js";
 import { regionCard } from "./region-shares.js";
@@ -47,11 +47,13 @@ const SHARES = [
 ];
 
 const PART_TITLES = {
-  trust: "How far to trust the map",
+  trust: "How far to trust the maps",
+  trust_others: "The same tests of the other maps",
   what_if: "What if there were more or fewer zero vectors?",
 };
 const PART_WORDS = {
-  trust: "Testing the map: hiding what it marks, against random places …",
+  trust: "Testing the maps: hiding what they mark, against random maps as smooth …",
+  trust_others: "Testing Grad-CAM and the maps of other classes …",
   what_if: "Sending the image through the tower again, with other numbers of zero vectors …",
 };
 
@@ -384,6 +386,7 @@ class Attention extends PsElement {
       this.slot("what_if", whatIfCard, found),
       found.attention?.layers?.length ? headsCard(found) : "",
       signaturesCard(found) || "",
+      this.slot("trust_others", othersCard, found),
       notesCard(found) || "",
     );
     heading.focus({ preventScroll: true });
@@ -483,54 +486,6 @@ function allDownloads(found) {
     { class: "ps-actions" },
     h("a", { class: "ps-button ps-button-small", href: address, download: name }, "Download all values (.npz)"),
   );
-}
-
-/** The tests of the map: words first, then the numbers behind them. */
-function trustCard({ trust, image }) {
-  if (!trust?.verdict) return null;
-  const steps = trust.deletion?.steps || [];
-  const tone =
-    trust.faithful && trust.sensitive
-      ? ["good", "✓ The map follows the model here"]
-      : trust.faithful || trust.sensitive
-        ? ["warn", "! Read this map with care"]
-        : ["bad", "✕ Do not rely on this map"];
-  const plot = steps.length > 1 && h("ps-plot");
-  if (plot) plot.content = deletionPlot(steps, trust, image);
-  return h(
-    "div",
-    { class: "ps-card" },
-    h("h3", {}, "How far to trust the map"),
-    chip(tone[1], `${tone[0]} ps-self-start`),
-    h("p", {}, trust.verdict),
-    plot,
-  );
-}
-
-function deletionPlot(steps, trust, image) {
-  const line = (name) => [[0, 0], ...steps.map((step) => [100 * step.fraction, step[name]])];
-  const sentence = `Drop of the class's probability when patches are hidden; on average ${percent(trust.deletion.mean_drop)} for marked ones, ${percent(trust.deletion.mean_random_drop)} for random ones.`;
-  return {
-    title: "Hiding parts of the image",
-    sentence,
-    figure: curves({
-      x: { title: "patches hidden (%)" },
-      y: { format: (value) => percent(value, 0) },
-      series: [
-        { name: "marked", points: line("drop"), kind: 1 },
-        { name: "random", points: line("random_drop"), kind: 2 },
-      ],
-    }),
-    columns: ["Hidden", "Patches", "Drop, marked", "Drop, random"],
-    rows: steps.map((step) => [
-      percent(step.fraction, 0),
-      step.patches,
-      percent(step.drop),
-      percent(step.random_drop),
-    ]),
-    csvRows: steps.map((step) => [step.fraction, step.patches, step.drop, step.random_drop]),
-    file: fileName("deletion", image || "image"),
-  };
 }
 
 /** Where the class token's attention goes in each layer, with and without the vectors. */

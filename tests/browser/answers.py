@@ -567,6 +567,31 @@ def _map(kind: str, title: str, scale: list[float] | None, colours: str | None) 
     } | {"url": f"/api/v1/explanations/explained-1/maps/{kind}"}
 
 
+def _tested(kind: str, title: str, state: str, p: float, drop: float) -> dict[str, Any]:
+    """One map's test."""
+    rows = [
+        {"blocks": n, "of": 12, "correlation": 0.5 / n, "low": 0.4 / n, "high": 0.6 / n, "seeds": 3} for n in (1, 3, 12)
+    ]
+    return {
+        "kind": kind,
+        "title": title,
+        "class": "malignant",
+        "per_class": kind != "attention",
+        "state": state,
+        "p": p,
+        "p_worse": 0.02 if state == "worse than random" else 1.0,
+        "drop": drop,
+        "random_maps": 50,
+        "random_drop": 0.1,
+        "random_low": -0.3,
+        "random_high": 0.9,
+        "tested": 0.05,
+        "steps": [{"fraction": f, "patches": n, "drop": drop * f * 20} for f, n in ((0.02, 4), (0.05, 10), (0.1, 20))],
+        "randomised": rows,
+        "sentence": f"{title} was tested.",
+    }
+
+
 EXPLANATION = {
     "id": "explained-1",
     "model_id": MODEL_ID,
@@ -610,18 +635,26 @@ EXPLANATION = {
         for k in (0, 1, 2, 4)
     ],
     "trust": {
-        "deletion": {
-            "probability": 0.62,
-            "random_draws": 5,
-            "steps": [{"fraction": f, "patches": 2, "drop": f, "random_drop": f / 2} for f in (0.1, 0.2, 0.4)],
-            "mean_drop": 0.23,
-            "mean_random_drop": 0.12,
+        "explainer": "hires_cam",
+        "model": {
+            "metric": "balanced_accuracy",
+            "value": 0.86,
+            "low": 0.78,
+            "high": 0.92,
+            "chance": 0.5,
+            "n": 96,
+            "above_chance": True,
+            "sentence": "Balanced accuracy of this model: 0.86 [0.78, 0.92] on 96 test images, above guessing (0.50).",
         },
-        "faithful": True,
-        "sensitive": False,
-        "verdict": "Hiding what the map marks lowers the probability more than random ones (0.23 against 0.12).",
+        "true_class": "benign",
+        "right": False,
+        "maps": [
+            _tested("hires_cam", "HiResCAM for 'malignant'", "follows", 0.02, 1.8),
+            _tested("attention", "Attention", "cannot tell", 0.31, 0.4),
+        ],
+        "verdict": "HiResCAM for 'malignant' was tested.",
     },
-    "frame": FRAME,
+    "trust_others": [_tested("grad_cam", "Grad-CAM for 'malignant'", "worse than random", 1.0, -0.6)],
     "region": {
         "unit": "px",
         "maps": {

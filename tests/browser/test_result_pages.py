@@ -1103,8 +1103,14 @@ def test_the_values_of_a_map_are_downloaded_as_numbers(window: Visit, api: Api) 
 def test_trust_region_layers_and_what_if_are_said_in_words(window: Visit, api: Api) -> None:
     page = window.open("/attention?id=explained-1", ".ps-pane canvas")
     text = page.locator("section[aria-label=Explanation]").inner_text().replace("\u00a0", " ")
-    assert "Read this map with care" in text
+    assert "Follows the model" in text
+    assert "? Cannot tell" in text
+    assert "✕ Worse than random" in text
+    assert "p = 0.31" in text
     assert answers.EXPLANATION["trust"]["verdict"] in text
+    assert answers.EXPLANATION["trust"]["model"]["sentence"] in text
+    assert "The true class is 'benign': the model is wrong here" in text
+    assert page.locator(".ps-notice-bad", has_text="Grad-CAM for 'malignant' was tested.").count() == 1
     assert "look at it before you trust an answer" in text
     assert "Shown range: 16-bit unsigned values, 0 shown as black and 3990 as white." in text
     assert "' puts 30.0 % there, 5.0 times as much as by chance." in text

@@ -121,6 +121,23 @@ def test_probabilities_are_those_of_classification(classifier, picture):
     assert list(explain_image(classifier, picture).probabilities.values()) == expected
 
 
+def test_every_map_that_is_shown_is_tested(classifier, picture):
+    found = explain_image(classifier, picture, true_class="dark")
+    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    shown = {entry["kind"] for entry in told["maps"]} - {
+        "original",
+        "attention_without",
+        "attention_with",
+        "difference",
+    }
+    tested = [*told["trust"]["maps"], *told["trust_others"]]
+    assert shown <= {row["kind"] for row in tested}
+    assert [row["kind"] for row in told["trust"]["maps"]] == ["hires_cam", "attention"]
+    assert told["trust"]["verdict"] == told["trust"]["maps"][0]["sentence"]
+    assert "follows" not in {row["state"] for row in tested}, "how good this model is was never measured"
+    assert (told["trust"]["true_class"], told["trust"]["right"]) == ("dark", found.predicted == "dark")
+
+
 def test_an_unknown_class_is_refused(classifier, picture):
     with pytest.raises(NotFound, match="This model knows the classes dark, bright; found 'purple'"):
         explain_image(classifier, picture, "purple")
@@ -144,10 +161,10 @@ def square(row: int | None, column: int = 4) -> Image.Image:
     return Image.fromarray(values).convert("RGB")
 
 
-def test_a_planted_square_is_found_and_measured(square_classifier):
+def test_a_planted_square_is_found_and_measured(square_classifier, tmp_path):
     mask = Image.new("L", (224, 224))
     mask.paste(255, (64, 144, 96, 176))
-    found = explain_image(square_classifier, square(9), "bright", mask=mask)
+    found = explain_first(square_classifier, square(9), "bright", tmp_path, mask=mask)
     shares = found.region["maps"]
     assert shares["hires_cam"]["pointing_hit"]
     assert shares["hires_cam"]["enrichment"] > 5
@@ -179,8 +196,8 @@ def test_the_title_of_an_attention_map_says_whose_it_is(backbone, picture):
 
 def test_the_first_answer_leaves_parts_pending_and_paints_nothing(classifier, picture, tmp_path):
     found = explain_first(classifier, picture, None, tmp_path)
-    assert found.pending == ("trust", "what_if")
-    assert (found.trust, found.what_if) == ({}, [])
+    assert found.pending == ("trust", "what_if", "trust_others")
+    assert (found.trust, found.what_if, found.trust_others) == ({}, [], [])
     assert {path.name for path in tmp_path.iterdir()} == {"original.png", "arrays.npz"}
     whole = explain_image(classifier, picture)
     for part in found.pending:

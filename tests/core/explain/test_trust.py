@@ -1,82 +1,115 @@
-"""Trust tests: hiding matters, randomising matters, and the shared tower is never written to."""
-
-import threading
+"""A map is held against random placements of itself, with the model's own worth beside it."""
 
 import numpy as np
 import pytest
-import torch
 
 from core.explain.captured import capture
-from core.explain.registry import get_explainer
-from core.explain.trust import deletion, hide_patches, trust, with_shuffled_block
-from tests.core.explain.tasks import method_classifier
-from tests.core.explain.test_captured import METHODS
+from core.explain.hiding import hidden_log_odds
+from core.explain.trust import LEVEL, Hidden, ShownMap, examine, hide, sentence, state_of
 from tests.core.explain.towers import spot_picture
 
+GOOD, GUESSING, UNKNOWN = {"above_chance": True}, {"above_chance": False}, {"above_chance": None}
+SPOT = np.arange(64.0).reshape(8, 8) == 41
 
-def state_of(backbone):
-    return [parameter.clone() for block in backbone.image_blocks() for parameter in block.parameters()]
+
+def no_step():
+    return None
 
 
-@pytest.mark.parametrize("name", ["hires_cam", "grad_cam"])
-def test_hiding_the_one_bright_patch_beats_hiding_random_ones(spot_classifier, name):
+def found(drop, random):
+    return Hidden(np.array([0.0, drop, 0.0]), np.asarray(random, dtype=float), (1, 3, 6), 1)
+
+
+def spot(classifier, values):
+    pixels = classifier.backbone.preprocess(spot_picture())[None]
+    return capture(classifier, pixels), ShownMap("hires_cam", "HiResCAM for 'bright'", 1, values)
+
+
+def bright_cell(classifier):
+    """The grid cell of the one bright patch, as a map."""
+    pixels = classifier.backbone.preprocess(spot_picture())[None]
+    grey = pixels.mean(dim=1)[0].reshape(8, pixels.shape[-1] // 8, 8, -1).mean(dim=(1, 3)).numpy()
+    return grey == grey.max()
+
+
+def test_p_counts_the_map_itself_among_the_random_ones():
+    assert found(2.0, np.arange(50) / 50).p == pytest.approx(1 / 51)
+    assert found(0.9, np.arange(50) / 50).p == pytest.approx(6 / 51)
+    assert found(-1.0, np.arange(50) / 50).p_worse == pytest.approx(1 / 51)
+
+
+@pytest.mark.parametrize(
+    ("drop", "model", "unmoved", "state"),
+    [
+        (2.0, GOOD, False, "follows"),
+        (2.0, GOOD, None, "follows"),
+        (2.0, GOOD, True, "cannot tell"),
+        (2.0, GUESSING, False, "cannot tell"),
+        (2.0, UNKNOWN, False, "cannot tell"),
+        (0.5, GOOD, False, "cannot tell"),
+        (-2.0, GOOD, False, "worse than random"),
+        (-2.0, GUESSING, False, "worse than random"),
+    ],
+)
+def test_a_map_follows_only_with_a_small_p_and_a_model_that_beats_guessing(drop, model, unmoved, state):
+    assert state_of(found(drop, np.arange(50) / 50), model["above_chance"], unmoved) == state
+
+
+def test_a_map_whose_hiding_raises_the_odds_never_follows():
+    raising = found(-0.5, np.full(50, -1.0))
+    assert raising.p <= LEVEL
+    assert state_of(raising, True) == "cannot tell"
+    said = sentence(raising, "bright", GOOD, False)
+    assert "raises the log-odds of 'bright' by 0.50" in said
+    assert "lowers" not in said
+    assert said.endswith("so it is no evidence for the class.")
+
+
+def test_sentences_say_what_was_found():
+    random = np.arange(50) / 50
+    assert sentence(found(2.0, random), "bright", GOOD, False) == (
+        "Hiding the 5% of patches that it marks most lowers the log-odds of 'bright' by 2.00; none of 50 random maps "
+        "as smooth do at least as much (p = 0.02). It follows what this model uses in this image."
+    )
+    assert sentence(found(2.0, random), "bright", GUESSING, False).endswith("so what it follows may be chance.")
+    assert sentence(found(2.0, random), "bright", UNKNOWN, False).endswith("on test images is not known.")
+    assert sentence(found(2.0, random), "bright", GOOD, True).endswith("it may show the picture's structure.")
+    assert sentence(found(0.5, random), "bright", GOOD, False).endswith("Whether it follows the model cannot be told.")
+    worse = sentence(found(-0.001, random + 1), "bright", GOOD, False)
+    assert "leaves the log-odds of 'bright' as they are; none of 50 random maps as smooth do as little" in worse
+    assert worse.endswith("do not use it.")
+
+
+def test_hiding_the_one_bright_patch_beats_hiding_it_anywhere_else(spot_classifier):
+    captured, shown = spot(spot_classifier, bright_cell(spot_classifier).astype(float))
+    told = examine(captured, shown, GOOD, no_step)
+    assert (told["state"], told["random_maps"]) == ("follows", 50)
+    assert 1 / 51 <= told["p"] <= LEVEL
+    assert [step["patches"] for step in told["steps"]] == [1, 3, 6]
+    assert told["drop"] == told["steps"][1]["drop"] > told["random_drop"]
+    assert examine(captured, shown, GOOD, no_step) == told
+
+
+def test_log_odds_are_those_of_classification_and_do_not_saturate(spot_classifier):
     pixels = spot_classifier.backbone.preprocess(spot_picture())[None]
-    found = trust(capture(spot_classifier, pixels), 1, get_explainer(name)())
-    assert found["explainer"] == name
-    assert found["faithful"]
-    assert found["deletion"]["mean_drop"] > 0.5 > found["deletion"]["mean_random_drop"]
-    assert [step["patches"] for step in found["deletion"]["steps"]] == [6, 13, 26]
-    assert found["peak"]["quadrant"] == "lower left"
-    assert found["verdict"].startswith("Hiding what the map marks lowers the probability more than hiding random")
+    whole = np.zeros((1, 8, 8), dtype=bool)
+    odds = hidden_log_odds(spot_classifier, pixels, whole, [1], no_step)
+    scores = spot_classifier.logits_from_pixels(pixels)[0].detach().double()
+    assert odds[0] == pytest.approx(float(scores[1] - scores[0]), rel=1e-4)
 
 
-def test_hidden_patches_are_judged_the_way_classification_judges(backbone, classifier, picture, pixels):
-    found = deletion(classifier, pixels, 1, np.arange(float(np.prod(backbone.patch_grid))).reshape(backbone.patch_grid))
-    assert found["probability"] == pytest.approx(float(classifier.probabilities([picture])[0, 1]), rel=1e-5)
+def test_random_maps_of_no_use_are_told_apart_from_chance_as_often_as_the_level_says(spot_classifier):
+    captured, _ = spot(spot_classifier, SPOT.astype(float))
+    rng = np.random.default_rng(5)
+    small = [
+        hide(captured, ShownMap("x", "x", 1, rng.normal(size=(8, 8))), no_step, seed=turn, n=19).p <= LEVEL
+        for turn in range(60)
+    ]
+    assert sum(small) <= 8  # 3 expected; more than 8 of 60 has a probability below 0.5 %
 
 
-def test_a_map_that_points_elsewhere_is_not_called_faithful(spot_classifier):
-    pixels = spot_classifier.backbone.preprocess(spot_picture())[None]
-    elsewhere = np.arange(64.0)[::-1].reshape(8, 8)
-    found = deletion(spot_classifier, pixels, 1, elsewhere)
-    assert found["steps"][1]["drop"] < 0.05
-
-
-def test_hidden_patches_show_the_mean_colour_and_nothing_else_changes():
-    pixels = torch.arange(3 * 16.0).reshape(1, 3, 4, 4)
-    found = hide_patches(pixels, np.array([1]), (2, 2))
-    assert torch.equal(found[0, :, :2, 2:], pixels.mean(dim=(2, 3))[0][:, None, None].expand(3, 2, 2))
-    assert torch.equal(found[0, :, 2:], pixels[0, :, 2:])
-
-
-@pytest.mark.parametrize("name", ["hires_cam", "grad_cam", "relevance"])
-def test_trust_is_repeatable_and_leaves_the_tower_as_it_was(backbone, classifier, pixels, name):
-    before = state_of(backbone)
-    answer = classifier.logits_from_pixels(pixels).detach()
-    first, second = (trust(capture(classifier, pixels), 0, get_explainer(name)(), seed=7) for _ in range(2))
-    assert first == second
-    assert -1 <= first["randomisation"]["rank_correlation"] <= 1
-    assert all(torch.equal(a, b) for a, b in zip(before, state_of(backbone), strict=True))
-    assert torch.equal(classifier.logits_from_pixels(pixels).detach(), answer)
-    assert not backbone.image_blocks()[-1]._forward_hooks
-
-
-def test_the_randomised_block_changes_the_answer_for_its_own_copy_only(backbone, classifier, pixels):
-    answer, elsewhere = classifier.logits_from_pixels(pixels).detach(), []
-    shuffled = with_shuffled_block(classifier)
-    here = shuffled.logits_from_pixels(pixels).detach()
-    thread = threading.Thread(target=lambda: elsewhere.append(classifier.logits_from_pixels(pixels).detach()))
-    thread.start()
-    thread.join()
-    assert not torch.allclose(here, answer)
-    assert torch.equal(elsewhere[0], answer)
-    assert shuffled.method.task.classes == classifier.method.task.classes
-
-
-@pytest.mark.parametrize("kind", METHODS)
-def test_every_kind_of_image_path_goes_through_the_randomised_block(backbone, pixels, kind):
-    name, options = METHODS[kind]
-    tuned = method_classifier(backbone, name, **options)
-    own, shuffled = capture(tuned, pixels), capture(with_shuffled_block(tuned), pixels)
-    assert not torch.allclose(own.logits, shuffled.logits)
-    assert torch.equal(capture(tuned, pixels).logits, own.logits)
+def test_a_flat_or_unpainted_map_is_not_tested(spot_classifier):
+    captured, shown = spot(spot_classifier, np.ones((8, 8)))
+    assert examine(captured, shown, GOOD, no_step)["sentence"] == "The map marks nothing: all its values are 1."
+    told = examine(captured, shown, GOOD, no_step, unpainted="No patch speaks for it.")
+    assert (told["state"], told["sentence"]) == ("not tested", "No patch speaks for it.")
