@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.explain_batch import batch
+from app.commands.explain_benchmark import benchmark
 from app.commands.explain_sinks import sinks
 from app.commands.home import settings
 from app.commands.model import find_folder
@@ -112,4 +113,5 @@ def _region_lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 app.command()(batch)
+app.command()(benchmark)
 app.command()(sinks)

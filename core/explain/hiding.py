@@ -40,6 +40,10 @@ def hidden_log_odds(
 
 def hide_patches(pixels: Tensor, hidden: np.ndarray) -> Tensor:
     """Copies (pictures, 3, size, size) of an image whose cells in `hidden` (pictures, rows, columns) show its mean."""
-    cells = torch.as_tensor(hidden, dtype=torch.float32, device=pixels.device)[:, None]
-    mask = nn.functional.interpolate(cells, size=pixels.shape[-2:], mode="nearest-exact")
-    return torch.where(mask > 0, pixels.mean(dim=(2, 3), keepdim=True), pixels)
+    return torch.where(marked_pixels(pixels, hidden), pixels.mean(dim=(2, 3), keepdim=True), pixels)
+
+
+def marked_pixels(pixels: Tensor, cells: np.ndarray) -> Tensor:
+    """Bool (pictures, 1, size, size): pixels of the marked cells (pictures, rows, columns)."""
+    marked = torch.as_tensor(cells, dtype=torch.float32, device=pixels.device)[:, None]
+    return nn.functional.interpolate(marked, size=pixels.shape[-2:], mode="nearest-exact") > 0
