@@ -41,6 +41,7 @@ def test_a_queued_job_knows_its_place(database: Database, settings: Settings) ->
         "experiment_id": None,
         "description_task_id": None,
         "description_set": None,
+        "explanation_batch_id": None,
         "cells": None,
         "image_set": {"id": phantoms, "name": "phantoms"},
         "label": "coop, 16 shots, seed 2",
