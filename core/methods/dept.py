@@ -71,6 +71,7 @@ class DePT(Averaged):
     licence = "GPL-2.0"
     trains = "what the base learns, and a linear classifier on scaled features"
     needs = frozenset({"template"})
+    learns_words = True
     renames_classes = True
     variants: ClassVar = {"reference": {"context_length": 16, "random_start": True}}
 
