@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,6 +20,9 @@ from torch import Tensor
 if not __package__:  # called by its path, so that the folder above is not searched
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.biovlm_trace import replay_biovlm
+from benchmarks.cilmp_trace import replay_cilmp
+from benchmarks.parity_row import LIMITS, Row, difference, evaluate
 from benchmarks.traces import (
     COMPARABLE_STEPS,
     METHODS,
@@ -42,31 +44,6 @@ from core.tuning.contract import LoopConfig, Method, Task
 from core.tuning.data import TensorData
 from core.tuning.loop import fit
 from core.tuning.registry import get_method
-
-LIMITS = {"loss": 1e-4, "parts": 1e-4, "logits": 1e-3, "context": 1e-5}
-"""Largest differences allowed, as the traces' authors suggest."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One trace's outcome; a difference is None where the trace has nothing of the kind."""
-
-    trace: str
-    loss: float | None = None
-    parts: float | None = None
-    logits: float | None = None
-    context: float | None = None
-    skipped: str = ""
-
-    @property
-    def fits(self) -> bool:
-        """Whether every difference is inside its limit."""
-        return all(value is None or value <= LIMITS[name] for name, value in self.differences.items())
-
-    @property
-    def differences(self) -> dict[str, float | None]:
-        """What has a limit, by its name there."""
-        return {name: getattr(self, name) for name in LIMITS}
 
 
 def main() -> int:
@@ -91,7 +68,10 @@ def replay_all(folder: Path, home: Path) -> list[Row]:
     seed = shared.facts["weights_seed"]
     tower_folder = parity_backbone_folder(home / "cache" / f"parity-{seed}", seed)
     backbone = load_backbone(str(tower_folder), device="cpu", precision="fp32", home=home)
-    return [replay(trace, shared, backbone) for trace in traces]
+    return [
+        replay_cilmp(trace, home) if trace.record["method"] == "cilmp" else replay(trace, shared, backbone)
+        for trace in traces
+    ]
 
 
 def replay(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
@@ -129,7 +109,7 @@ def _steps(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     method = kind(config, _task(trace, shared, backbone))
     fill_layers(method, trace)
     images = _images(method, shared.pictures)
-    logits = [_difference(_evaluate(method, images), trace.array("logits_initial"))]
+    logits = [difference(evaluate(method, images), trace.array("logits_initial"))]
     trained = kind.image_path(config) == "trained"
     data = TensorData(
         shared.labels,
@@ -145,7 +125,7 @@ def _steps(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     parts = max(_parts_difference(ours, recorded_parts(step, trace.settings)) for ours, step in pairs)
     if count:
         return Row(trace.name, loss=loss, parts=parts, logits=logits[0])
-    logits.append(_difference(_evaluate(method, _images(method, shared.pictures)), trace.array("logits_final")))
+    logits.append(difference(evaluate(method, _images(method, shared.pictures)), trace.array("logits_final")))
     return Row(trace.name, loss=loss, parts=parts, logits=max(logits), context=_context_difference(method, trace))
 
 
@@ -166,7 +146,7 @@ def _zero_shot(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     for ensemble, key in ((False, "logits_single"), (True, "logits_ensemble")):
         config = kind.Config.from_values({"template": trace.settings["template"], "ensemble": ensemble})
         method = kind(config, _task(trace, shared, backbone))
-        found.append(_difference(_evaluate(method, images), trace.array(key)))
+        found.append(difference(evaluate(method, images), trace.array(key)))
     return Row(trace.name, logits=max(found))
 
 
@@ -185,9 +165,9 @@ def _tip_adapter_f(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     return Row(
         trace.name,
         loss=max(abs(a - b) for a, b in zip(losses, recorded, strict=True)),
-        logits=_difference(_evaluate(method, images), trace.array("logits_final")),
+        logits=difference(evaluate(method, images), trace.array("logits_final")),
         # the reference keeps its keys in the order in which its loader gave the pictures
-        context=_difference(method.state_dict()["keys"][_loader_order(trace)], trace.array("adapter_weight_best")),
+        context=difference(method.state_dict()["keys"][_loader_order(trace)], trace.array("adapter_weight_best")),
     )
 
 
@@ -209,7 +189,7 @@ def _linear_probe(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
         method = kind(kind.Config.from_values(options), task)
         fit(method, data, seed=0)
         recorded = trace.array(key)
-        differences.append(_difference(_evaluate(method, images), recorded) / max(1.0, float(recorded.abs().max())))
+        differences.append(difference(evaluate(method, images), recorded) / max(1.0, float(recorded.abs().max())))
     searched = kind(kind.Config.from_values({}), task)
     fit(searched, data, seed=0)
     left, right = fits[-2:]
@@ -226,7 +206,7 @@ def _tip_adapter(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     method, data = kind(kind.Config(), _task(trace, shared, backbone)), _cached_data(shared, backbone, [])
     fit(method, data, seed=0)
     method.tune(data)
-    return Row(trace.name, logits=_difference(_evaluate(method, data.train_features()), trace.array("logits_final")))
+    return Row(trace.name, logits=difference(evaluate(method, data.train_features()), trace.array("logits_final")))
 
 
 def _clip_adapter(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
@@ -242,7 +222,7 @@ def _clip_adapter(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     return Row(
         trace.name,
         loss=max(abs(a - b) for a, b in zip(losses, recorded, strict=True)),
-        logits=_difference(_evaluate(method, data.train_features()), trace.array("logits_final")),
+        logits=difference(evaluate(method, data.train_features()), trace.array("logits_final")),
     )
 
 
@@ -253,7 +233,7 @@ def _lp_plus_plus(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
     start = torch.tensor(trace.record["bias_initial"])
     method.load_state_dict({"bias": start}, strict=False)
     fit(method, data, seed=0)
-    return Row(trace.name, logits=_difference(_evaluate(method, data.train_features()), trace.array("logits_final")))
+    return Row(trace.name, logits=difference(evaluate(method, data.train_features()), trace.array("logits_final")))
 
 
 def _cached_data(shared: TraceSet, backbone: Backbone, batches: list[list[int]]) -> TensorData:
@@ -272,6 +252,7 @@ DIRECT: dict[str, Callable[[Trace, TraceSet, Backbone], Row]] = {
     "tip_adapter": _tip_adapter,
     "tip_adapter_f": _tip_adapter_f,
     "clip_adapter": _clip_adapter,
+    "biovlm": replay_biovlm,
     "lp": _linear_probe,
     "lp_plus_plus": _lp_plus_plus,
 }
@@ -287,22 +268,12 @@ def _images(method: Method, pictures: Tensor) -> Tensor:
         return method.encode_images(pictures)
 
 
-def _evaluate(method: Method, images: Tensor) -> Tensor:
-    method.eval()
-    with torch.no_grad():
-        return method.logits(images)
-
-
-def _difference(ours: Tensor, recorded: Tensor) -> float:
-    return float((ours.detach().double() - recorded.double()).abs().max())
-
-
 def _context_difference(method: Method, trace: Trace) -> float | None:
     """The context after the last step, against the recorded one."""
     last = f"step{len(trace.record['steps'])}/prompt_learner.ctx"
     if last not in trace.arrays or not isinstance(method.config, LoopConfig):
         return None
-    return _difference(method.state_dict()["context.vectors"], trace.array(last))
+    return difference(method.state_dict()["context.vectors"], trace.array(last))
 
 
 if __name__ == "__main__":

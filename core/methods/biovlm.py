@@ -10,8 +10,9 @@ here in training as in its test. Its entropy terms are rebuilt from plain number
 instead of features ("similarity_over"): variant "reference" does all three, the default none. It orders attributes by
 file, not by class, and normalises with the statistics of another model; here classes are never permuted and the
 backbone's own statistics hold. Its colour jitter works on normalised values, where it blackens every pixel below the
-mean; here it is drawn before normalising. Its ten attributes are our descriptions, as many as the class with the fewest
-has. As published, the strong and the weak view change the crop that the step itself sees.
+mean; here it is drawn before normalising, its four changes in one order where the code shuffles them, and the blur of
+the strong view has one width where the code draws it. Its ten attributes are our descriptions, as many as the class
+with the fewest has. As published, the strong and the weak view change the crop that the step itself sees.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Paper: Du, Yu, Wang, Medical Knowledge Intervention Prompt Tuning for Medical Image Classification, IEEE Transactions on
 Medical Imaging 44 (12), 2025.
-Official code: usr922/cilmp, commit b6db230 (no licence file); hidden states are read as in the re-run LuckyE993/cilmp,
+Official code: usr922/cilmp, commit b6db230 (Apache-2.0); hidden states are read as in the re-run LuckyE993/cilmp,
 commit e55484d.
 
 Differences. The published backbone is OpenAI's CLIP; here any tower does, with as many sets of tokens and maps as it
@@ -12,8 +12,9 @@ is asked when training begins, and its states are kept with the trained model. W
 own text layers, reading the class's descriptions, stand in: not CILMP as published, and each such run says so.
 
 What the published code loads and never uses (two further encoders, 60 templates, two loss weights) is left out, and so
-are frozen weights in the average. Its average skips interventions and projections, 98 % of what is trained; "gpa" = all
-takes them in. Its subspaces are orthogonal at the start only; "orthogonal" puts the nearest orthogonal map in the place
+are frozen weights in the average. The code averages its tokens over the epochs, of which the paper says nothing
+(variant "paper": off), and skips interventions and projections, 98 % of what is trained; "gpa" = all takes them in. Its
+subspaces are orthogonal at the start only (the paper asks for none); "orthogonal" puts the nearest orthogonal map in place
 of each after every epoch. Its batches of 64 images (variant "reference") were made for thousands of images: with few
 shots that is one step an epoch, and 64 images times the classes are more prompts than most machines can learn through,
 so the default is 16.
@@ -107,11 +108,11 @@ class CILMP(Averaged, LearnedWords):
         "IEEE Transactions on Medical Imaging 44 (12), 2025."
     )
     code = "usr922/cilmp, commit b6db230"
-    licence = "none (no licence file)"
+    licence = "Apache-2.0"
     trains = "maps from a language model's states to words, and tokens in all layers of both towers"
     needs = frozenset({"template", "descriptions"})
     per_image_text = True
-    variants: ClassVar = {"reference": {"batch_size": 64}}
+    variants: ClassVar = {"paper": {"gpa": "off", "batch_size": 64}, "reference": {"batch_size": 64}}
 
     states: Tensor
 

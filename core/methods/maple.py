@@ -7,8 +7,8 @@ tongdiedie/BiomedAP, commit f7137a5 (MIT).
 Differences. The BiomedCLIP port declares deep prompts that no encoder reads: 92 % of its declared parameters stay as
 they began. The default creates only what is used: one coupling, in the first layer, overwriting the first four patches.
 Variant "paper" is deep (9 of 12 layers, in proportion where a tower has fewer), appends the vectors behind the patches
-and sets new words at each layer. Deep words start from N(0, 0.02^2) as published; a BERT tower hears them only faintly
-at first, since its layers end in a norm.
+and sets new words at each layer, without the text tower's dropout, which no CLIP has. Deep words start from N(0,
+0.02^2) as published; a BERT tower hears them only faintly at first, since its layers end in a norm.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class MaPLe(CoupledPrompts):
     variants: ClassVar = {
         "paper": {
             "depth": None,
+            "text_dropout": False,
             "visual_mode": "append",
             "context_length": 2,
             "epochs": 5,
