@@ -14,10 +14,10 @@ own text layers, reading the class's descriptions, stand in: not CILMP as publis
 What the published code loads and never uses (two further encoders, 60 templates, two loss weights) is left out, and so
 are frozen weights in the average. The code averages its tokens over the epochs, of which the paper says nothing
 (variant "paper": off), and skips interventions and projections, 98 % of what is trained; "gpa" = all takes them in. Its
-subspaces are orthogonal at the start only (the paper asks for none); "orthogonal" puts the nearest orthogonal map in place
-of each after every epoch. Its batches of 64 images (variant "reference") were made for thousands of images: with few
-shots that is one step an epoch, and 64 images times the classes are more prompts than most machines can learn through,
-so the default is 16.
+subspaces are orthogonal at the start only (the paper asks for none); "orthogonal" puts the nearest orthogonal map in
+place of each after every epoch. Its batches of 64 images (variant "reference") were made for thousands of images: with
+few shots that is one step an epoch, and 64 images times the classes are more prompts than most machines can learn
+through, so the default is 16.
 """
 
 from __future__ import annotations
