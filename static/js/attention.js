@@ -9,6 +9,7 @@ import {
   api,
   busy,
   button,
+  chip,
   count,
   define,
   duration,

@@ -665,6 +665,12 @@ EXPLANATION = {
         "note": "100 of the 400 marked pixels (25%) lie outside the part of the image the model sees.",
         "mask": FRAME | {"marked_px": 400, "seen_px": 300, "in_view": 0.75},
     },
+    "signatures": [
+        {"name": "border", "title": "Attention at the border", "fires": True, "value": 0.61, "limit": 0.4}
+        | {"sentence": "Share of attention on the outermost patches: 0.61, limit 0.4. Look at the map with doubt."},
+        {"name": "modality", "title": "Modality word", "fires": None, "value": None, "limit": None}
+        | {"sentence": "Cannot be checked with this backbone."},
+    ],
     "text": "The model calls this image 'malignant' (probability 0.62).",
     "notes": ["Zero vectors replaced 1 patch in the first row; it stays grey."],
     "disclaimer": "Research use only. Not for use in diagnostic procedures.",

@@ -1049,6 +1049,15 @@ def test_the_list_of_earlier_classifications_fits_a_phone(open_window: Callable[
 # attention ---------------------------------------------------------------------------------------------------------
 
 
+def test_signs_of_a_misleading_map_are_told_with_their_limits(window: Visit, api: Api) -> None:
+    page = window.open("/attention?id=explained-1", ".ps-pane canvas")
+    card = page.locator(".ps-card", has=page.get_by_role("heading", name="Signs of a map that misleads"))
+    told = [line.strip() for line in card.locator("li").all_inner_texts()]
+    assert "seen" in told[0]
+    assert "limit 0.4" in told[0]
+    assert "not checked" in told[1]
+
+
 def test_looking_closer_computes_the_maps_and_keeps_their_address(window: Visit, api: Api) -> None:
     page = window.open("/attention?model=model-1&image=image-1", ".ps-pane canvas")
     path, _, body = api.sent[-1]
