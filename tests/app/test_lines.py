@@ -244,7 +244,7 @@ async def health_while(client: httpx.AsyncClient, goes_on: Callable[[], bool]) -
 def test_the_site_answers_while_many_ask_for_explanations(site, monkeypatch, error_of: Callable[..., dict]) -> None:
     free = threading.Event()
 
-    def slow(ctx: Any, model_id: str, image_id: str, class_name: str | None) -> None:
+    def slow(ctx: Any, model_id: str, *_: Any, **__: Any) -> None:
         free.wait(LONG_S)
         raise NotFound("A model with this id", model_id, "Train one.")
 
