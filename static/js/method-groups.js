@@ -22,7 +22,7 @@ export function inGroups(methods) {
 /** How long a training takes, in words: what is read anew at each step decides it. */
 export function costWords(method) {
   if (method.image_path === "trained") return "Slow: images are read at every step.";
-  if (method.is_simple || method.is_baseline) return "Fast: images are read once, and the rest takes seconds.";
+  if (method.is_simple || method.is_baseline) return "Fast: images are read once, the rest is done at once.";
   if (method.per_image_text) return "Medium: images are read once, texts anew for every image.";
   return method.learns_words
     ? "Medium: images are read once, texts at every step."
