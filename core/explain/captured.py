@@ -217,8 +217,3 @@ def on_grid(patches: Tensor, layout: TokenLayout) -> np.ndarray:
     cells = np.full((*values.shape[:-1], layout.grid[0] * layout.grid[1]), np.nan)
     cells[..., list(layout.patch_index)] = values
     return cells.reshape(*values.shape[:-1], *layout.grid)
-
-
-def unit_features(backbone: Backbone, hidden: Tensor) -> Tensor:
-    """Unit-norm features (batch, joint_width) read from hidden states after any block."""
-    return functional.normalize(backbone.read_out(hidden), dim=-1)
