@@ -9,6 +9,7 @@ ARGS ?=
 TRACES ?=
 BIN := $(VENV)/bin
 # Two test processes with one thread each: more threads than that only wait for each other on a small machine.
+# A file stays with one process, so that what its tests share is made once.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -34,7 +35,7 @@ migrate: install     ## bring the database to the newest revision
 	@$(BIN)/promptoscope db upgrade
 
 test: install-test   ## fast tests: no network, no GPU, no browser
-	$(PYTEST) -n 2 $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile $(ARGS)
 
 test-slow: install-test       ## tests that take minutes
 	$(PYTEST) -m slow $(ARGS)

@@ -32,7 +32,7 @@ from tests.builders import tiny_backbone
 
 METHODS = method_names()
 CLASSES = ("bright disc", "dark disc", "no disc")
-QUICK: dict[str, Any] = {"epochs": 3, "views": 2, "batch_size": 4}
+QUICK: dict[str, Any] = {"epochs": 3, "views": 2, "batch_size": 4, "iterations": 40}
 
 
 def quick_options(name: str) -> dict[str, Any]:

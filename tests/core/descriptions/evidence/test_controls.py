@@ -57,6 +57,7 @@ def test_each_control_has_its_numbers_with_an_interval_of_two_parts() -> None:
     assert found["wrong_classes"]["accuracy"]["mean"] < 0.1
 
 
+@pytest.mark.slow
 def test_lucky_random_words_are_no_better_than_random_words() -> None:
     """Sets that are themselves random words, from the same source as the control: 1 of 40 may seem better."""
     better = []
