@@ -33,7 +33,7 @@ SHOWN_WORDS = 3
 
 @dataclass(frozen=True)
 class Told:
-    """Which class a sentence tells of, by which words, and how much likelier that is (a logarithm)."""
+    """Which class a sentence tells of, and how much likelier that is (a logarithm); if it is, by which words."""
 
     class_name: str
     words: tuple[str, ...]
@@ -77,7 +77,8 @@ class Wording:
         for name, size in sizes.items():
             scores[name] -= words * log1p(size / SMOOTHING)
         best = max((name for name in scores if name != own), key=scores.__getitem__)
-        return Told(best, _telling(gains, best, own), scores[best] - scores[own])
+        margin = scores[best] - scores[own]
+        return Told(best, _telling(gains, best, own) if margin > 0 else (), margin)
 
     def _words(self, text: str) -> frozenset[str]:
         words = [word for word in content(text) if word not in self._left_out]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from core.descriptions.findings.word_lists import hidden_patterns, negation_pattern
+from core.descriptions.findings.word_lists import any_hidden_pattern, hidden_patterns, negation_pattern
 
 AFTER = 4
 """So many words after a negation are shown with it."""
@@ -16,9 +16,10 @@ AFTER = 4
 
 def hidden_things(text: str) -> dict[str, list[str]]:
     """Topics that no image shows -> the words of the sentence that speak of them."""
-    found = {
-        topic: [each.group().lower() for each in words.finditer(text)] for topic, words in hidden_patterns().items()
-    }
+    text = text.lower()
+    if not any_hidden_pattern().search(text):
+        return {}
+    found = {topic: [each.group() for each in words.finditer(text)] for topic, words in hidden_patterns().items()}
     return {topic: list(dict.fromkeys(words)) for topic, words in found.items() if words}
 
 

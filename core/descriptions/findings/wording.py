@@ -20,9 +20,7 @@ def foreign_reason(text: str) -> str | None:
     Another script; more words of other languages than English ones, two at least; or letters that English lacks where
     no English function word stands. Names with an accent (Sjögren) in an English sentence pass.
     """
-    letters = [letter for letter in text if letter.isalpha()]
-    others = [letter for letter in letters if not _is_latin_or_greek(letter)]
-    if letters and len(others) > OTHER_SCRIPT_SHARE * len(letters):
+    if not text.isascii() and _is_of_another_script(text):
         return "is not written in Latin letters"
     words = plain_words(text)
     english = sum(word in word_list("english") for word in words)
@@ -47,6 +45,12 @@ def length_reason(text: str, beside_name: str) -> str | None:
 
 def _is_foreign(word: str) -> bool:
     return word in word_list("foreign") or bool(_LETTERS_OF_OTHERS.search(word))
+
+
+def _is_of_another_script(text: str) -> bool:
+    letters = [letter for letter in text if letter.isalpha()]
+    others = [letter for letter in letters if not _is_latin_or_greek(letter)]
+    return bool(letters) and len(others) > OTHER_SCRIPT_SHARE * len(letters)
 
 
 def _is_latin_or_greek(letter: str) -> bool:
