@@ -72,12 +72,12 @@ def check(
     from core.descriptions.findings.finding import SERIOUS
 
     with output(json) as out:
-        sentences = _sentences(file_or_name, out)
-        findings = check_sentences(sentences, backbone, settings().home)
+        sentences, pictures = _sentences(file_or_name, out)
+        findings = check_sentences(sentences, backbone, settings().home, pictures)
         if embedding:
             from app.services.description_closeness import check_closeness
 
-            findings += check_closeness(sentences, backbone, settings().home)
+            findings += check_closeness(sentences, backbone, settings().home, pictures)
         for row in findings:
             out.row(row, f"{row['class']}: {row['finding']} ({row['detail']}): {row['sentence']}")
         serious = sum(row["finding"] in SERIOUS for row in findings)
@@ -92,22 +92,28 @@ def check(
             raise typer.Exit(FAILED)
 
 
-def _sentences(text: str, out: Output) -> dict[str, Any]:
-    """What a file, a stored set or a pack holds, in this order; a note tells where a pack has the name as well."""
-    from app.services.descriptions import find_description_set
+def _sentences(text: str, out: Output) -> tuple[dict[str, Any], str | None]:
+    """What a file, a stored set or a pack holds, in this order, and of what pictures where that is known.
+
+    A note tells where a pack has the name as well.
+    """
+    from app.services.descriptions import find_description_set, pictures_meant
     from app.services.packs import pack_meant, shadowing_note
     from core.descriptions.files import read_descriptions
     from core.descriptions.packs import PREFIX, get_pack
 
     if text.startswith(PREFIX):
-        return dict(get_pack(text).sentences)
+        pack = get_pack(text)
+        return dict(pack.sentences), pack.pictures
+    pictures = None
     if os.path.isfile(text):
         meant, found = "the file", dict(read_descriptions(Path(text)).sentences)
     else:
         with opened() as ctx:
-            if pack := pack_meant(ctx, text):
-                return dict(pack.sentences)
-            meant, found = "the stored set", find_description_set(ctx, text)["sentences"]
+            if named := pack_meant(ctx, text):
+                return dict(named.sentences), named.pictures
+            stored = find_description_set(ctx, text)
+            meant, found, pictures = "the stored set", stored["sentences"], pictures_meant(ctx, stored["id"])
     if note := shadowing_note(text, meant):
         out.note(note)
-    return found
+    return found, pictures

@@ -8,7 +8,9 @@ from pathlib import Path
 from core.descriptions.description_set import DescriptionSet
 
 
-def check_closeness(sentences: Mapping[str, Sequence[str]], backbone: str, home: Path) -> list[dict[str, str]]:
+def check_closeness(
+    sentences: Mapping[str, Sequence[str]], backbone: str, home: Path, pictures: str | None = None
+) -> list[dict[str, str]]:
     """Findings near_other_class and outlier: [{class, sentence, finding, detail}]. Raises NotFound, Unavailable.
 
     Loads the backbone; features of sentences that were encoded before come from the home folder.
@@ -24,7 +26,7 @@ def check_closeness(sentences: Mapping[str, Sequence[str]], backbone: str, home:
     every = [text for found in texts.sentences.values() for text in found]
     store = FeatureStore(home / "cache" / "features.sqlite")
     tower = load_backbone(backbone, home=home)
-    names = ClassNames(list(sentences), known_names(list(sentences)))
+    names = ClassNames(list(sentences), known_names(list(sentences), pictures))
     features, neutral = (
         text_features(tower, found, store).cpu() for found in (every, [names.with_neutral_name(text) for text in every])
     )

@@ -16,14 +16,13 @@ from core.backbones.text_lengths import TextLengths
 from core.descriptions.checks import check_descriptions
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.findings.cut import TokenCount, token_counts
-from core.descriptions.packs import known_names
 from core.errors import Conflict, InvalidInput
 from core.records import description_evidence, sentence_history, sentence_summary
 from core.records.planted import PLANTING
 from core.records.sentence_actions import Order, act
 from core.records.sentence_filters import Filter, in_order
 from core.records.sentence_undo import undo
-from core.records.sentences import Sentence, classes_of, load_sentences
+from core.records.sentences import Sentence, classes_of, load_sentences, pictures_of
 from core.text import fit_name, fit_text, shown
 
 EMBEDDED = "embedded"
@@ -62,7 +61,8 @@ def list_sentences(
         classes = classes_of(session, set_id)
         everything = load_sentences(session, set_id, withdrawn=asked.withdrawn)
         evidence = description_evidence.newest_evidence(session, set_id)
-    remarks = _remarks(ctx, everything, backbone, evidence)
+        pictures = pictures_of(session, set_id)
+    remarks = _remarks(ctx, everything, backbone, pictures, evidence)
     kept = [each for each in everything if asked.fits(each, _kinds(remarks, each))]
     known = {
         each.id: found["agreement"]
@@ -85,9 +85,10 @@ def get_sentence(
     with ctx.db.reading() as session:
         everything = load_sentences(session, set_id, withdrawn=None)
         evidence = description_evidence.newest_evidence(session, set_id)
+        pictures = pictures_of(session, set_id)
         revisions = sentence_history.revisions_of(session, set_id, sentence_id)
     sentence = next(each for each in everything if each.id == sentence_id)
-    told = _told(sentence, asked, _remarks(ctx, everything, backbone, evidence))
+    told = _told(sentence, asked, _remarks(ctx, everything, backbone, pictures, evidence))
     return told | {"revisions": _wordings(revisions) if asked.hides(sentence) else revisions}
 
 
@@ -158,10 +159,11 @@ def _done(
     with ctx.db.reading() as session:
         everything = load_sentences(session, set_id, withdrawn=None)
         evidence = description_evidence.newest_evidence(session, set_id)
+        pictures = pictures_of(session, set_id)
     # Who takes planting back is not told which sentences these are: they may come back.
     touched = set() if action["note"] in PLANTING else set(ids)
     told = [each for each in everything if each.id in touched][:MOST_TOLD]
-    remarks = _remarks(ctx, everything, backbone, evidence)
+    remarks = _remarks(ctx, everything, backbone, pictures, evidence)
     return {"action": action, "sentences": [_told(each, asked, remarks) for each in told], "effect": None}
 
 
@@ -193,7 +195,8 @@ def _resolved(ctx: Context, session: Session, set_id: str, order: Order, where: 
     _check_blind(where)
     withdrawn = where.withdrawn or order.kind == "restore"
     sentences = load_sentences(session, set_id, withdrawn=withdrawn)
-    remarks = _remarks(ctx, sentences, backbone, {}) if where.finding else _Remarks()
+    pictures = pictures_of(session, set_id)
+    remarks = _remarks(ctx, sentences, backbone, pictures) if where.finding else _Remarks()
     ids = [each.id for each in sentences if where.fits(each, _kinds(remarks, each))]
     if not ids:
         raise Conflict("At least one sentence that matches", "none does", "Choose other filters.")
@@ -203,12 +206,16 @@ def _resolved(ctx: Context, session: Session, set_id: str, order: Order, where: 
 def _warm_findings(ctx: Context, set_id: str, backbone: str) -> None:
     """Look at the sentences before the database is held for writing."""
     with ctx.db.reading() as session:
-        sentences = load_sentences(session, set_id)
-    _remarks(ctx, sentences, backbone, {})
+        sentences, pictures = load_sentences(session, set_id), pictures_of(session, set_id)
+    _remarks(ctx, sentences, backbone, pictures)
 
 
 def _remarks(
-    ctx: Context, sentences: Sequence[Sentence], backbone: str, evidence: Mapping[Row, dict[str, Any]]
+    ctx: Context,
+    sentences: Sequence[Sentence],
+    backbone: str,
+    pictures: str | None,
+    evidence: Mapping[Row, dict[str, Any]] | None = None,
 ) -> _Remarks:
     """Findings, lengths and evidence of sentences. Withdrawn ones are looked at alone, as planted ones are: they must
     not turn the sentence they were dealt from into a repeat."""
@@ -218,17 +225,17 @@ def _remarks(
     findings: dict[str, list[dict[str, str]]] = {}
     lengths: dict[str, TokenCount] = {}
     for group in apart.values():
-        found, counts = _checked(tuple((e.class_name, e.text) for e in group), backbone, ctx.home)
+        found, counts = _checked(tuple((e.class_name, e.text) for e in group), backbone, ctx.home, pictures)
         for each in group:
             findings[each.id] = found.get((each.class_name, each.text), [])
             lengths[each.id] = counts[each.text]
     planted = any(each.planted and not each.withdrawn for each in sentences)
-    return _Remarks(findings, lengths, evidence, planted)
+    return _Remarks(findings, lengths, evidence or {}, planted)
 
 
 @lru_cache(maxsize=32)
 def _checked(
-    rows: tuple[Row, ...], backbone: str, home: Path
+    rows: tuple[Row, ...], backbone: str, home: Path, pictures: str | None
 ) -> tuple[dict[Row, list[dict[str, str]]], dict[str, TokenCount]]:
     """(findings by class and text, lengths on the backbone by text) of sentences, kept for the next look."""
     lengths = TextLengths(backbone, home)
@@ -237,7 +244,7 @@ def _checked(
         by_class[label].append(text)
     texts = DescriptionSet({label: tuple(found) for label, found in by_class.items()}, "sentences")
     findings: dict[Row, list[dict[str, str]]] = defaultdict(list)
-    for found in check_descriptions(texts, lengths, aliases=known_names(list(by_class))):
+    for found in check_descriptions(texts, lengths, pictures=pictures):
         remark = {"finding": found.finding, "detail": found.detail}
         if remark not in findings[found.class_name, found.sentence]:
             findings[found.class_name, found.sentence].append(remark)

@@ -21,6 +21,7 @@ from core.descriptions.templates import template_descriptions
 from core.errors import ClassMismatch, NotFound
 from core.records import audit, image_sets
 from core.records import descriptions as records
+from core.records.sentences import pictures_of
 
 EMBEDDED = "embedded"
 
@@ -153,15 +154,24 @@ def check(ctx: Context, id: str, version: int | None = None, backbone: str = EMB
     backbone: whose text tower the sentences must fit. Raises NotFound, Unavailable.
     """
     found = find_description_set(ctx, str(id), version)
-    return check_sentences(found["sentences"], backbone, ctx.home)
+    return check_sentences(found["sentences"], backbone, ctx.home, pictures_meant(ctx, found["id"]))
+
+
+def pictures_meant(ctx: Context, set_id: str) -> str | None:
+    """What the pictures are that a description set is for, in words; None where these are gone. Raises NotFound."""
+    with ctx.db.reading() as session:
+        return pictures_of(session, set_id)
 
 
 def check_sentences(
-    sentences: Mapping[str, Sequence[str]], backbone: str = EMBEDDED, home: Path | None = None
+    sentences: Mapping[str, Sequence[str]],
+    backbone: str = EMBEDDED,
+    home: Path | None = None,
+    pictures: str | None = None,
 ) -> list[dict[str, str]]:
-    """Findings in sentences that need not be saved: [{class, sentence, finding, detail}]."""
+    """Findings in sentences that need not be saved: [{class, sentence, finding, detail}]. pictures: what they are."""
     texts = {name: tuple(found) for name, found in sentences.items()}
-    found = check_descriptions(DescriptionSet(texts, "unsaved"), TextLengths(backbone, home))
+    found = check_descriptions(DescriptionSet(texts, "unsaved"), TextLengths(backbone, home), pictures=pictures)
     return [finding.as_dict() for finding in found]
 
 

@@ -16,9 +16,12 @@ def list_packs() -> list[dict[str, Any]]:
 
 
 def fitting_packs(ctx: Context, image_set_id: str) -> list[dict[str, Any]]:
-    """The same for those that describe every class of an image set (id or name), the closest first. Raises NotFound."""
-    classes, modality = _classes(ctx, image_set_id)
-    return [pack.as_dict() for pack in fitting(classes, modality)]
+    """The same for those that describe every class of an image set (id or name) on such pictures, the closest first.
+
+    Raises NotFound.
+    """
+    classes, pictures = _classes(ctx, image_set_id)
+    return [pack.as_dict() for pack in fitting(classes, pictures)]
 
 
 def pack_sentences(ctx: Context, name: str, image_set_id: str | None = None) -> dict[str, Any]:
@@ -62,7 +65,8 @@ def shadowing_note(text: str, what: str) -> str | None:
     return f"'{text}' is read as {what} of this name; write {pack.source} for the built-in pack."
 
 
-def _classes(ctx: Context, image_set_id: str) -> tuple[list[str], str | None]:
+def _classes(ctx: Context, image_set_id: str) -> tuple[list[str], str]:
+    """Names of the classes, and what the pictures are."""
     with ctx.db.reading() as session:
         found = image_sets.image_set_dict(session, image_sets.find_image_set(session, str(image_set_id)).id)
-    return [row["name"] for row in found["classes"]], found["modality"]
+    return [row["name"] for row in found["classes"]], found["modality"] or found["name"]

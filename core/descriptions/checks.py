@@ -27,18 +27,22 @@ def check_descriptions(
     descriptions: DescriptionSet,
     *backbones: CountsTokens,
     aliases: Mapping[str, Collection[str]] | None = None,
+    pictures: str | None = None,
 ) -> list[Finding]:
     """All findings that words alone give, sentence by sentence, class by class.
 
     backbones: texts longer than one of these reads are found too; a tokenizer is enough. aliases: further names of a
-    class that count as naming it; None takes those of a built-in pack that describes all classes. What needs features
-    of a text tower is found by `core.descriptions.findings.closeness`.
+    class that count as naming it; None takes those of a built-in pack that describes all classes. pictures: what they
+    are ("skin photographs"), so that no pack of other pictures judges. What needs features of a text tower is found by
+    `core.descriptions.findings.closeness`.
     """
     rows = [(name, text) for name, texts in descriptions.sentences.items() for text in texts]
     classes = tuple(descriptions.sentences)
-    names = ClassNames(classes, known_names(classes) if aliases is None else aliases)
+    names = ClassNames(classes, known_names(classes, pictures) if aliases is None else aliases)
     found: list[list[Finding]] = [[] for _ in rows]
-    for findings in (_repeated(rows, names), _single(rows, names), _of_others(rows, names), _too_long(rows, backbones)):
+    told = known_sentences(classes, pictures)
+    looks = (_repeated(rows, names), _single(rows, names), _of_others(rows, names, told), _too_long(rows, backbones))
+    for findings in looks:
         for place, kind, detail in findings:
             found[place].append(Finding(*rows[place], kind, detail))
     return [each for of_one in found for each in of_one]
@@ -73,8 +77,8 @@ def _single(rows: Sequence[Row], names: ClassNames) -> Iterator[Placed]:
             yield place, "length", reason
 
 
-def _of_others(rows: Sequence[Row], names: ClassNames) -> Iterator[Placed]:
-    by_pack = told_by_pack(rows, known_sentences(names.classes), names.words)
+def _of_others(rows: Sequence[Row], names: ClassNames, known: Mapping[str, Sequence[str]]) -> Iterator[Placed]:
+    by_pack = told_by_pack(rows, known, names.words)
     whose = "the built-in pack tells" if by_pack is not None else "others tell"
     for place, told in enumerate(by_pack if by_pack is not None else told_by_others(rows, names.words)):
         if told is not None and not _names_it_alone(rows[place], told, names):

@@ -1,8 +1,7 @@
 """Built-in packs of class descriptions, read from `packs/<name>.json`.
 
-Drafted by a language model, not reviewed by a clinician; each pack says so. A file holds title, modality (with the
-words by which an image set may call it), other names of the pack, status, licence, and for each class its sentences and
-the other names under which image sets have it.
+Drafted by a language model, not reviewed by a clinician; each pack says so. A file holds title, modality, other names
+of the pack, status, licence, and for each class its sentences and the other names under which image sets have it.
 """
 
 from __future__ import annotations
@@ -16,25 +15,24 @@ from importlib.resources import files
 from typing import Any
 
 from core.descriptions.description_set import DescriptionSet
+from core.descriptions.modalities import contradict
 from core.errors import ClassMismatch, NotFound, did_you_mean
 
 PREFIX = "pack:"
 """Before a name it says that a pack is meant, not a stored description set or a file called the same."""
-_MODALITY = r"\b{}s?\b"
 
 
 @dataclass(frozen=True)
 class Pack:
     """Sentences about the visible features of the classes of one public image set.
 
-    sentences: class -> sentences. aliases: class -> other names it goes by. modality: what the pictures are;
-    modality_words: words that name it. other_names: of the pack. status, note: who wrote it and who looked at it.
+    sentences: class -> sentences. aliases: class -> other names it goes by. modality: what the pictures are.
+    other_names: of the pack. status, note: who wrote it and who looked at it.
     """
 
     name: str
     title: str
     modality: str
-    modality_words: tuple[str, ...]
     other_names: tuple[str, ...]
     status: str
     note: str
@@ -46,6 +44,11 @@ class Pack:
     def source(self) -> str:
         """How runs name it: "pack:btmri"."""
         return f"{PREFIX}{self.name}"
+
+    @property
+    def pictures(self) -> str:
+        """What its pictures are, in all words there are for it."""
+        return f"{self.modality}; {self.title}"
 
     @property
     def descriptions(self) -> DescriptionSet:
@@ -109,32 +112,28 @@ def get_pack(name: str) -> Pack:
     raise NotFound("A built-in pack of descriptions", f"'{name}' is none", remedy)
 
 
-def fitting(classes: Sequence[str], modality: str | None = None) -> list[Pack]:
+def fitting(classes: Sequence[str], pictures: str | None = None) -> list[Pack]:
     """Packs that describe every one of `classes`, the ones with the fewest other classes first.
 
-    modality: what the image set says it is; packs of another one are left out, None leaves none out.
+    pictures: what the image set says of its pictures, its modality or else its name; packs of other pictures are left
+    out. Nothing is left out where it says nothing that is known.
     """
     if not classes:
         return []
-    fit = [pack for pack in packs() if pack.matched(classes) and (not modality or _same_modality(pack, modality))]
+    fit = [pack for pack in packs() if pack.matched(classes) and not contradict(pictures or "", pack.pictures)]
     return sorted(fit, key=lambda pack: (len(pack.sentences), pack.name))
 
 
-def known_names(classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def known_names(classes: Sequence[str], pictures: str | None = None) -> dict[str, tuple[str, ...]]:
     """Further names of classes, as far as a pack describes all of them: what its sentences call them."""
-    found = fitting(classes)
+    found = fitting(classes, pictures)
     return found[0].names_for(classes) if found else {}
 
 
-def known_sentences(classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def known_sentences(classes: Sequence[str], pictures: str | None = None) -> dict[str, tuple[str, ...]]:
     """What a pack that describes all of `classes` tells of each, under these names; {} where there is none."""
-    found = fitting(classes)
+    found = fitting(classes, pictures)
     return dict(found[0].for_classes(classes).sentences) if found else {}
-
-
-def _same_modality(pack: Pack, modality: str) -> bool:
-    said = _folded(modality)
-    return any(re.search(_MODALITY.format(re.escape(_folded(word))), said) for word in pack.modality_words)
 
 
 def _folded(name: str) -> str:
@@ -149,7 +148,6 @@ def _pack(name: str, values: Mapping[str, Any]) -> Pack:
         name=name,
         title=values["title"],
         modality=values["modality"],
-        modality_words=tuple(values["modality_words"]),
         other_names=tuple(values["other_names"]),
         status=values["status"],
         note=values["note"],

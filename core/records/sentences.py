@@ -18,7 +18,7 @@ from core.records.description_tables import (
     DescriptionRow,
     DescriptionSetRow,
 )
-from core.records.tables import ImageClassRow
+from core.records.tables import ImageClassRow, ImageSetRow
 from core.records.types import iso
 
 MOST_NAMED = 500
@@ -98,6 +98,15 @@ def classes_of(session: Session, set_id: str) -> list[str]:
     table = ImageClassRow
     query = select(table.name).where(table.image_set_id == find_set(session, set_id).image_set_id)
     return list(session.scalars(query.order_by(table.label)))
+
+
+def pictures_of(session: Session, set_id: str) -> str | None:
+    """What the pictures of these classes are, by the image set's modality or else its name; None where it is gone.
+
+    Raises NotFound.
+    """
+    row = session.get(ImageSetRow, find_set(session, set_id).image_set_id or "")
+    return None if row is None else row.modality or row.name
 
 
 def load_sentences(

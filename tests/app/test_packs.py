@@ -70,6 +70,23 @@ def test_images_are_offered_the_pack_that_fits_and_take_it_under_their_own_class
     assert rows(checked)[-1] == {"classes": 2, "sentences": 62, "findings": 0, "ok": True}
 
 
+@pytest.mark.parametrize(
+    ("name", "modality", "offered"),
+    [
+        ("Scans", None, ["busi"]),
+        ("Skin lesions", None, []),
+        ("Scans", "dermatoscopy", []),
+        ("Skin", "sonogram", ["busi"]),
+    ],
+)
+def test_images_of_something_else_are_offered_no_pack_of_the_same_classes(run, tmp_path, name, modality, offered):
+    places = [f"train/{label}/{i}.png" for label in ("benign", "malignant") for i in range(3)]
+    path = tmp_path / "scans.zip"
+    path.write_bytes(zipped({place: png(seed, 60 + 10 * seed) for seed, place in enumerate(places)}))
+    run("images", "add", path, "--name", name, *(["--modality", modality] if modality else []))
+    assert [row["name"] for row in rows(run("descriptions", "packs", "--images", name, "--json"))] == offered
+
+
 def test_a_file_or_stored_set_with_the_name_of_a_pack_is_meant_and_said(run, scans, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run("images", "add", scans, "--name", "Scans")

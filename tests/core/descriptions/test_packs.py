@@ -9,7 +9,8 @@ import pytest
 from core.backbones.text_lengths import TextLengths
 from core.descriptions.checks import check_descriptions
 from core.descriptions.findings.repeats import sentence_key
-from core.descriptions.packs import Pack, find_pack, fitting, get_pack, known_names, packs
+from core.descriptions.modalities import contradict
+from core.descriptions.packs import Pack, find_pack, fitting, get_pack, known_names, known_sentences, packs
 from core.errors import ClassMismatch, NotFound
 from tests.builders import tiny_backbone
 
@@ -53,7 +54,7 @@ def test_each_name_of_a_class_leads_to_it_alone(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "modality", "expected"),
+    ("classes", "pictures", "expected"),
     [
         (["glioma tumor", "meningioma tumor", "normal brain", "pituitary tumor"], "brain MRI", "btmri"),
         (["notumor", "pituitary", "Glioma", "meningioma"], None, "btmri"),
@@ -69,14 +70,44 @@ def test_each_name_of_a_class_leads_to_it_alone(pack: Pack) -> None:
     ],
 )
 def test_classes_under_their_usual_names_find_their_pack(
-    classes: list[str], modality: str | None, expected: str
+    classes: list[str], pictures: str | None, expected: str
 ) -> None:
-    assert [pack.name for pack in fitting(classes, modality)] == [expected]
+    assert [pack.name for pack in fitting(classes, pictures)] == [expected]
 
 
-def test_packs_of_another_kind_of_picture_or_other_classes_do_not_fit() -> None:
-    assert [pack.name for pack in fitting(["benign", "malignant"])] == ["busi"]
-    assert fitting(["benign", "malignant"], "dermatoscopy") == []
+@pytest.mark.parametrize(
+    ("pictures", "expected"),
+    [
+        (None, ["busi"]),
+        ("hospital images of 2021", ["busi"]),
+        ("B-mode", ["busi"]),
+        ("US", ["busi"]),
+        ("sonograms of the breast", ["busi"]),
+        ("dermatoscopy", []),
+        ("skin", []),
+        ("skin_lesions_v2", []),
+        ("thyroid ultrasound", []),
+        ("mammograms", []),
+        ("breast histopathology", []),
+    ],
+)
+def test_the_same_class_names_on_other_pictures_are_offered_no_pack(pictures: str | None, expected: list[str]) -> None:
+    assert [pack.name for pack in fitting(["benign", "malignant"], pictures)] == expected
+    assert bool(known_sentences(["benign", "malignant"], pictures)) == bool(expected)
+
+
+def test_packs_of_other_pictures_contradict_each_other_and_none_itself() -> None:
+    for one in packs():
+        assert not contradict(one.pictures, one.pictures)
+        assert not contradict(one.modality, one.pictures)
+    pairs = [
+        {a.name, b.name} for a in packs() for b in packs() if a is not b and not contradict(a.pictures, b.pictures)
+    ]
+    assert {"chmnist", "lungcolon"} in pairs
+    assert all(pair == {"chmnist", "lungcolon"} for pair in pairs)
+
+
+def test_packs_of_other_classes_do_not_fit() -> None:
     assert fitting(["glioma", "abscess"]) == []
     assert fitting(["glioma", "glioma tumor"]) == []
     assert fitting([]) == []
