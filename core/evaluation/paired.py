@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.evaluation.pseudo_values import RANGES, Measured
-from core.evaluation.two_part import TwoPart, components, two_part, undefined
+from core.evaluation.two_part import TwoPart, components, of_components, two_part, undefined
 
 MOST_NUMBERS = 4_000_000
 """Pseudo-values of pairs that are taken apart at once."""
@@ -56,14 +56,13 @@ def _parts(
     seeds, units = together[0][1].shape
     if units < 2:
         return {at: two_part(apart, pairs[at][0].units.kind) for at, apart in together}
-    means, draws, cases = (each.tolist() for each in components(np.stack([apart for _, apart in together])))
+    each = [each.tolist() for each in components(np.stack([apart for _, apart in together]))]
     found = {}
-    for place, (at, _) in enumerate(together):
-        side, parts = pairs[at][0], (means[place], draws[place], cases[place])
-        kind, fewest = side.units.kind, side.fewest_of_class
+    for (at, _), *parts in zip(together, *each, strict=True):
+        side = pairs[at][0]
         low, high = RANGES[side.metric]
         bounds = low - high, high - low
-        found[at] = TwoPart(*parts, seeds - 1, units - 1, seeds, units, kind, fewest_of_class=fewest, bounds=bounds)
+        found[at] = of_components(parts, (seeds, units), side.units.kind, side.fewest_of_class, bounds)
     return found
 
 

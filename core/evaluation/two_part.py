@@ -4,6 +4,10 @@ With pseudo-values e (seeds S, units G): v_draws is the variance of the S means 
 seeds of the covariance over units / G, not below 0. Half-width h(p) = sqrt(t(1 - p/2, S-1)^2 v_draws +
 t(1 - p/2, G-1)^2 v_cases); p of a difference is the p with h(p) = |difference|. Source: Obuchowski and Rockette's two
 components of a reader study, seeds as readers; each part keeps its own quantile because there are few seeds.
+
+Where two or three seeds happen to agree, v_draws says almost nothing varies. But what seeds and units do together,
+MS_rest of the two-way table, reaches every mean with v_rest = MS_rest / (G S), whatever the seeds agree on, and it has
+(S-1)(G-1) degrees of freedom: h(p) is never below t(1 - p/2, (S-1)(G-1)) sqrt(v_rest).
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,16 +41,28 @@ FEW_OF_CLASS = 10
 """Held by fewer, it makes intervals of class averages too narrow: 89 to 94 % in simulations."""
 LEAST_P = 1e-30
 LEAST_VARIANCE = 1e-12
-"""Below it nothing but rounding is left: seeds of equal means, whose covariance over units was cut at 0."""
+"""Below it nothing but rounding is left: seeds that gave the same answers, units that are all alike."""
 USUAL = 0.05
 """1 - the level of an interval, if nothing else is asked for."""
 
 
-def components(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, v_draws and v_cases of pseudo-values (..., seeds, units), each of shape (...,).
+class Components(NamedTuple):
+    """Of pseudo-values (..., seeds, units): the mean and its variances, each of shape (...,).
 
-    Of one seed v_draws is 0 and v_cases the variance over units / units. Their sum is (MS_seeds + MS_units - MS_rest) /
-    (units seeds) of the two-way table unless v_cases was cut at 0. Needs two units.
+    draws + cases is (MS_seeds + MS_units - MS_rest) / (units seeds) of the two-way table unless cases was cut at 0;
+    rest is MS_rest / (units seeds), the least that the mean varies by.
+    """
+
+    mean: np.ndarray
+    draws: np.ndarray
+    cases: np.ndarray
+    rest: np.ndarray
+
+
+def components(values: np.ndarray) -> Components:
+    """The parts of pseudo-values (..., seeds, units). Needs two units.
+
+    Of one seed draws and rest are 0 and cases the variance over units / units.
     """
     e = np.asarray(values, dtype=np.float64)
     seeds, units = e.shape[-2:]
@@ -54,18 +70,34 @@ def components(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     apart = e - per_seed[..., None]
     single = (apart**2).sum(axis=(-2, -1)) / ((units - 1) * units)
     if seeds == 1:
-        return per_seed[..., 0], np.zeros(e.shape[:-2]), single
+        nothing = np.zeros(e.shape[:-2])
+        return Components(per_seed[..., 0], nothing, single, nothing)
     together = (apart.sum(axis=-2) ** 2).sum(axis=-1) / ((units - 1) * units)
     cases = np.maximum(0.0, (together - single) / (seeds * (seeds - 1)))
-    return per_seed.mean(axis=-1), per_seed.var(axis=-1, ddof=1) / seeds, cases
+    rest = np.maximum(0.0, (single - together / seeds) / (seeds * (seeds - 1)))
+    return Components(per_seed.mean(axis=-1), per_seed.var(axis=-1, ddof=1) / seeds, cases, rest)
 
 
-def half_width(v_draws: Any, v_cases: Any, df_draws: Any, df_cases: Any, p: Any = 0.05) -> np.ndarray:
-    """h(p), element by element: half the width of the interval of level 1 - p. Degrees of freedom above 0."""
+def half_width(
+    v_draws: Any,
+    v_cases: Any,
+    df_draws: Any,
+    df_cases: Any,
+    p: Any = 0.05,
+    *,
+    v_rest: Any = 0.0,
+    df_rest: Any = None,
+) -> np.ndarray:
+    """h(p), element by element: half the width of the interval of level 1 - p. Degrees of freedom above 0.
+
+    df_rest: of one data set, which is taken where none is given, df_draws df_cases.
+    """
     from scipy.special import stdtrit
 
     lower = np.asarray(p, dtype=np.float64) / 2
-    return np.sqrt(stdtrit(df_draws, lower) ** 2 * v_draws + stdtrit(df_cases, lower) ** 2 * v_cases)
+    rest = np.multiply(df_draws, df_cases) if df_rest is None else df_rest
+    parts = stdtrit(df_draws, lower) ** 2 * v_draws + stdtrit(df_cases, lower) ** 2 * v_cases
+    return np.sqrt(np.maximum(parts, stdtrit(rest, lower) ** 2 * v_rest))
 
 
 @lru_cache(maxsize=4096)
@@ -76,7 +108,16 @@ def _quantile(df: float, p: float) -> float:
     return float(stdtrit(df, p / 2))
 
 
-def two_part_p(mean: Any, v_draws: Any, v_cases: Any, df_draws: Any, df_cases: Any) -> np.ndarray:
+def two_part_p(
+    mean: Any,
+    v_draws: Any,
+    v_cases: Any,
+    df_draws: Any,
+    df_cases: Any,
+    *,
+    v_rest: Any = 0.0,
+    df_rest: Any = None,
+) -> np.ndarray:
     """The p with h(p) = |mean|, element by element, by bisection on its logarithm; in [1e-30, 1].
 
     p < 0.05 just where the 95 % interval excludes zero. A mean of 0 has p = 1.
@@ -85,7 +126,8 @@ def two_part_p(mean: Any, v_draws: Any, v_cases: Any, df_draws: Any, df_cases: A
     low, high = np.full(size.shape, np.log(LEAST_P)), np.zeros(size.shape)
     for _ in range(60):
         middle = (low + high) / 2
-        wider = half_width(v_draws, v_cases, df_draws, df_cases, np.exp(middle)) > size
+        given = v_draws, v_cases, df_draws, df_cases, np.exp(middle)
+        wider = half_width(*given, v_rest=v_rest, df_rest=df_rest) > size
         low, high = np.where(wider, middle, low), np.where(wider, high, middle)
     return np.where(size == 0, 1.0, np.exp((low + high) / 2))
 
@@ -108,6 +150,7 @@ class TwoPart:
     df_draws is 0 and v_draws unknown. n_seeds, n_units: the fewest of any data set; n_sets: how many. kind: what units
     are called. why: in words why nothing is known of the spread, or "". fewest_of_class: how many units hold the rarest
     class, where the metric is an average over classes. bounds: the least and the greatest value the mean can have.
+    v_rest, df_rest: the least variance of the mean and its degrees of freedom; of one seed both are 0.
     """
 
     mean: float
@@ -122,6 +165,8 @@ class TwoPart:
     why: str = ""
     fewest_of_class: int | None = None
     bounds: tuple[float, float] = EVERYTHING
+    v_rest: float = 0.0
+    df_rest: float = 0.0
 
     @property
     def from_draws(self) -> float | None:
@@ -147,7 +192,7 @@ class TwoPart:
             return f"fewer than {LEAST_GROUPS} {self.kind}"
         if self.fewest_of_class is not None and self.fewest_of_class < LEAST_OF_CLASS:
             return f"a class is held by {self.fewest_of_class} {self.kind} only"
-        return NO_SPREAD if self.v_draws + self.v_cases < LEAST_VARIANCE else ""
+        return NO_SPREAD if self.v_draws + self.v_cases + self.v_rest < LEAST_VARIANCE else ""
 
     def half_width(self, p: float = USUAL, *, satterthwaite: bool = False) -> float:
         """h(p), whatever the number of units; not-a-number where the pseudo-values are undefined."""
@@ -160,9 +205,10 @@ class TwoPart:
         return float(half_width(self.v_draws + self.v_cases, 0.0, df, 1.0, p))
 
     def _two_part(self, p: float) -> float:
-        df_draws = self.df_draws or 1.0  # of one seed: its variance is 0, so that the quantile is of no matter
-        draws, cases = _quantile(df_draws, p) ** 2 * self.v_draws, _quantile(self.df_cases, p) ** 2 * self.v_cases
-        return math.sqrt(draws + cases)
+        # of one seed the variances of draws and rest are 0, so that their quantiles are of no matter
+        draws = _quantile(self.df_draws or 1.0, p) ** 2 * self.v_draws
+        cases = _quantile(self.df_cases, p) ** 2 * self.v_cases
+        return math.sqrt(max(draws + cases, _quantile(self.df_rest or 1.0, p) ** 2 * self.v_rest))
 
     @cached_property
     def _usual(self) -> float:
@@ -182,7 +228,7 @@ class TwoPart:
 
         given = self.v_draws, self.v_cases, self.df_draws or 1.0, self.df_cases
         if not satterthwaite:
-            return float(two_part_p(self.mean, *given))
+            return float(two_part_p(self.mean, *given, v_rest=self.v_rest, df_rest=self.df_rest or 1.0))
         return float(2 * stdtr(satterthwaite_df(*given), -abs(self.mean) / np.sqrt(self.v_draws + self.v_cases)))
 
     def interval(self, level: float = 1 - USUAL, *, satterthwaite: bool = False) -> Interval:
@@ -226,8 +272,10 @@ class TwoPart:
 def p_values(found: Sequence[TwoPart]) -> list[float | None]:
     """`TwoPart.p_value` of each, looked for together, which takes as long as one of them."""
     open_ = [at for at, each in enumerate(found) if not each.unknown]
-    parts = [(e.mean, e.v_draws, e.v_cases, e.df_draws or 1.0, e.df_cases) for e in (found[at] for at in open_)]
-    known = two_part_p(*np.array(parts).T) if parts else np.array([])
+    told = [found[at] for at in open_]
+    parts = [(e.mean, e.v_draws, e.v_cases, e.df_draws or 1.0, e.df_cases, e.v_rest, e.df_rest or 1.0) for e in told]
+    *given, v_rest, df_rest = np.array(parts).reshape(-1, 7).T
+    known = two_part_p(*given, v_rest=v_rest, df_rest=df_rest) if parts else np.array([])
     searched = dict(zip(open_, known.tolist(), strict=True))
     return [searched[at] if at in searched else each.p_value() for at, each in enumerate(found)]
 
@@ -240,8 +288,21 @@ def two_part(values: np.ndarray, kind: str = "images", fewest_of_class: int | No
     seeds, units = values.shape
     if units < 2:
         return undefined(float(np.mean(values)), seeds, units, kind, f"one {kind[:-1]}")
-    mean, draws, cases = (float(each) for each in components(values))
-    return TwoPart(mean, draws, cases, seeds - 1, units - 1, seeds, units, kind, 1, "", fewest_of_class)
+    return of_components([float(each) for each in components(values)], (seeds, units), kind, fewest_of_class)
+
+
+def of_components(
+    parts: Sequence[float],
+    shape: tuple[int, int],
+    kind: str,
+    fewest_of_class: int | None,
+    bounds: tuple[float, float] = EVERYTHING,
+) -> TwoPart:
+    """What `components` gave of one table with this shape, (seeds, units)."""
+    (mean, draws, cases, rest), (seeds, units) = parts, shape
+    df = seeds - 1, units - 1
+    given = (mean, draws, cases, *df, seeds, units, kind, 1, "", fewest_of_class, bounds, rest)
+    return TwoPart(*given, df_rest=df[0] * df[1])
 
 
 def of_measured(measured: Measured) -> TwoPart:
@@ -260,11 +321,9 @@ def of_measured_rows(rows: Sequence[Measured]) -> list[TwoPart]:
     found: dict[int, TwoPart] = {at: of_measured(rows[at]) for at in alike.pop((), [])}
     for (seeds, units), places in alike.items():
         values = [known for at in places if (known := rows[at].values) is not None]  # all of them: see above
-        parts = components(np.stack(values))
-        for at, mean, draws, cases in zip(places, *(each.tolist() for each in parts), strict=True):
-            kind, fewest = rows[at].units.kind, rows[at].fewest_of_class
-            bounds = RANGES[rows[at].metric]
-            found[at] = TwoPart(mean, draws, cases, seeds - 1, units - 1, seeds, units, kind, 1, "", fewest, bounds)
+        for at, *parts in zip(places, *(each.tolist() for each in components(np.stack(values))), strict=True):
+            row = rows[at]
+            found[at] = of_components(parts, (seeds, units), row.units.kind, row.fewest_of_class, RANGES[row.metric])
     return [found[at] for at in range(len(rows))]
 
 
@@ -293,10 +352,12 @@ def mean_over_sets(parts: Sequence[TwoPart]) -> TwoPart:
         return replace(undefined(mean, seeds, units, kind, why), n_sets=len(parts))
     draws, df_draws = _pooled([(part.v_draws, part.df_draws) for part in parts])
     cases, df_cases = _pooled([(part.v_cases, part.df_cases) for part in parts])
+    rest, df_rest = _pooled([(part.v_rest, part.df_rest) for part in parts])
     fewest = min((part.fewest_of_class for part in parts if part.fewest_of_class is not None), default=None)
     ends = [part.bounds for part in parts]
     bounds = min(low for low, _ in ends), max(high for _, high in ends)
-    return TwoPart(mean, draws, cases, df_draws, df_cases, seeds, units, kind, len(parts), "", fewest, bounds)
+    given = (mean, draws, cases, df_draws, df_cases, seeds, units, kind, len(parts), "", fewest, bounds)
+    return TwoPart(*given, rest, df_rest)
 
 
 def _pooled(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -116,7 +116,8 @@ def false_claims(spread: Spread, seeds: int, per_patient: int, worlds: int, seed
     for _ in range(worlds // BATCH):
         right = answers(spread, n, seeds, patient, draw)
         values = harmonic_pseudo_values(half(right, is_base), half(right, ~is_base), units)
-        claimed.append(two_part_p(*components(values[:, 0] - values[:, 1]), seeds - 1, units - 1) < 0.05)
+        mean, draws, cases, rest = components(values[:, 0] - values[:, 1])
+        claimed.append(two_part_p(mean, draws, cases, seeds - 1, units - 1, v_rest=rest) < 0.05)
     return float(np.mean(claimed))
 
 

@@ -104,8 +104,9 @@ def test_both_parts_are_mean_squares_of_a_two_way_table(seeds: int, units: int) 
     s, g = np.indices(e.shape).reshape(2, -1)
     frame = pd.DataFrame({"v": e.ravel(), "s": s, "g": g})
     squares = sm.stats.anova_lm(ols("v ~ C(s) + C(g)", frame).fit())["mean_sq"]
-    _, draws, cases = components(e)
+    _, draws, cases, least = components(e)
     rest = squares["Residual"]
+    assert least == pytest.approx(rest / (units * seeds), **SAME)
     assert draws + cases == pytest.approx((squares["C(s)"] + squares["C(g)"] - rest) / (units * seeds), **SAME)
     assert cases == pytest.approx((squares["C(g)"] - rest) / (units * seeds), **SAME)
     assert draws == pytest.approx(squares["C(s)"] / (units * seeds), **SAME)

@@ -79,7 +79,7 @@ def test_without_one_part_the_p_is_students() -> None:
 
 def test_components_of_many_tables_are_those_of_each() -> None:
     many = np.random.default_rng(1).normal(size=(5, 3, 12))
-    mean, draws, cases = components(many)
+    mean, draws, cases, _ = components(many)
     for at in range(5):
         covariance = np.cov(many[at]) / 12
         assert mean[at] == pytest.approx(many[at].mean())
@@ -178,16 +178,39 @@ def test_no_spread_is_no_certainty() -> None:
     assert two_part(np.zeros((3, 40))).p_value() == 1.0
 
 
-def test_seeds_that_differ_by_rounding_alone_are_no_certainty() -> None:
-    # both seeds are 5 points better, on other images each: their covariance is cut at 0, rounding is left of the rest
+@pytest.mark.parametrize("apart", [0.0, 1e-10])
+def test_seeds_that_agree_by_chance_are_no_certainty(apart: float) -> None:
+    # both seeds are 5 points better, on other images each: neither the means nor their covariance say how sure that is
     first, second = np.zeros((2, 40)), np.zeros((2, 40))
     first[0, :9], first[1, 20:29] = 1, 1
     second[0, 9:16], second[1, 29:36] = 1, 1
-    found = two_part(first - second + np.array([[0.0], [1e-10]]))
-    assert found.v_cases == 0
+    found = two_part(first - second + np.array([[0.0], [apart]]))
+    assert (found.v_draws, found.v_cases) == (pytest.approx(0, abs=1e-12), 0)
+    # squares about the mean: 32 - 80 (0.05)^2 in all, 2 (32 / 4 - 40 (0.05)^2) of images, so that 16 are left
+    rest = 16 / 39
+    assert found.v_rest == pytest.approx(rest / (40 * 2))
+    half = 2.0226909 * np.sqrt(rest / (40 * 2))  # Student's t with 39 degrees of freedom
+    shown = found.interval()
+    assert (shown.low, shown.high) == pytest.approx((0.05 - half, 0.05 + half), abs=1e-6)
+    assert p_values([found]) == [pytest.approx(found.p_value())]
+    assert found.half_width(found.p_value()) == pytest.approx(0.05)
+
+
+def test_equal_answers_of_seeds_and_units_leave_nothing_to_say() -> None:
+    found = two_part(np.full((2, 40), 0.05) + np.array([[0.0], [1e-10]]))
     assert found.v_draws > 0
-    assert found.p_value() is None
-    assert (found.interval().low, p_values([found])) == (None, [None])
+    assert (found.interval().low, found.p_value(), p_values([found])) == (None, None, [None])
+
+
+def test_the_least_spread_of_a_mean_over_sets_adds_up() -> None:
+    from scipy.stats import t
+
+    parts = [TwoPart(0.6, 0.0, 0.0, 2, 99, 3, 100, v_rest=0.004, df_rest=198)]
+    parts.append(TwoPart(0.8, 0.0, 0.0, 2, 49, 3, 50, v_rest=0.002, df_rest=98))
+    found = mean_over_sets(parts)
+    assert found.v_rest == pytest.approx(0.006 / 4)
+    assert found.df_rest == pytest.approx(0.006**2 / (0.004**2 / 198 + 0.002**2 / 98))
+    assert found.half_width() == pytest.approx(t.ppf(0.975, found.df_rest) * np.sqrt(0.0015))
 
 
 def test_satterthwaite_needs_five_seeds() -> None:
