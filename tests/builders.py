@@ -47,6 +47,30 @@ def tiny_backbone(kind: str = "timm-bert") -> OpenClipBackbone:
     return load_backbone(tiny_backbone_folder(kind), device="cpu", precision="fp32", home=session_folder() / "home")
 
 
+def timm_folder(folder: Path, architecture: str = "test_vit", img_size: int | None = None, **changes: object) -> Path:
+    """A folder of a small timm model with seeded random weights. changes: of its config.json."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    sized = {"img_size": img_size} if img_size else {}
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = timm.create_model(architecture, num_classes=0, **sized)
+    about = {"input_size": list(model.pretrained_cfg["input_size"]), "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}
+    config = {"architecture": architecture, "pretrained_cfg": about, "model_args": sized, **changes}
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(model.state_dict(), folder / "model.safetensors")
+    return folder
+
+
+@cache
+def tiny_encoder_folder() -> Path:
+    """The folder of a vision transformer of timm for pictures of 64 px."""
+    return timm_folder(session_folder() / "encoder", img_size=64)
+
+
 @cache
 def embedded_backbone() -> OpenClipBackbone:
     """The embedded backbone on the CPU in fp32, shared as well."""

@@ -85,7 +85,8 @@ def grid_of(
     from core.experiments.grid import Grid
 
     loaded = patiently(lambda: _load_images(database, settings, sources))
-    _check_language_models(spec, folders)
+    for line in spec.candidates:
+        check_named_models(line.options, folders)
     backbone = load_backbone(
         spec.backbone, precision=PRECISION if spec.controlled else "auto", home=settings.home, folders=folders
     )
@@ -119,9 +120,11 @@ def _load_images(
         }
 
 
-def _check_language_models(spec: ExperimentSpec, folders: bool) -> None:
+def check_named_models(options: Mapping[str, Any], folders: bool) -> None:
+    """Raises NotAllowed where the options name a language model or an image encoder by a folder and may not."""
+    from core.backbones.encoder_loading import check_encoder_name
     from core.language_models.folder import check_name
 
-    for line in spec.candidates:
-        if name := str(line.options.get("language_model") or "").strip():
-            check_name(name, folders=folders)
+    for option, check in (("language_model", check_name), ("encoder", check_encoder_name)):
+        if name := str(options.get(option) or "").strip():
+            check(name, folders=folders)

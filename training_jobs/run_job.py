@@ -30,6 +30,7 @@ from training_jobs.batch_job import run_batch_job
 from training_jobs.description_job import run_task
 from training_jobs.experiment_job import run_experiment
 from training_jobs.job_log import CHECKPOINT, JobLog, job_folder, log_path
+from training_jobs.opened import check_named_models
 from training_jobs.patience import error_dict, patiently
 from training_jobs.processes import give_way, started
 from training_jobs.reporter import Reporter, StopRequested, Superseded
@@ -202,11 +203,9 @@ def _train(work: Work, reporter: Reporter, train: Train | None) -> Any:
 def _check_folders(request: RunRequest, settings: Settings) -> None:
     """Jobs come from the site: what may be named there is checked again, since settings change while jobs wait."""
     from core.backbones.catalogue import find_folder
-    from core.language_models.folder import check_name
 
     find_folder(request.backbone, settings.home, folders=settings.allow_folders)
-    if name := str(request.options.get("language_model") or "").strip():
-        check_name(name, folders=settings.allow_folders)
+    check_named_models(request.options, settings.allow_folders)
 
 
 def _load(work: Work) -> tuple[RunRequest, ImageSet, Any]:

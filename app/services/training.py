@@ -13,7 +13,7 @@ from app.services.context import ACTOR, Context
 from app.services.image_sets import load_image_set
 from app.services.jobs import get_job
 from app.services.recipes import recipe_method
-from core.errors import Conflict, InvalidInput, InvalidOption, TooFewImages, Unavailable
+from core.errors import Conflict, InvalidInput, InvalidOption, TooFewImages
 from core.images.image_set import ImageSet
 from core.images.shots import ShotDraw, draw_shots
 from core.records import audit, descriptions, image_sets, runs
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from core.descriptions.description_set import DescriptionSet
     from core.tuning.contract import Method, MethodConfig
 
-NOT_YET_GIVEN = {"hidden_states": "hidden states of a language model", "encoder": "a second image encoder"}
 LARGEST_SEED = 2**31 - 1
 
 
@@ -137,10 +136,10 @@ def checked_config(
     from core.tuning.presets import resolve_config
     from core.tuning.recipe import get_recipe
     from core.tuning.registry import get_method
+    from core.tuning.second_encoder import check_encoder
 
     recipe = get_recipe(asked.recipe) if asked.recipe else None
     kind = get_method(asked.method)
-    _check_needs(kind)
     backbone, _ = find_folder(asked.backbone, home, folders=folders)
     config, notes = resolve_config(
         kind,
@@ -154,7 +153,7 @@ def checked_config(
         recipe=recipe,
     )
     _check_language_model(config, folders)
-    _check_encoder(config, home, folders)
+    check_encoder(kind, config, home, folders)
     return kind, config, notes
 
 
@@ -163,14 +162,6 @@ def _check_language_model(config: MethodConfig, folders: bool) -> None:
 
     if name := str(getattr(config, "language_model", "")).strip():
         find_language_model(name, folders=folders)
-
-
-def _check_encoder(config: MethodConfig, home: Path, folders: bool) -> None:
-    from core.backbones.image_encoder import check_image_encoder
-    from core.tuning.second_encoder import encoder_name
-
-    if name := encoder_name(config):
-        check_image_encoder(name, home, folders=folders)
 
 
 def _followed(
@@ -191,11 +182,6 @@ def _followed(
         descriptions=texts,
     )
     return recipe_sentence(recipe_record(recipe, found))
-
-
-def _check_needs(kind: type[Method]) -> None:
-    for need in sorted(kind.needs & NOT_YET_GIVEN.keys()):
-        raise Unavailable(f"{kind.title} needs {NOT_YET_GIVEN[need]}", "none is set up here", "Choose another method.")
 
 
 def check_test_part(found: ImageSet) -> None:

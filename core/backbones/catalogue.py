@@ -117,7 +117,7 @@ def _is_hub_name(name: str) -> bool:
 def refuse_folder(kind: str) -> NotAllowed:
     """The error for a request that names a folder of the machine, where the setting does not let it."""
     return NotAllowed(
-        f"A {kind} must be named, not given as a folder of this machine",
+        f"{'An' if kind[0] in 'aeiou' else 'A'} {kind} must be named, not given as a folder of this machine",
         "the request names a folder",
         "Choose one from the list, or have the machine's owner set PROMPTOSCOPE_ALLOW_FOLDERS=true.",
     )
@@ -137,7 +137,7 @@ def find_folder(name_or_path: str, home: Path, *, folders: bool = True) -> tuple
         raise refuse_folder("backbone")
     if "\0" in name_or_path:
         raise NotFound("The name of a backbone or the path of a folder", "found a null character", "Leave it out.")
-    path = _user_path(name_or_path.removeprefix(FOLDER_PREFIX))
+    path = user_path(name_or_path.removeprefix(FOLDER_PREFIX))
     named = name_or_path.startswith(FOLDER_PREFIX)
     if folders and (named or (name_or_path not in catalogue() and _is_folder(path))):
         return _given_folder(path.resolve(), home)
@@ -154,7 +154,8 @@ def find_folder(name_or_path: str, home: Path, *, folders: bool = True) -> tuple
     return entry.lasting_name, folder
 
 
-def _user_path(text: str) -> Path:
+def user_path(text: str) -> Path:
+    """A path as a person writes it."""
     try:
         return Path(text).expanduser()
     except RuntimeError:  # there is no such user

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 import torch
 from PIL import Image
@@ -66,6 +66,32 @@ class Preprocessing:
     resize: str = "shortest"
 
 
+class PictureReader(Protocol):
+    """What frozen features of pictures come from: a backbone, or an image encoder without text.
+
+    checksum: hex, of the weights and of all else that tells its features from another's. joint_width: of a feature.
+    unit_features: whether features are kept with unit length, or with the length they have.
+    """
+
+    @property
+    def checksum(self) -> str: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+    @property
+    def joint_width(self) -> int: ...
+    @property
+    def unit_features(self) -> bool: ...
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """RGB picture to float tensor (3, size, size), by `preprocessing`."""
+
+    def encode_images_frozen(self, pixels: Tensor, tokens: LayerTokens | None = None) -> Tensor:
+        """Features (batch, joint_width), float32, without gradient."""
+
+
 class Backbone(ABC):
     """A frozen dual encoder: pictures and texts into one joint space.
 
@@ -90,6 +116,7 @@ class Backbone(ABC):
     logit_scale: float
     """exp of the stored parameter: the factor on cosines."""
     text_kind: Literal["bert", "causal"]
+    unit_features: bool = True
     known_classes: tuple[str, ...] = ()
     """Class names that the text side has learned from labelled images: scores on them are no honest zero-shot."""
 

@@ -1,132 +1,115 @@
-"""A frozen image encoder that stands beside the backbone: what another model sees in the same picture."""
+"""A frozen image encoder that stands beside the backbone or in its place: what another model sees in a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 
-import timm
 import torch
-from safetensors.torch import load_file
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from core.backbones.catalogue import CONFIG_FILE, FOLDER_PREFIX, default_home, find_folder, refuse_folder
-from core.backbones.folder_rules import own_file, read_object
-from core.backbones.loading import file_checksum, load_backbone
-from core.errors import InvalidInput, NotFound
+from core.backbones.contract import LayerTokens, Preprocessing
+from core.errors import InvalidInput
 
-TIMM_CONFIG, TIMM_WEIGHTS = "config.json", "model.safetensors"
-NEEDED = (
-    "a backbone's name, a folder in open_clip's format, or one in timm's: config.json with its 'architecture' and "
-    "'pretrained_cfg', and model.safetensors"
-)
+NOT_STATED = "not stated"
+TOKENS = ("pooled", "cls_mean")
 
 
-class ImageEncoder:
-    """Pictures to one vector each, averaged over their places.
+class ImageEncoder(ABC):
+    """Pictures to vectors, without gradient.
 
-    name, checksum: of the weights. width: of a vector. size_px, mean, std: of what it reads.
+    name, checksum: of the weights. width: of what `encode` gives. preprocessing: its own recipe. architecture,
+    parameters, weights, licence: what it is, how large, what its weights are called, and what its folder says of use.
     """
 
-    def __init__(
-        self,
-        name: str,
-        checksum: str,
-        width: int,
-        size_px: int,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        read: Callable[[Tensor], Tensor],
-    ) -> None:
-        self.name, self.checksum, self.width, self.size_px = name, checksum, width, size_px
-        self._mean, self._std, self._read = mean, std, read
+    name: str
+    checksum: str
+    width: int
+    device: torch.device
+    preprocessing: Preprocessing
+    architecture: str
+    parameters: int
+    weights: str = NOT_STATED
+    licence: str = NOT_STATED
+    crop_share: float = 1.0
+
+    @property
+    def sentence(self) -> str:
+        """What it is, for people."""
+        return (
+            f"Image encoder '{self.name}': {self.architecture}, {self.parameters:,} parameters, "
+            f"weights {self.weights}, licence {self.licence}, checksum {self.checksum[:12]}."
+        )
+
+    @abstractmethod
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """RGB picture to float tensor (3, size, size), by its own recipe."""
+
+    @abstractmethod
+    def over_places(self, pixels: Tensor) -> Tensor:
+        """Model input (batch, 3, size, size) to vectors (batch, width) averaged over their places."""
+
+    @abstractmethod
+    def read(self, pixels: Tensor, tokens: str) -> Tensor:
+        """Model input to vectors as the model itself pools them; with "cls_mean" class token and mean patch token."""
 
     @torch.no_grad()
     def encode(self, levels: Tensor) -> Tensor:
         """Grey levels (batch, 3, height, width) in [0, 1] to vectors (batch, width), without gradient."""
-        size = (self.size_px, self.size_px)
+        recipe = self.preprocessing
+        size = (recipe.size, recipe.size)
         if levels.shape[-2:] != size:
             levels = functional.interpolate(levels, size, mode="bicubic", antialias=True).clamp(0, 1)
-        mean, std = (torch.tensor(values, device=levels.device)[:, None, None] for values in (self._mean, self._std))
-        return self._read((levels - mean) / std).float()
+        mean, std = (torch.tensor(values, device=levels.device)[:, None, None] for values in (recipe.mean, recipe.std))
+        return self.over_places((levels - mean) / std).float()
+
+    def state(self) -> dict[str, Tensor]:
+        """Its weights by name, for a model that goes on training them. Raises InvalidInput where they are no timm's."""
+        raise InvalidInput("Weights in timm's format", f"'{self.name}' is a backbone", "Name a folder in that format.")
 
 
-def check_image_encoder(name: str, home: Path | None = None, *, folders: bool = True) -> None:
-    """Raise what `load_image_encoder` would for a name, as far as it shows without loading weights."""
-    if _timm_folder(name, folders) is None:
-        find_folder(name, default_home(home), folders=folders)
+@dataclass(frozen=True)
+class EncoderReader:
+    """An encoder in the backbone's place as the source of features, see `PictureReader`.
 
-
-def load_image_encoder(
-    name: str, *, device: torch.device, home: Path | None = None, folders: bool = True
-) -> ImageEncoder:
-    """The encoder of a backbone's name, or of a folder in open_clip's or timm's format.
-
-    folders: whether a folder outside the home may be named. Nothing in a folder is run. Raises NotFound, Unavailable,
-    NotAllowed or InvalidInput.
+    tokens: one of TOKENS. unit_features: whether features are brought to unit length.
     """
-    folder = _timm_folder(name, folders)
-    if folder is not None:
-        return _load_timm(folder, device, default_home(home))
-    tower = load_backbone(name, device=str(device), home=home, folders=folders)
-    recipe = tower.preprocessing
 
-    def read(pixels: Tensor) -> Tensor:
-        return functional.normalize(tower.encode_images_frozen(pixels), dim=-1)
+    encoder: ImageEncoder
+    tokens: str = "pooled"
+    unit_features: bool = True
+    precision: str = field(default="fp32", init=False)
+    joint_width: int = field(init=False)
 
-    return ImageEncoder(tower.name, tower.checksum, tower.joint_width, recipe.size, recipe.mean, recipe.std, read)
+    def __post_init__(self) -> None:
+        recipe = self.encoder.preprocessing
+        empty = torch.zeros(1, 3, recipe.size, recipe.size, device=self.encoder.device)
+        object.__setattr__(self, "joint_width", self.encode_images_frozen(empty).shape[-1])
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.encoder.device
 
-def _timm_folder(name: str, folders: bool) -> Path | None:
-    """The folder that a name gives, if it is one in timm's format."""
-    path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
-    if "/" not in str(path) and not name.startswith(FOLDER_PREFIX):
-        return None
-    if not folders:
-        raise refuse_folder("image encoder")
-    if not path.is_dir():
-        raise NotFound(f"An image encoder: {NEEDED}", f"'{name}' is no folder", "Give the path of one.")
-    is_timm = own_file(path, CONFIG_FILE) is None and own_file(path, TIMM_CONFIG) is not None
-    if is_timm and own_file(path, TIMM_WEIGHTS) is None:
-        raise _unusable(path, f"it holds no {TIMM_WEIGHTS}")
-    return path.resolve() if is_timm else None
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The encoder's own recipe."""
+        return self.encoder.preprocessing
 
+    @property
+    def checksum(self) -> str:
+        """SHA-256 (hex) over the weights' own, and over how they are read."""
+        told = f"{self.encoder.checksum}|{self.tokens}|{self.unit_features}|{self.encoder.crop_share}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
-def _load_timm(folder: Path, device: torch.device, home: Path) -> ImageEncoder:
-    config = read_object(folder, TIMM_CONFIG)
-    architecture, about = config.get("architecture"), config.get("pretrained_cfg", {})
-    if architecture not in timm.list_models():
-        raise _unusable(folder, f"'architecture' is {architecture!r:.60}, which timm does not know")
-    side = (config.get("model_args") or {}).get("img_size")
-    try:
-        size_px = int(side or about["input_size"][-1])
-        mean, std = (tuple(float(v) for v in about[key]) for key in ("mean", "std"))
-        sized: dict[str, Any] = {"img_size": size_px} if side else {}
-        model: Any = timm.create_model(architecture, num_classes=0, **sized)
-        weights = folder / TIMM_WEIGHTS
-        missing = model.load_state_dict(load_file(weights), strict=False).missing_keys
-    except Exception as error:  # whatever odd values in a folder make the library raise
-        raise _unusable(folder, f"{type(error).__name__}: {str(error)[:200]}") from error
-    if missing:
-        raise _unusable(folder, f"its weights lack {', '.join(missing[:3])}")
-    model = model.to(device).eval().requires_grad_(False)
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """As the encoder does."""
+        return self.encoder.preprocess(image)
 
-    def read(pixels: Tensor) -> Tensor:
-        return _averaged(model.forward_features(pixels), model.num_features)
-
-    with torch.no_grad():
-        width = read(torch.zeros(1, 3, size_px, size_px, device=device)).shape[-1]
-    return ImageEncoder(f"{FOLDER_PREFIX}{folder}", file_checksum(weights, home), width, size_px, mean, std, read)
-
-
-def _averaged(found: Tensor, width: int) -> Tensor:
-    """Mean over the places of tokens (batch, n, width) or of a grid with its channels first or last."""
-    if found.ndim == 3:
-        return found.mean(dim=1)
-    return found.mean(dim=(2, 3)) if found.shape[1] == width else found.mean(dim=(1, 2))
-
-
-def _unusable(folder: Path, found: str) -> InvalidInput:
-    return InvalidInput(f"An image encoder: {NEEDED}", f"'{folder.name}': {found}", "Give another folder.")
+    @torch.no_grad()
+    def encode_images_frozen(self, pixels: Tensor, tokens: LayerTokens | None = None) -> Tensor:
+        """Features (batch, joint_width), float32. An encoder takes no tokens."""
+        return self.encoder.read(pixels.to(self.device), self.tokens).float()

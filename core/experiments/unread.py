@@ -75,7 +75,7 @@ def unread_pictures(
 
 def _tokens(kind: type[Method], config: MethodConfig, cell: Cell) -> str:
     """The key of the constant visual tokens, or a word that stands for one: they follow from options and seed."""
-    is_plain = kind.image_path(config) == "frozen"
+    is_plain = kind.image_path(config) == "frozen" and "encoder" not in kind.needs
     return PLAIN if is_plain else f"{cell.candidate.method} {config} {cell.seed}"
 
 

@@ -19,7 +19,7 @@ from core.explain.attention import LAST_LAYERS
 from core.explain.batch_images import BatchImage, ReadImage, pixel_batches, read_image
 from core.explain.calibration import Calibration, calibrate
 from core.explain.changed_pass import Change, Seen, observe, tower_of
-from core.explain.classifier import ExplainedClassifier
+from core.explain.classifier import ExplainedClassifier, check_reads_backbone
 from core.explain.conditions import CALIBRATED, DRAWS, MOST_VECTORS, Condition, Setup, chosen_conditions
 from core.explain.redistribution import follows_plain_path
 from core.explain.shares import (
@@ -105,6 +105,7 @@ def plan_batch(
     step: called before each pass; what it raises ends the work. calibration: of an earlier `calibration_for`, which is
     then not made again. Raises InvalidOption for impossible settings.
     """
+    check_reads_backbone(model)
     tower = tower_of(model.backbone)
     n_cells = tower.grid[0] * tower.grid[1]
     most = max(settings.vectors, default=0)

@@ -21,7 +21,7 @@ from core.backbones.attention import split_heads
 from core.backbones.contract import Backbone, ImageAttention
 from core.backbones.tower_pass import BlockParts, TokenLayout, TowerPass
 from core.errors import Unavailable
-from core.explain.classifier import ExplainedClassifier, probabilities_of
+from core.explain.classifier import ExplainedClassifier, check_reads_backbone, probabilities_of
 
 Target = Literal["logit", "centred", "margin"]
 TARGETS: tuple[Target, ...] = ("logit", "centred", "margin")
@@ -165,6 +165,7 @@ def capture(classifier: ExplainedClassifier, pixels: Tensor, graph: Graph = "las
     graph: "last" begins at what enters the last block, "all" before the first. No parameter receives a gradient.
     Raises Unavailable for a backbone that does not open its blocks, or a method that never runs them.
     """
+    check_reads_backbone(classifier)
     backbone, passes = classifier.backbone, list[TowerPass]()
     begin = backbone.image_layers - 1 if graph == "last" else 0
     pixels = pixels.to(backbone.device)

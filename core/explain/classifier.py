@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.backbones.contract import Backbone, LayerTokens
+from core.errors import Unavailable
 
 
 class ExplainedClassifier(Protocol):
@@ -49,6 +50,17 @@ class ExplainedClassifier(Protocol):
 
     def visual_tokens(self) -> LayerTokens | None:
         """Vectors the method puts into the image tower."""
+
+
+def check_reads_backbone(classifier: ExplainedClassifier) -> None:
+    """Raises Unavailable for a method that reads pictures with something else than its backbone's image tower."""
+    method = classifier.method
+    if getattr(method, "reader", classifier.backbone) is not classifier.backbone:
+        raise Unavailable(
+            "A map needs pictures that are read by the backbone's image tower",
+            f"{method.title} reads them with an encoder of its own",
+            "Explain a model of another method.",
+        )
 
 
 def pixels_of(classifier: ExplainedClassifier, image: Image.Image) -> Tensor:

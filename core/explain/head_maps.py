@@ -20,7 +20,7 @@ from core.backbones.image_tower import ImageTower
 from core.errors import InvalidOption
 from core.explain.batch import images_at_once
 from core.explain.changed_pass import tower_of
-from core.explain.classifier import ExplainedClassifier
+from core.explain.classifier import ExplainedClassifier, check_reads_backbone
 from core.explain.conditions import MOST_VECTORS
 
 Mode = Literal["insert", "replace"]
@@ -64,6 +64,7 @@ def head_maps(
     """
     if mode not in MODES:
         raise InvalidOption(f"One of {', '.join(MODES)}", f"found '{mode}'")
+    check_reads_backbone(model)
     tower = tower_of(model.backbone)
     n_cells = tower.grid[0] * tower.grid[1]
     possible = [k for k in counts if k <= n_cells // 2]

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.backbones.contract import PartlyEncoded
-from core.errors import BackboneMismatch
 from core.tuning.contract import Task, augmentation_option
 from core.tuning.coupled_prompts import CoupledConfig, CoupledPrompts
 from core.tuning.option import option
+from core.tuning.second_encoder import check_same_encoder, checksum_tensor
 
 HIDDEN = 32
 
@@ -83,8 +83,7 @@ class DCPL(CoupledPrompts):
                 nn.Sequential(nn.Linear(self._width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, width)).to(tower.device)
                 for width in (tower.text_width, tower.joint_width)
             )
-        known = bytes.fromhex((encoder or tower).checksum)
-        self.register_buffer("encoder_checksum", torch.tensor(list(known), dtype=torch.uint8, device=tower.device))
+        self.register_buffer("encoder_checksum", checksum_tensor((encoder or tower).checksum, tower.device))
 
     @classmethod
     def notes(cls, config: Any) -> list[str]:
@@ -129,11 +128,5 @@ class DCPL(CoupledPrompts):
         return self.backbone.logit_scale * torch.einsum("bd,bcd->bc", images, texts)
 
     def load_learned_state(self, state: Mapping[str, Tensor]) -> None:
-        if not torch.equal(state["encoder_checksum"].cpu(), self.encoder_checksum.cpu()):
-            found = bytes(state["encoder_checksum"].tolist()).hex()
-            raise BackboneMismatch(
-                f"The domain encoder with the checksum {found[:12]}",
-                f"this one has {bytes(self.encoder_checksum.tolist()).hex()[:12]}",
-                "Name the encoder that the model was trained with.",
-            )
+        check_same_encoder(state, self.encoder_checksum, "domain encoder")
         super().load_learned_state(state)

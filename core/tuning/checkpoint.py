@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,8 @@ from core.tuning.contract import Method
 from core.tuning.progress import Progress
 
 FILE = "checkpoint.safetensors"
+LONG_S, LEAST_APART = 0.2, 20
+"""Writing that takes longer than this is done at most once in so many times as long."""
 REPORTS_KEPT = 200
 """More epochs than pass between two writes of whoever listens, even for the fastest methods."""
 
@@ -29,13 +32,17 @@ class Checkpoint:
     def __init__(self, folder: Path, purpose: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._purpose = folder / FILE, purpose
+        self._took_s, self._written_at = 0.0, 0.0
 
     def write(self, method: Method, optimizer: Optimizer, epoch: int, reports: Sequence[Progress] = ()) -> None:
         """Keep everything that the epochs after `epoch` depend on. Replaces the file in one move.
 
         reports: of the finished epochs. The last ones are kept, since whoever hears them may not have written them down
-        before a crash.
+        before a crash. A large state, which takes long to write, is left out where the last one is young.
         """
+        started = time.monotonic()
+        if self._took_s > LONG_S and started - self._written_at < LEAST_APART * self._took_s:
+            return
         tensors = {f"method.{k}": v for k, v in method.learned_state().items()}
         tensors |= {f"extra.{k}": v.detach().cpu().contiguous() for k, v in method.training_state().items()}
         numbers: dict[str, Any] = {}
@@ -54,6 +61,8 @@ class Checkpoint:
             os.replace(draft, self._path)
         finally:
             draft.unlink(missing_ok=True)
+        self._written_at = time.monotonic()
+        self._took_s = self._written_at - started
 
     def read(self, method: Method, optimizer: Optimizer) -> tuple[int, list[Progress]]:
         """Put the state back; gives the number of finished epochs and the last reports, (0, []) for a fresh start."""

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
-from core.backbones.contract import Backbone, LayerTokens
+from core.backbones.contract import Backbone, LayerTokens, PictureReader
 from core.descriptions.description_set import DescriptionSet
 from core.errors import BackboneMismatch, ClassMismatch, InvalidInput, PromptoscopeError, UnreadableImage
 from core.images.decode import opened_picture
 from core.tuning.artifact import damaged, read_artifact
 from core.tuning.contract import Method, Task
+from core.tuning.features import frozen_pass
 from core.tuning.registry import get_method
 from core.tuning.second_encoder import named_encoder
 
@@ -69,7 +69,7 @@ class Classifier:
         rows = []
         for start in range(0, len(images), PICTURES_PER_PASS):
             chunk = images[start : start + PICTURES_PER_PASS]
-            rows.append(self._features(torch.stack([self.backbone.preprocess(image) for image in chunk])))
+            rows.append(self._features(torch.stack([self.method.reader.preprocess(image) for image in chunk])))
         return torch.cat(rows)
 
     def _features(self, pixels: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class Classifier:
         for start in range(0, len(paths), PICTURES_PER_PASS):
             chunk = paths[start : start + PICTURES_PER_PASS]
             # one picture after the other becomes model input: side by side, large ones would fill the memory
-            pixels = torch.stack([_input(self.backbone, path) for path in chunk])
+            pixels = torch.stack([_input(self.method.reader, path) for path in chunk])
             found = self._probabilities(self._features(pixels))
             rows += [self._row(path, p) for path, p in zip(chunk, found.tolist(), strict=True)]
         return rows
@@ -165,7 +165,8 @@ def rebuild(
         modality=card["modality"],
         seed=card["seed"],
         hidden_states=kind.saved_hidden_states(card["classes"], tensors),
-        encoder=named_encoder(config, backbone.device, home, folders),
+        # a start is among the saved tensors
+        encoder=None if kind.starts_from else named_encoder(kind, config, backbone.device, home, folders),
     )
     return kind(config, task)
 
@@ -175,8 +176,7 @@ def frozen_features(method: Method, pixels: Tensor) -> Tensor:
     if method.image_path(method.config) == "trained":
         with torch.inference_mode(), method.backbone.fast_passes():
             return method.encode_images(pixels).clone()
-    found = method.backbone.encode_images_frozen(pixels, method.visual_tokens())
-    return functional.normalize(found.float(), dim=-1)
+    return frozen_pass(method.reader, pixels, method.visual_tokens())
 
 
 def predict_logits(method: Method, features: Tensor) -> Tensor:
@@ -198,10 +198,10 @@ def predict_logits(method: Method, features: Tensor) -> Tensor:
     return found
 
 
-def _input(backbone: Backbone, path: Path) -> Tensor:
+def _input(reader: PictureReader, path: Path) -> Tensor:
     """Model input (3, size, size) of one file."""
     try:
         with opened_picture(path) as picture:
-            return backbone.preprocess(picture.rgb())
+            return reader.preprocess(picture.rgb())
     except UnreadableImage as error:
         raise UnreadableImage(error.expected, f"'{path.name}': {error.found}", error.remedy) from None

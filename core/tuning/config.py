@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from core.tuning.option import Options, option
 
-SCHEDULES = ("cosine", "cosine_by_step", "cosine_swing", "constant")
+SCHEDULES = ("cosine", "cosine_by_step", "cosine_swing", "tenths", "constant")
 EPOCH_RULES = ("updates", "epochs_by_shots")
 """Options from which the number of epochs follows; a person's own number of epochs puts a variant's rule aside."""
 ImagePath = Literal["frozen", "prompted", "trained"]
@@ -66,7 +66,8 @@ class LoopConfig(MethodConfig):
     epsilon: float = option(1e-8, "Stabiliser of Adam and AdamW.", bounds=(0.0, 1.0), advanced=True)
     schedule: str = option(
         "cosine",
-        "Course of the learning rate: by epoch with a warm-up, by step, swinging, or none.",
+        "Course of the learning rate: by epoch with a warm-up, by step, swinging, in tenths after half and three "
+        "quarters, or none.",
         choices=SCHEDULES,
         advanced=True,
     )

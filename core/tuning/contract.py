@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded
+from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded, PictureReader
 from core.backbones.image_encoder import ImageEncoder
 from core.descriptions.description_set import DescriptionSet
 from core.tuning.config import (
@@ -155,7 +155,9 @@ class Method(nn.Module, ABC):
     trains: ClassVar[str]
     """What is learned, in a few words."""
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Of: "template", "descriptions", "hidden_states", "encoder"."""
+    """Of: "template", "descriptions", "encoder" (one that stands in the backbone's place and has to be named)."""
+    starts_from: ClassVar[str] = ""
+    """Architecture of timm, where an encoder is but a start: a saved model holds its weights and needs it no more."""
     extra_views: ClassVar[Mapping[str, str]] = {}
     """Further views a step needs: name -> what is done to the step's own view of the image on top."""
     per_image_text: ClassVar[bool] = False
@@ -206,6 +208,11 @@ class Method(nn.Module, ABC):
     def backbone(self) -> Backbone:
         """The frozen encoder."""
         return self.task.backbone
+
+    @property
+    def reader(self) -> PictureReader:
+        """What pictures are read with: the backbone, or an encoder in its place."""
+        return self.backbone
 
     def visual_tokens(self) -> LayerTokens | None:
         """Tokens inside the image tower: constants for "prompted", learned ones for "trained"."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded
+from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded, PictureReader
 from core.images.labelled_image import LabelledImage
 from core.images.shots import ShotDraw
 from core.tuning.config import ImagePath, LoopConfig
@@ -38,9 +38,11 @@ class ImageData(TrainingData):
         views: int = 1,
         extra_views: Mapping[str, str] | None = None,
         steady_layers: int | None = 0,
+        reader: PictureReader | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._backbone, self._draw, self._store = backbone, draw, store
+        self._reader = reader or backbone
         self._steady_layers = steady_layers
         self._seed, self._path, self._tokens = seed, path, tokens
         self._augmentation, self._views = augmentation, 1 if augmentation == CENTER else views
@@ -55,7 +57,7 @@ class ImageData(TrainingData):
 
     def validation_pixels(self) -> Tensor:
         """Model input (validation, 3, size, size) of the centre views."""
-        return view_pixels(self._backbone, self._draw.validation, CENTER, 0, 0).to(self._backbone.device)
+        return view_pixels(self._reader, self._draw.validation, CENTER, 0, 0).to(self._backbone.device)
 
     def warm(self) -> None:
         """Compute what training will ask for, so that the time it takes is shown as its own stage."""
@@ -104,7 +106,7 @@ class ImageData(TrainingData):
         if key not in self._kept:
             images: tuple[LabelledImage, ...] = getattr(self._draw, part)
             self._kept[key] = image_features(
-                self._backbone,
+                self._reader,
                 images,
                 self._store,
                 tokens=self._tokens,
@@ -119,12 +121,13 @@ class ImageData(TrainingData):
         if self._keeps_parts():
             return self._parts_of(augmentation, view)[index.to(self.labels.device)]
         images = [self._draw.train[i] for i in index.tolist()]
-        return view_pixels(self._backbone, images, augmentation, view, self._seed).to(self._backbone.device)
+        return view_pixels(self._reader, images, augmentation, view, self._seed).to(self._backbone.device)
 
     def _keeps_parts(self) -> bool:
         """Whether all views fit into memory part-way through the tower."""
         tower, augmentations = self._backbone, len({self._augmentation, *self._extra.values()})
-        size = (1 + math.prod(tower.patch_grid)) * tower.image_width * FLOAT_BYTES
+        hidden, pixels = (1 + math.prod(tower.patch_grid)) * tower.image_width, 3 * self._reader.preprocessing.size**2
+        size = (pixels if self._steady_layers is None else hidden) * FLOAT_BYTES
         return self.n_train * self._views * augmentations * size <= KEPT_BYTES
 
     def _parts_of(self, augmentation: str, view: int) -> Tensor | PartlyEncoded:
@@ -133,7 +136,7 @@ class ImageData(TrainingData):
         if key not in self._kept:
             layer, chunks = self._steady_layers, range(0, self.n_train, PICTURES_PER_PASS)
             pixels = (
-                view_pixels(tower, self._draw.train[at : at + PICTURES_PER_PASS], augmentation, view, self._seed)
+                view_pixels(self._reader, self._draw.train[at : at + PICTURES_PER_PASS], augmentation, view, self._seed)
                 for at in chunks
             )
             if layer is None:

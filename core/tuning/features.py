@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.backbones.contract import Backbone, LayerTokens
+from core.backbones.contract import Backbone, LayerTokens, PictureReader
 from core.images.decode import DECODING_RULES, opened_picture
 from core.images.labelled_image import LabelledImage
 from core.tuning.feature_store import Computed, FeatureStore, address
@@ -28,7 +28,7 @@ Job = tuple[LabelledImage, int]
 
 
 def image_features(
-    backbone: Backbone,
+    reader: PictureReader,
     images: Sequence[LabelledImage],
     store: FeatureStore,
     *,
@@ -38,11 +38,11 @@ def image_features(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Unit-norm features (images, views, joint_width) of the gradient-free tower with constant tokens.
+    """Features (images, views, joint_width) of the gradient-free tower with constant tokens, a backbone's of unit norm.
 
     tokens: constant visual tokens, part of the address. progress: called with (done, total) passes of one picture.
     """
-    tower, key = tower_facts(backbone), tokens.key() if tokens else PLAIN
+    tower, key = tower_facts(reader), tokens.key() if tokens else PLAIN
     jobs = [(image, view) for image in images for view in views]
     addresses = [
         picture_address(tower, key, view_address(augmentation, seed, view), image.sha256) for image, view in jobs
@@ -52,9 +52,8 @@ def image_features(
     if progress:
         progress(len(jobs) - len(missing), len(jobs))
     started = time.monotonic()
-    for chunk, pixels in _passes(backbone, missing, augmentation, seed):
-        found = backbone.encode_images_frozen(pixels.to(backbone.device), tokens)
-        fresh = dict(zip(chunk, functional.normalize(found.float(), dim=-1).cpu(), strict=True))
+    for chunk, pixels in _passes(reader, missing, augmentation, seed):
+        fresh = dict(zip(chunk, frozen_pass(reader, pixels, tokens).cpu(), strict=True))
         store.put(fresh)
         known.update(fresh)
         if progress:
@@ -62,8 +61,14 @@ def image_features(
     if missing:
         store.computed += Computed(time.monotonic() - started, len(missing))
     # every size is named: of an empty table none could be worked out
-    table = _stacked([known[a] for a in addresses], backbone)
-    return table.view(len(images), len(views), backbone.joint_width).to(backbone.device)
+    table = _stacked([known[a] for a in addresses], reader)
+    return table.view(len(images), len(views), reader.joint_width).to(reader.device)
+
+
+def frozen_pass(reader: PictureReader, pixels: Tensor, tokens: LayerTokens | None = None) -> Tensor:
+    """Features (batch, joint_width) of model input as they are kept."""
+    found = reader.encode_images_frozen(pixels.to(reader.device), tokens).float()
+    return functional.normalize(found, dim=-1) if reader.unit_features else found
 
 
 def text_features(backbone: Backbone, texts: Sequence[str], store: FeatureStore | None = None) -> Tensor:
@@ -86,22 +91,24 @@ def text_features(backbone: Backbone, texts: Sequence[str], store: FeatureStore 
     return _stacked([known[a] for a in addresses], backbone).to(backbone.device)
 
 
-def view_pixels(backbone: Backbone, images: Sequence[LabelledImage], augmentation: str, view: int, seed: int) -> Tensor:
+def view_pixels(
+    reader: PictureReader, images: Sequence[LabelledImage], augmentation: str, view: int, seed: int
+) -> Tensor:
     """Model input (images, 3, size, size) of one view of each picture."""
     if not images:
-        return torch.empty(0, 3, backbone.preprocessing.size, backbone.preprocessing.size)
+        return torch.empty(0, 3, reader.preprocessing.size, reader.preprocessing.size)
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        return torch.stack(list(pool.map(lambda image: _draw(backbone, image, augmentation, view, seed), images)))
+        return torch.stack(list(pool.map(lambda image: _draw(reader, image, augmentation, view, seed), images)))
 
 
-def _stacked(rows: list[Tensor], backbone: Backbone) -> Tensor:
+def _stacked(rows: list[Tensor], reader: PictureReader) -> Tensor:
     """Rows (n, joint_width), of none as well."""
-    return torch.stack(rows) if rows else torch.empty(0, backbone.joint_width)
+    return torch.stack(rows) if rows else torch.empty(0, reader.joint_width)
 
 
-def tower_facts(backbone: Backbone) -> tuple[str, ...]:
+def tower_facts(reader: PictureReader) -> tuple[str, ...]:
     """What features depend on beside picture, view and tokens: three texts."""
-    return backbone.checksum, backbone.precision, str(backbone.preprocessing)
+    return reader.checksum, reader.precision, str(reader.preprocessing)
 
 
 def picture_address(tower: Sequence[str], tokens: str, view: str, sha256: str) -> str:
@@ -110,13 +117,13 @@ def picture_address(tower: Sequence[str], tokens: str, view: str, sha256: str) -
 
 
 def _passes(
-    backbone: Backbone, missing: dict[str, Job], augmentation: str, seed: int
+    reader: PictureReader, missing: dict[str, Job], augmentation: str, seed: int
 ) -> Iterator[tuple[list[str], Tensor]]:
     """Addresses and pixels, pass by pass; the next pass is decoded while the tower works on this one."""
     order = list(missing)
     chunks = [order[start : start + PICTURES_PER_PASS] for start in range(0, len(order), PICTURES_PER_PASS)]
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        load = lambda a: _draw(backbone, missing[a][0], augmentation, missing[a][1], seed)  # noqa: E731
+        load = lambda a: _draw(reader, missing[a][0], augmentation, missing[a][1], seed)  # noqa: E731
         ahead = [pool.submit(load, a) for a in chunks[0]] if chunks else []
         for number, chunk in enumerate(chunks):
             pixels = torch.stack([future.result() for future in ahead])
@@ -125,6 +132,6 @@ def _passes(
             yield chunk, pixels
 
 
-def _draw(backbone: Backbone, image: LabelledImage, augmentation: str, view: int, seed: int) -> Tensor:
+def _draw(reader: PictureReader, image: LabelledImage, augmentation: str, view: int, seed: int) -> Tensor:
     with opened_picture(image.path) as picture:
-        return draw_view(picture.rgb(), backbone, augmentation, seed, image.sha256, view)
+        return draw_view(picture.rgb(), reader, augmentation, seed, image.sha256, view)

@@ -131,7 +131,7 @@ def fit_classifiers(
     descriptions: DescriptionSet | None = None,
 ) -> list[Fitted]:
     """`fit_classifier` for several seeds: in step where the method allows it, else one after the other."""
-    texts = setup.descriptions(classes, descriptions)
+    texts, kind = setup.descriptions(classes, descriptions), get_method(setup.method)
     made, data, notes = [], [], []
     for each in seeded:
         config, said = setup.config(backbone.name)
@@ -145,15 +145,15 @@ def fit_classifiers(
             seed=each.seed,
             store=store,
             hidden_states=states,
-            encoder=named_encoder(config, backbone.device, home),
+            encoder=named_encoder(kind, config, backbone.device, home),
         )
-        method = get_method(setup.method)(config, task)
+        method = kind(config, task)
         images = _data(method, each.draw, store, each.progress)
         if method.trains_by_steps:
             images.warm()
         made.append(method)
         data.append(images)
-        notes.append((*said, *told))
+        notes.append((*said, *told, *([task.encoder.sentence] if task.encoder else [])))
     trainings = [
         Training(
             method,
@@ -244,6 +244,7 @@ def _data(method: Method, draw: ShotDraw, store: FeatureStore, progress: Report)
         views=getattr(config, "views", 1),
         extra_views=method.extra_views,
         steady_layers=method.steady_layers(),
+        reader=method.reader,
         progress=lambda done, total: progress(Progress("features", done=done, total=total)),
     )
 

@@ -161,12 +161,15 @@ def learning_rate(config: LoopConfig, epoch: int, step: int, steps: int) -> floa
 
     "cosine": constant warm-up, then by epoch r/2 (1 + cos(pi (e - W) / E)), the count restarting after W warm-up
     epochs while the period stays E (the schedule of the Dassl toolbox). "cosine_by_step": from r to 0 over all steps.
+    "tenths": r, a tenth of it from half of the epochs on, a hundredth from three quarters on.
     "cosine_swing": the first of these stepped by update while its period still counts epochs, so that the rate falls
     and rises again, as a published adapter trainer runs.
     """
     rate, epochs = config.learning_rate, config.epochs
     if config.schedule == "constant":
         return rate
+    if config.schedule == "tenths":
+        return rate * 0.1 ** ((epoch >= epochs / 2) + (epoch >= epochs * 3 / 4))
     done, low = epoch * steps + step, config.final_rate
     if config.schedule == "cosine_by_step":
         return low + (rate - low) / 2 * (1 + math.cos(math.pi * done / (epochs * steps)))

@@ -175,10 +175,10 @@ def _logits(method: Method, images: tuple[LabelledImage, ...], store: FeatureSto
     if method.image_path(method.config) == "trained":
         rows = []
         for start in range(0, len(images), PICTURES_PER_PASS):
-            pixels = view_pixels(tower, images[start : start + PICTURES_PER_PASS], CENTER, 0, 0)
+            pixels = view_pixels(method.reader, images[start : start + PICTURES_PER_PASS], CENTER, 0, 0)
             rows.append(frozen_features(method, pixels.to(tower.device)))
             report(start + len(pixels), len(images))
         features = torch.cat(rows)
     else:
-        features = image_features(tower, images, store, tokens=method.visual_tokens(), progress=report)[:, 0]
+        features = image_features(method.reader, images, store, tokens=method.visual_tokens(), progress=report)[:, 0]
     return predict_logits(method, features).cpu().numpy()

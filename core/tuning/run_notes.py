@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from core.backbones.contract import Backbone
 from core.images.image_set import ImageSet
 from core.images.leak_counts import Leakage
 from core.images.shots import ShotDraw
@@ -24,9 +23,12 @@ def run_notes(method: Method, draw: ShotDraw, image_set: ImageSet, leakage: Leak
     return [*leaks, *split, *_views(method), *validation, *_known(method, image_set)]
 
 
-def known_classes(backbone: Backbone, classes: Sequence[str]) -> list[str]:
-    """Those classes that the text side of the backbone has learned from labelled images, however they are spelled."""
-    learned = {_spelled(name) for name in backbone.known_classes}
+def known_classes(method: Method, classes: Sequence[str]) -> list[str]:
+    """Those classes that the text side of the backbone has learned from labelled images, however they are spelled.
+
+    None for a method that reads pictures with something else.
+    """
+    learned = {_spelled(name) for name in method.backbone.known_classes if method.reader is method.backbone}
     return [name for name in classes if _spelled(name) in learned]
 
 
@@ -90,7 +92,7 @@ def _on_validation(choices: list[Choice], draw: ShotDraw, image_set: ImageSet) -
 
 
 def _known(method: Method, image_set: ImageSet) -> list[str]:
-    known = known_classes(method.backbone, image_set.classes)
+    known = known_classes(method, image_set.classes)
     if not known:
         return []
     return [

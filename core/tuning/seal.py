@@ -82,7 +82,7 @@ def run_card(
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "intervals": measured.intervals(),
         "leakage": leakage.as_dict(),
-        "known_classes": known_classes(tower, image_set.classes),
+        "known_classes": known_classes(method, image_set.classes),
         # how far probabilities can be trusted: validation images behind them, and what these chose besides
         "calibration": {
             "n": temperature.n,

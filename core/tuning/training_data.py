@@ -71,6 +71,10 @@ class TrainingData(ABC):
     def validation_features(self) -> Tensor:
         """Unit-norm features (validation, joint_width) of the centre views."""
 
+    def validation_pixels(self) -> Tensor:
+        """Model input (validation, 3, size, size) of the centre views, for methods that train on pixels."""
+        raise NotImplementedError("this data was given without pixels to choose on")
+
     @torch.no_grad()
     def validation_hits(self, logits: Callable[[Tensor], Tensor]) -> int:
         """How many validation images are right by scores (images, classes) from their features; 0 without any."""

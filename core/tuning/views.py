@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 
-from core.backbones.contract import Backbone
+from core.backbones.contract import PictureReader
 from core.tuning.pixel_changes import change_pixels
 from core.tuning.randaugment import GREY_VALUES, OTHERS, rand_augment
 
@@ -82,7 +82,7 @@ def view_generator(seed: int, image_sha256: str, augmentation: str, view: int) -
 
 
 def draw_view(
-    image: Image.Image, backbone: Backbone, augmentation: str, seed: int, image_sha256: str, view: int
+    image: Image.Image, reader: PictureReader, augmentation: str, seed: int, image_sha256: str, view: int
 ) -> Tensor:
     """View number `view` as model input (3, size, size).
 
@@ -92,18 +92,18 @@ def draw_view(
     base, _, change = augmentation.partition(ON_TOP)
     if base != CENTER:
         drawn = view_generator(seed, image_sha256, augmentation if change == AGAIN else base, view)
-        image = _cropped(image, backbone, AUGMENTATIONS[base], drawn)
+        image = _cropped(image, reader, AUGMENTATIONS[base], drawn)
     if not change or change == AGAIN:
-        return backbone.preprocess(image)
+        return reader.preprocess(image)
     drawn = view_generator(seed, image_sha256, augmentation, view)
     if change in CHANGES:
-        return backbone.preprocess(_changed(image, CHANGES[change], drawn))
-    return change_pixels(change, backbone.preprocess(image), backbone.preprocessing, drawn)
+        return reader.preprocess(_changed(image, CHANGES[change], drawn))
+    return change_pixels(change, reader.preprocess(image), reader.preprocessing, drawn)
 
 
-def _cropped(image: Image.Image, backbone: Backbone, spec: Augmentation, generator: torch.Generator) -> Image.Image:
-    size = backbone.preprocessing.size
-    how = Image.Resampling.BICUBIC if backbone.preprocessing.interpolation == "bicubic" else Image.Resampling.BILINEAR
+def _cropped(image: Image.Image, reader: PictureReader, spec: Augmentation, generator: torch.Generator) -> Image.Image:
+    size = reader.preprocessing.size
+    how = Image.Resampling.BICUBIC if reader.preprocessing.interpolation == "bicubic" else Image.Resampling.BILINEAR
     if spec.operations:
         return rand_augment(image.resize((size, size), how), spec.operations, generator)
     view = image.resize((size, size), how, box=crop_box(image.width, image.height, spec, generator))

@@ -4,7 +4,7 @@ const GROUPS = [
   ["Simple baselines: at most a head on frozen features", (method) => method.is_simple || method.is_baseline],
   ["Words around the class names", (method) => method.learns_words && method.image_path !== "trained"],
   ["Words, and inside the image tower", (method) => method.learns_words],
-  ["Inside the image tower", (method) => method.image_path === "trained"],
+  ["Inside the image tower, or a network of its own", (method) => method.image_path === "trained"],
   ["A small network or a memory on image features", () => true],
 ];
 

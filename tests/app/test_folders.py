@@ -48,6 +48,13 @@ def test_a_language_model_is_named_as_well(client, uploaded, error_of, name):
     assert error["message"].startswith("A language model must be named, not given as a folder of this machine")
 
 
+@pytest.mark.parametrize("name", ["/etc", "local-dir:/etc", "../x", "a/b/c", ".", "~"])
+def test_an_image_encoder_is_named_as_well(client, uploaded, error_of, name):
+    asked = {"image_set": uploaded["id"], "method": "image_probe", "shots": 2, "options": {"encoder": name}}
+    error = error_of(client.post(URL, json=asked), 403)
+    assert error["message"].startswith("An image encoder must be named, not given as a folder of this machine")
+
+
 def test_the_setting_lets_folders_in(context, uploaded, tmp_path):
     ctx = open_context(Settings(home=context.home, allow_folders=True))
     asked = {"image_set": uploaded["id"], "method": "coop", "shots": 2}
@@ -64,8 +71,8 @@ def test_the_setting_lets_folders_in(context, uploaded, tmp_path):
 
 @pytest.mark.parametrize(
     "request_",
-    [{"backbone": "local-dir:/x"}, {"options": {"language_model": "/x"}}],
-    ids=["backbone", "model"],
+    [{"backbone": "local-dir:/x"}, {"options": {"language_model": "/x"}}, {"options": {"encoder": "/x"}}],
+    ids=["backbone", "model", "encoder"],
 )
 def test_a_waiting_job_is_asked_again_when_it_begins(tmp_path: Path, request_):
     asked = RunRequest("01set", "cilmp", **request_)

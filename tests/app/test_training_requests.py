@@ -64,6 +64,17 @@ def test_job_is_queued_with_its_place(client, uploaded):
             403,
             "A language model must be named, not given as a folder of this machine; the request names a folder.",
         ),
+        (
+            {"method": "image_probe"},
+            422,
+            "Image-encoder probe needs an image encoder; 'encoder' is empty. Name one there: a backbone's name, ",
+        ),
+        ({"method": "image_probe", "options": {"encoder": "nosuch"}}, 404, "A backbone is one of embedded, "),
+        (
+            {"method": "resnet18", "options": {"encoder": "embedded"}},
+            422,
+            "A folder of timm's architecture 'resnet18'; 'embedded' holds 'a backbone'.",
+        ),
         ({"seed": -1}, 422, "'seed' lies between 0 and 2147483647; found -1."),
     ],
 )

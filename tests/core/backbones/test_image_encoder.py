@@ -6,33 +6,19 @@ import json
 from pathlib import Path
 
 import pytest
-import timm
 import torch
-from safetensors.torch import save_file
 
-from core.backbones.image_encoder import check_image_encoder, load_image_encoder
+from core.backbones.encoder_loading import check_image_encoder, load_image_encoder
 from core.errors import InvalidInput, NotAllowed, NotFound
-from tests.builders import session_folder, tiny_backbone, tiny_backbone_folder
+from tests.builders import session_folder, timm_folder, tiny_backbone, tiny_backbone_folder
 
 CPU = torch.device("cpu")
-
-
-def timm_folder(folder: Path, architecture: str = "test_vit", **changes: object) -> Path:
-    """A folder of a small timm model with random weights."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model = timm.create_model(architecture, num_classes=0)
-    size = list(model.pretrained_cfg["input_size"])
-    about = {"input_size": size, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}
-    config = {"architecture": architecture, "pretrained_cfg": about, **changes}
-    (folder / "config.json").write_text(json.dumps(config))
-    save_file(model.state_dict(), folder / "model.safetensors")
-    return folder
 
 
 @pytest.mark.parametrize("architecture", ["test_vit", "test_resnet"])
 def test_a_timm_folder_gives_the_mean_over_places(architecture: str, tmp_path: Path) -> None:
     encoder = load_image_encoder(str(timm_folder(tmp_path / "m", architecture)), device=CPU, home=tmp_path)
-    levels = torch.rand(2, 3, encoder.size_px, encoder.size_px)
+    levels = torch.rand(2, 3, encoder.preprocessing.size, encoder.preprocessing.size)
     found = encoder.encode(levels)
     assert found.shape == (2, encoder.width)
     torch.testing.assert_close(encoder.encode(levels[:1]), found[:1], atol=1e-5, rtol=1e-4)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.backbones.image_encoder import load_image_encoder
+from core.backbones.encoder_loading import load_image_encoder
 from core.errors import BackboneMismatch
 from core.tuning.contract import Batch
 from core.tuning.registry import get_method
-from tests.core.backbones.test_image_encoder import CPU, timm_folder
+from tests.builders import timm_folder
+from tests.core.backbones.test_image_encoder import CPU
 from tests.core.methods.test_vpt import pixels
 from tests.core.methods.wide_tower import wide_task
 from tests.core.tuning.test_every_method import build

@@ -9,8 +9,8 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from core.methods.linear_probe import search_strength
 from core.tuning.data import TensorData
+from core.tuning.logistic import search_strength
 from core.tuning.loop import fit
 from tests.core.tuning.test_every_method import build, clustered_data
 

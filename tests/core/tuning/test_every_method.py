@@ -27,18 +27,20 @@ from core.tuning.measure import rename_classes
 from core.tuning.option import Options
 from core.tuning.progress import Cancelled, Progress
 from core.tuning.registry import get_method, method_names
+from core.tuning.second_encoder import named_encoder
 from core.tuning.train import TrainedRun
-from tests.builders import tiny_backbone
+from tests.builders import session_folder, tiny_backbone, tiny_encoder_folder
 
 METHODS = method_names()
 CLASSES = ("bright disc", "dark disc", "no disc")
-QUICK: dict[str, Any] = {"epochs": 3, "views": 2, "batch_size": 4, "iterations": 40}
+QUICK: dict[str, Any] = {"epochs": 3, "views": 2, "batch_size": 4, "size_px": 32, "iterations": 40}
 
 
 def quick_options(name: str) -> dict[str, Any]:
-    """Options that make a method fast, as far as it has them."""
+    """Options that make a method fast, as far as it has them, and what it needs to be named."""
     known = {field.name for field in dataclasses.fields(get_method(name).Config)}
-    return {key: value for key, value in QUICK.items() if key in known}
+    needed = {"encoder": str(tiny_encoder_folder())} if "encoder" in get_method(name).needs else {}
+    return {key: value for key, value in QUICK.items() if key in known} | needed
 
 
 def quick_train(image_set: ImageSet, name: str, home: Path, **more: Any) -> TrainedRun:
@@ -74,8 +76,10 @@ def same(one: Tensor | None, other: Tensor | None) -> bool:
 
 def build(name: str, classes: tuple[str, ...] = CLASSES, towers: str = "timm-bert", **options: Any) -> Method:
     method = get_method(name)
-    task = Task(tiny_backbone(towers), classes, template_descriptions(classes))
-    return method(method.Config.from_values(quick_options(name) | options), task)
+    config = method.Config.from_values(quick_options(name) | options)
+    backbone = tiny_backbone(towers)
+    encoder = named_encoder(method, config, backbone.device, session_folder() / "home")
+    return method(config, Task(backbone, classes, template_descriptions(classes), encoder=encoder))
 
 
 def unit_vectors(count: int, width: int, seed: int = 0) -> Tensor:
@@ -84,20 +88,20 @@ def unit_vectors(count: int, width: int, seed: int = 0) -> Tensor:
     return torch.nn.functional.normalize(drawn, dim=-1)
 
 
-def clustered_data(seed: int = 0) -> TensorData:
+def clustered_data(seed: int = 0, width: int | None = None) -> TensorData:
     """Twelve unit vectors around three directions, in batches of four."""
     generator = torch.Generator().manual_seed(seed)
-    width = tiny_backbone().joint_width
+    width = width or tiny_backbone().joint_width
     centres = torch.randn(3, width, generator=generator).repeat_interleave(4, dim=0)
     features = torch.nn.functional.normalize(centres + 0.3 * torch.randn(12, width, generator=generator), dim=-1)
     batches = [[0, 4, 8, 1], [5, 9, 2, 6], [10, 3, 7, 11]]
     return TensorData(torch.arange(3).repeat_interleave(4), batches, features=features)
 
 
-def clustered_pixels(seed: int = 0) -> Tensor:
+def clustered_pixels(seed: int = 0, size: int | None = None) -> Tensor:
     """Twelve noisy pictures around three."""
     generator = torch.Generator().manual_seed(seed)
-    size = tiny_backbone().preprocessing.size
+    size = size or tiny_backbone().preprocessing.size
     centres = 2 * torch.randn(3, 3, 8, 8, generator=generator).repeat_interleave(4, dim=0)
     noise = torch.randn(12, 3, size, size, generator=generator)
     return torch.nn.functional.interpolate(centres, size=(size, size)) + 0.3 * noise
@@ -105,10 +109,10 @@ def clustered_pixels(seed: int = 0) -> Tensor:
 
 def data_for(method: Method, order: list[int] | None = None) -> TensorData:
     """Clustered data in the form a method takes; `order` says which class each old one becomes."""
-    known = clustered_data()
+    known = clustered_data(width=method.reader.joint_width)
     labels = known.labels if order is None else torch.tensor([order.index(int(label)) for label in known.labels])
     if method.image_path(method.config) == "trained":
-        pixels = clustered_pixels()
+        pixels = clustered_pixels(size=method.reader.preprocessing.size)
         return TensorData(labels, known._batches, pixels=pixels, views=dict.fromkeys(method.extra_views, pixels))
     features = known.train_features()
     views = dict.fromkeys(method.extra_views, features)
@@ -119,8 +123,8 @@ def scores(method: Method) -> Tensor:
     """Scores of the clustered images."""
     with torch.no_grad():
         if method.image_path(method.config) == "trained":
-            return method.logits(method.encode_images(clustered_pixels()))
-        return method.logits(clustered_data().train_features())
+            return method.logits(method.encode_images(clustered_pixels(size=method.reader.preprocessing.size)))
+        return method.logits(clustered_data(width=method.reader.joint_width).train_features())
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -246,7 +250,7 @@ def test_scores_come_from_the_picture_alone_and_nothing_takes_labels(name: str) 
     assert takes(kind.visual_tokens) == takes(kind.class_features) == ["self"]
     method = build(name)
     fit(method, data_for(method), seed=0)
-    size = tiny_backbone().preprocessing.size
+    size = method.reader.preprocessing.size
     features = frozen_features(method, torch.zeros(2, 3, size, size))
     assert predict_logits(method, features).shape == (2, 3)
 
@@ -356,10 +360,9 @@ def test_the_card_says_where_the_method_comes_from(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("towers", ["clip-causal", "timm-causal"])
 def test_the_method_runs_on_other_towers(name: str, towers: str) -> None:
-    backbone, method = tiny_backbone(towers), get_method(name)
-    task = Task(backbone, CLASSES, template_descriptions(CLASSES))
-    built = method(method.Config.from_values(quick_options(name)), task)
-    pixels = torch.randn(4, 3, backbone.preprocessing.size, backbone.preprocessing.size)
+    built = build(name, towers=towers)
+    size = built.reader.preprocessing.size
+    pixels = torch.randn(4, 3, size, size)
     with torch.no_grad():
         features = built.encode_images(pixels)
     labels = torch.tensor([0, 1, 2, 0])

@@ -13,7 +13,7 @@ from core.errors import Leakage
 from core.images.image_set import ImageSet
 from core.tuning.run_notes import known_classes
 from tests.builders import tiny_backbone
-from tests.core.tuning.test_every_method import quick_train
+from tests.core.tuning.test_every_method import build, quick_train
 
 
 def with_copies(disc_set: ImageSet, folder: Path, count: int) -> ImageSet:
@@ -98,7 +98,9 @@ def test_classes_the_backbone_knows_are_found_however_they_are_spelled(spelled: 
     known = tower.known_classes
     tower.known_classes = ("glioma tumor", "normal brain")
     try:
-        assert known_classes(tower, [spelled, "cyst"]) == [spelled]
+        assert known_classes(build("coop", towers="clip-causal"), [spelled, "cyst"]) == [spelled]
+        # where no text is read, nothing of it is known
+        assert known_classes(build("image_probe", towers="clip-causal"), [spelled, "cyst"]) == []
     finally:
         tower.known_classes = known
 
