@@ -645,12 +645,44 @@ class Leakage(Answer):
     two_classes: int | None = None
 
 
+class CalibrationError(Answer):
+    """Distance of stated from observed shares over bins of equal mass, beside what a calibrated model would show.
+
+    square: debiased, may be negative; root: null then.
+    """
+
+    value: float
+    n: int
+    bins: int
+    expected: float
+    expected_high: float
+    p: float
+    square: float
+    root: float | None = None
+
+
+class MeasuredCalibration(Answer):
+    """Proper scores and the calibration error of the test part, and the temperature it would choose itself."""
+
+    brier: float
+    brier_skill: float | None = None
+    log_loss: float
+    error: CalibrationError
+    test_temperature: float
+    slope: float
+    sentence: str
+
+
 class Calibration(Answer):
-    """Validation images behind the probabilities, how far to trust them, and what these images chose besides."""
+    """Validation images behind the probabilities, how far to trust them, and what these images chose besides.
+
+    measured: what the test part says of them; null for runs recorded before it was measured.
+    """
 
     n: int
     note: str
     also_chose: list[str]
+    measured: MeasuredCalibration | None = None
 
 
 class Interval(Answer):
@@ -753,19 +785,28 @@ class ClassNumbers(Answer):
 
 
 class ReliabilityBin(Answer):
-    """Answers of one range of stated probability: how sure they were and how often right, null of an empty range."""
+    """Answers of one range of stated probability, ranges of equal counts: how sure they were and how often right.
+
+    accuracy_low, accuracy_high: Wilson, 95 %, over images. expected_low, expected_high: where the share right of a
+    calibrated model would lie in 95 % of draws.
+    """
 
     low: float
     high: float
     n: int
-    confidence: float | None = None
-    accuracy: float | None = None
+    confidence: float
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    expected_low: float
+    expected_high: float
 
 
 class RunSummary(Answer):
     """Answers of several runs on one part, usually the seeds of one line, counted together.
 
-    confusion: by true class (rows) and answer (columns). Numbers of classes and `ece` are means of the runs.
+    confusion: by true class (rows) and answer (columns). Numbers of classes, `ece`, `brier` and `log_loss` are means
+    of the runs; `calibration_error` is null for several runs.
     """
 
     part: str
@@ -776,6 +817,9 @@ class RunSummary(Answer):
     confusion: list[list[int]]
     per_class: list[ClassNumbers]
     ece: float
+    brier: float
+    log_loss: float
+    calibration_error: CalibrationError | None = None
     reliability: list[ReliabilityBin]
     disclaimer: str = DISCLAIMER
 

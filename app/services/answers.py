@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from app.services.context import Context
 from core.errors import InvalidInput, NotFound
-from core.evaluation.metrics import confusion, expected_calibration_error, per_class, reliability_bins
+from core.evaluation.calibration_error import brier, calibration_error, log_loss, reliability
+from core.evaluation.metrics import confusion, expected_calibration_error, per_class
 from core.records import answers as records
 from core.records import runs as run_records
 from core.text import shown
@@ -22,9 +23,10 @@ MOST_ANSWERS = 400_000
 def summary(ctx: Context, run_ids: Sequence[str], part: str | None = None) -> dict[str, Any]:
     """Counts over the answers of runs on one part, by default the ranked one; runs are usually seeds of one line.
 
-    Returns {part, parts, classes, n_runs, n_images, confusion, per_class, ece, reliability}: confusion and reliability
-    are summed over the runs, the numbers of classes and the calibration error are means of the runs. Raises NotFound,
-    InvalidInput for runs that do not have the same classes and images.
+    Returns {part, parts, classes, n_runs, n_images, confusion, per_class, ece, brier, log_loss, calibration_error,
+    reliability}: confusion and reliability are summed over the runs, the numbers of classes, ece, brier and log_loss
+    are means of the runs; calibration_error is that of a single run, else None. Raises NotFound, InvalidInput for runs
+    that do not have the same classes and images.
     """
     wanted = list(dict.fromkeys(run_ids))
     with ctx.db.reading() as session:
@@ -54,7 +56,10 @@ def summary(ctx: Context, run_ids: Sequence[str], part: str | None = None) -> di
         "confusion": np.sum(tables, axis=0).tolist(),
         "per_class": [_mean_of_class([rows[at] for rows in by_run]) for at in range(len(classes))],
         "ece": float(np.mean([expected_calibration_error(p, true) for true, p in zip(labels, stated, strict=True)])),
-        "reliability": reliability_bins(np.concatenate(stated), np.concatenate(labels)),
+        "brier": float(np.mean([brier(p, true) for true, p in zip(labels, stated, strict=True)])),
+        "log_loss": float(np.mean([log_loss(p, true) for true, p in zip(labels, stated, strict=True)])),
+        "calibration_error": calibration_error(stated[0], labels[0]) if len(wanted) == 1 else None,
+        "reliability": reliability(np.concatenate(stated), np.concatenate(labels), repeats=len(wanted)),
     }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from core.errors import InvalidInput
 
-PRIOR_SIGMA = 1.0
-"""Standard deviation of log T before any image is seen: T lies in 1/7.1 .. 7.1 with 95 %. Weak beside 30 images."""
+PRIOR_SIGMA = 0.5
+"""Standard deviation of log T before any image is seen: T lies in 1/2.7 .. 2.7 with 95 %. Weak beside 60 images."""
 TEMPERATURES = (0.01, 100.0)
 """The smallest and the largest temperature that is ever chosen."""
 LOG_BOUNDS = (np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]))

@@ -129,6 +129,7 @@ Descriptions: {card["descriptions"]["source"]}.
 |---|---|---|---|
 {metrics}
 
+{_calibration(card)}
 ## Leakage and what the encoder knew
 
 {_honesty(card)}
@@ -147,6 +148,19 @@ def _metric_line(card: Mapping[str, Any], name: str, value: float | None) -> str
     own = card.get("intervals", {}).get(name) or {}
     between = "-" if own.get("low") is None else f"{own['low']:.4f} to {own['high']:.4f}"
     return f"| {name} | {_number(value)} | {between} | {own.get('interval', '-')} |"
+
+
+def _calibration(card: Mapping[str, Any]) -> str:
+    """A section on the probabilities; empty for models trained before they were measured."""
+    measured = card.get("calibration", {}).get("measured")
+    if not measured:
+        return ""
+    skill = f" (skill {measured['brier_skill']:.2f})" if measured["brier_skill"] is not None else ""
+    return f"""## Calibration
+
+{measured["sentence"]} Brier score {measured["brier"]:.4f}{skill}, log loss {measured["log_loss"]:.4f}; the test part
+itself would choose the temperature {measured["test_temperature"]:.3f}.
+"""
 
 
 def _honesty(card: Mapping[str, Any]) -> str:

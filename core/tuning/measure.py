@@ -18,6 +18,7 @@ import torch
 from core.descriptions.description_set import DescriptionSet
 from core.errors import ClassMismatch
 from core.evaluation.calibration import Temperature, apply_temperature
+from core.evaluation.calibration_error import measured_calibration
 from core.evaluation.metrics import confusion, metrics, per_class
 from core.evaluation.model_intervals import model_intervals
 from core.images.labelled_image import LabelledImage
@@ -78,6 +79,11 @@ class Measurement:
     def intervals(self) -> dict[str, Any]:
         """See `core.evaluation.model_intervals.model_intervals`."""
         return model_intervals(self.probabilities, self.labels, self.groups)
+
+    def calibration(self) -> dict[str, Any]:
+        """See `core.evaluation.calibration_error.measured_calibration`."""
+        known = [group for group in self.groups if group is not None]
+        return measured_calibration(self.logits, self.temperature, self.labels, len(set(known)) < len(known))
 
     def among(self, classes: Sequence[str]) -> Measurement:
         """The images of these classes, asked about these classes only. Raises ClassMismatch for one never asked about.

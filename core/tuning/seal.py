@@ -83,11 +83,12 @@ def run_card(
         "intervals": measured.intervals(),
         "leakage": leakage.as_dict(),
         "known_classes": known_classes(method, image_set.classes),
-        # how far probabilities can be trusted: validation images behind them, and what these chose besides
+        # how far probabilities can be trusted: images behind them, what these chose besides, what the test part says
         "calibration": {
             "n": temperature.n,
             "note": temperature.note,
             "also_chose": chosen_on_validation(method, draw),
+            "measured": measured.calibration(),
         },
         "variant": fitted.setup.variant,
         "recipe": _followed(fitted, shots),

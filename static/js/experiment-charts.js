@@ -6,6 +6,7 @@ import { amountText, rankedTitle, tookText } from "./experiment-words.js";
 import { METRICS, metricText } from "./metric-words.js";
 import { fileName } from "./plot.js";
 
+const SMALL_BIN = 10; // a range with fewer answers says too little to be drawn
 const finite = Number.isFinite;
 const axisFormat = (metric) => (value) => (metric.percent ? percent(value, 0) : String(Number(value.toFixed(2))));
 const sides = (metric) => `${metric.title} (${metric.higher ? "right is better" : "left is better"})`;
@@ -284,16 +285,36 @@ export function ranks(rows, metric, title) {
 }
 
 /** How often answers of each confidence were right. summary: of `/runs/summary`. */
-export function reliability({ reliability: bins, n_runs: runs, ece }, title) {
-  const known = (bins ?? []).filter((bin) => bin.n > 0);
+export function reliability({ reliability: bins, n_runs: runs, ece, brier, calibration_error: error }, title) {
+  const known = bins ?? [];
+  const drawn = known.filter((bin) => bin.n >= SMALL_BIN);
   if (!known.length) return null;
+  const few = known.length - drawn.length;
+  const left = few ? ` ${count(few, "range")} of fewer than ${SMALL_BIN} answers ${few === 1 ? "is" : "are"} in the table only.` : "";
+  const seeds = runs > 1 ? `, means of ${count(runs, "seed")}` : "";
+  const scores = `Brier score ${brier.toFixed(3)}, expected calibration error (15 equal bins, as papers print it) ${ece.toFixed(3)}${seeds}.`;
+  const chance = error
+    ? ` Over ranges of equal counts the error is ${error.value.toFixed(3)}; a perfectly calibrated model would show ${error.expected.toFixed(3)}, up to ${error.expected_high.toFixed(3)}.`
+    : "";
   return {
     title: "Reliability: how often the model is right when it is so sure",
-    sentence: `On the dotted line stated probabilities are right. Expected calibration error ${ece.toFixed(3)}${runs > 1 ? `, mean of ${count(runs, "seed")}` : ""}.`,
+    sentence: `On the dotted line stated probabilities are right; in the grey band 95 % of perfectly calibrated models would lie. Bars: 95 % (Wilson). ${scores}${chance}${left}`,
     figure: curves({
       height: 300,
       diagonal: true,
-      series: [{ name: "right", points: known.map((bin) => [bin.confidence, bin.accuracy]) }],
+      band: {
+        places: drawn.map((bin) => bin.confidence),
+        low: drawn.map((bin) => bin.expected_low),
+        high: drawn.map((bin) => bin.expected_high),
+      },
+      series: [
+        {
+          name: "right",
+          points: drawn.map((bin) => [bin.confidence, bin.accuracy]),
+          low: drawn.map((bin) => bin.accuracy_low),
+          high: drawn.map((bin) => bin.accuracy_high),
+        },
+      ],
       x: {
         title: "stated probability of the answer",
         low: 0,
@@ -302,15 +323,27 @@ export function reliability({ reliability: bins, n_runs: runs, ece }, title) {
       },
       y: { title: "share right", low: 0, high: 1, format: (value) => percent(value, 0) },
     }),
-    columns: ["Stated between", "Answers", "Mean stated", "Right"],
+    columns: ["Stated between", "Answers", "Mean stated", "Right", "95 % of right", "Calibrated: 95 %"],
     rows: known.map((bin) => [
       `${percent(bin.low, 0)} and ${percent(bin.high, 0)}`,
       bin.n,
       percent(bin.confidence),
       percent(bin.accuracy),
+      `${percent(bin.accuracy_low, 0)} to ${percent(bin.accuracy_high, 0)}`,
+      `${percent(bin.expected_low, 0)} to ${percent(bin.expected_high, 0)}`,
     ]),
-    csvColumns: ["low", "high", "answers", "mean_stated", "share_right"],
-    csvRows: known.map((bin) => [bin.low, bin.high, bin.n, bin.confidence, bin.accuracy]),
+    csvColumns: "low high answers mean_stated share_right right_low right_high calibrated_low calibrated_high".split(" "),
+    csvRows: known.map((bin) => [
+      bin.low,
+      bin.high,
+      bin.n,
+      bin.confidence,
+      bin.accuracy,
+      bin.accuracy_low,
+      bin.accuracy_high,
+      bin.expected_low,
+      bin.expected_high,
+    ]),
     file: fileName(title, "reliability"),
   };
 }

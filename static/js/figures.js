@@ -123,7 +123,7 @@ export const straight = (theme, ends, dash = "dash") => ({
  * and marker together, so that lines can be told apart without colours. y: {low, high, format, title}. x: {title, low, high,
  * ticks: [[x, words]]}. lines: [{value, name}] across. diagonal: from 0, 0 to 1, 1.
  */
-export function curves({ series, x = {}, y = {}, lines = [], diagonal = false, height = 240 }) {
+export function curves({ series, x = {}, y = {}, lines = [], diagonal = false, band = null, height = 240 }) {
   const shown = series
     .map((line, at) => ({
       ...line,
@@ -157,7 +157,7 @@ export function curves({ series, x = {}, y = {}, lines = [], diagonal = false, h
     );
     const pad = 0.03 * (last - first);
     return {
-      data: shown.flatMap((line) => curve(theme, line, x, format)),
+      data: [...(band ? filled(theme, band) : []), ...shown.flatMap((line) => curve(theme, line, x, format))],
       layout: layoutOf(theme, {
         height: height + (labelled ? 0 : 22 * Math.ceil(shown.length / 2)),
         margin: { l: 44, r: right, t: 12, b: 46 + (labelled ? 0 : 22 * Math.ceil(shown.length / 2)) },
@@ -210,6 +210,15 @@ function placeTicks(places, first, last, width) {
   const ticks = niceTicks(first, last, Math.max(2, Math.round(width / 110)));
   const whole = places.every(Number.isInteger) ? ticks.filter(Number.isInteger) : ticks;
   return whole.map((tick) => [tick, shortNumber(tick)]);
+}
+
+/** A grey area between the lows and the highs of a band: {places, low, high}. */
+function filled(theme, { places, low, high }) {
+  const edge = { type: "scatter", mode: "lines", x: places, line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+  return [
+    { ...edge, y: low },
+    { ...edge, y: high, fill: "tonexty", fillcolor: theme.line },
+  ];
 }
 
 function curve(theme, line, x, format) {

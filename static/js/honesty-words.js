@@ -69,7 +69,8 @@ export function calibrationText(calibration) {
   const also = chosen.length
     ? ` The same images also chose ${listed(chosen)}: new images will look somewhat less well calibrated.`
     : "";
-  return `${calibration.note}${also}`;
+  const measured = calibration.measured ? ` ${calibration.measured.sentence}` : "";
+  return `${calibration.note}${also}${measured}`;
 }
 
 const listed = (words) =>

@@ -48,9 +48,13 @@ def test_answers_of_seeds_are_counted_together(client: TestClient, two_seeds: li
     assert (found["n_runs"], found["n_images"]) == (2, 6)
     assert found["confusion"] == [[3, 3], [2, 4]]
     assert [row["recall"] for row in found["per_class"]] == pytest.approx([(2 / 3 + 1 / 3) / 2, (1 / 3 + 1) / 2])
-    filled = [row for row in found["reliability"] if row["n"]]
-    assert [(row["n"], row["accuracy"]) for row in filled] == [(5, 0.0), (7, 1.0)]
-    assert [row["confidence"] for row in filled] == pytest.approx([0.7, 0.8])
+    assert [(row["n"], row["accuracy"]) for row in found["reliability"]] == [(6, pytest.approx(1 / 6)), (6, 1.0)]
+    assert [row["confidence"] for row in found["reliability"]] == pytest.approx([(5 * 0.7 + 0.8) / 6, 0.8])
+    # 6 answers are 3 images: all right of 3 is at least 3 / (3 + 1.96^2)
+    assert found["reliability"][1]["accuracy_low"] == pytest.approx(3 / (3 + 1.959964**2))
+    # right with 0.8: 0.2^2 twice; wrong with 0.7: 0.7^2 twice
+    assert found["brier"] == pytest.approx(((3 * 0.08 + 3 * 0.98) / 6 + (4 * 0.08 + 2 * 0.98) / 6) / 2)
+    assert found["calibration_error"] is None
     # seed 1: half right with 0.8, half wrong with 0.7; seed 2: 4 of 6 right
     assert found["ece"] == pytest.approx(((0.2 * 3 + 0.7 * 3) / 6 + (0.2 * 4 + 0.7 * 2) / 6) / 2)
 

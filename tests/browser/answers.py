@@ -437,10 +437,14 @@ SUMMARY = {
         {"class": name, "n": 8, "recall": 0.875, "precision": 0.8, "f1": 0.84, "auroc": 0.9} for name in CLASSES
     ],
     "ece": 0.061,
+    "brier": 0.21,
+    "log_loss": 0.34,
+    "calibration_error": None,
     "reliability": [
-        {"low": 0.4, "high": 0.6, "n": 20, "confidence": 0.52, "accuracy": 0.55},
-        {"low": 0.6, "high": 0.8, "n": 0, "confidence": None, "accuracy": None},
-        {"low": 0.8, "high": 1.0, "n": 52, "confidence": 0.91, "accuracy": 0.96},
+        {"low": 0.41, "high": 0.6, "n": 20, "confidence": 0.52, "accuracy": 0.55}
+        | {"accuracy_low": 0.2, "accuracy_high": 0.85, "expected_low": 0.2, "expected_high": 0.84},
+        {"low": 0.82, "high": 0.99, "n": 52, "confidence": 0.91, "accuracy": 0.96}
+        | {"accuracy_low": 0.72, "accuracy_high": 0.99, "expected_low": 0.78, "expected_high": 1.0},
     ],
 }
 MISTAKEN = {

@@ -16,10 +16,10 @@ def test_a_large_part_recovers_the_temperature_the_likelihood_asks_for():
 
 
 def test_the_posterior_of_one_image_solves_its_own_equation():
-    # One image with gap 2, right. d/du [log(1 + exp(-2 e^-u)) + u^2 / 2] = 0 with u = log T.
+    # One image with gap 2, right. d/du [log(1 + exp(-2 e^-u)) + u^2 / (2 * 0.5^2)] = 0 with u = log T.
     u = np.log(fit_temperature(np.array([[2.0, 0.0]]), np.array([0])).value)
     gap = 2 * np.exp(-u)
-    assert gap / (1 + np.exp(gap)) + u == pytest.approx(0.0, abs=1e-4)
+    assert gap / (1 + np.exp(gap)) + 4 * u == pytest.approx(0.0, abs=1e-4)
 
 
 def test_a_tiny_perfect_part_does_not_drive_the_temperature_to_zero():
@@ -59,3 +59,25 @@ def test_diverged_logits_are_refused():
 def test_a_temperature_of_zero_is_refused():
     with pytest.raises(InvalidInput, match="above 0"):
         apply_temperature(np.zeros((1, 2)), 0.0)
+
+
+def test_a_prior_of_half_loses_less_with_four_images_than_one_twice_as_wide():
+    # 4 images of a model that is right as it is: how much log loss over new images the temperature costs, on average
+    rng = np.random.default_rng(7)
+
+    def drawn(n):
+        labels = rng.integers(0, 4, n)
+        scores = rng.normal(size=(n, 4)) + 1.5 * np.eye(4)[labels]
+        # the posterior of these scores: a softmax of 1.5 times them
+        return 1.5 * scores, labels
+
+    def loss(logits, labels, value):
+        return -np.log(apply_temperature(logits, value)[np.arange(len(labels)), labels]).mean()
+
+    new = drawn(20_000)
+    costs = {sigma: [] for sigma in (0.5, 1.0)}
+    for _ in range(60):
+        few = drawn(4)
+        for sigma, found in costs.items():
+            found.append(loss(*new, fit_temperature(*few, prior_sigma=sigma).value) - loss(*new, 1.0))
+    assert 0 < np.mean(costs[0.5]) < 0.5 * np.mean(costs[1.0])
