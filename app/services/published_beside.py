@@ -155,4 +155,4 @@ def _is_controlled(run: Run) -> bool:
 
 def _in_full(ctx: Context, run_ids: Sequence[str]) -> list[dict[str, Any]]:
     with ctx.db.reading() as session:
-        return run_records.list_runs(session, run_ids=run_ids, in_full=True, limit=max(1, len(run_ids)))
+        return run_records.list_runs(session, run_ids=run_ids, details=("parts",), limit=max(1, len(run_ids)))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_ANSWERS = 400_000
 """Predictions read to test what is said of one group of runs, and kept from one comparison to the next."""
+COMPARED = ("confusion", "request", "parts")
+"""Of the details of a run, those that a comparison looks at."""
 _keeping = threading.Lock()
 
 
@@ -111,13 +113,15 @@ _kept: OrderedDict[tuple[str, str], RunAnswers] = OrderedDict()
 def answers_of_runs(ctx: Context, run_ids: Sequence[str]) -> Mapping[str, RunAnswers] | None:
     """What runs said of each test image; None where that would be too much for one page."""
     place = str(ctx.settings.database)
-    missing = [run_id for run_id in run_ids if (place, run_id) not in _kept]
+    known = {run_id: own for run_id in run_ids if (own := _kept.get((place, run_id)))}
+    missing = [run_id for run_id in run_ids if run_id not in known]
     with ctx.db.reading() as session:
-        if records.count_predictions(session, run_ids) > MOST_ANSWERS:
+        unread = records.count_predictions(session, missing) if missing else 0
+        if unread + sum(len(own.images) for own in known.values()) > MOST_ANSWERS:
             return None
         answers = read_answers(session, missing, records.RANKED_PARTS)
         read = {run_id: _in_order(next(iter(parts.values()))) for run_id, parts in answers if parts}
-    found = {run_id: kept for run_id in run_ids if (kept := read.get(run_id) or _kept.get((place, run_id)))}
+    found = {run_id: told for run_id in run_ids if (told := read.get(run_id) or known.get(run_id))}
     _keep({(place, run_id): own for run_id, own in read.items()})
     return found
 
@@ -147,12 +151,12 @@ def _keep(read: Mapping[tuple[str, str], RunAnswers]) -> None:
 def _on(ctx: Context, image_set_id: str | None) -> list[dict[str, Any]]:
     with ctx.db.reading() as session:
         found = _set_id(session, image_set_id)
-        return _titled(records.list_runs(session, found, in_full=True, limit=ALL))
+        return _titled(records.list_runs(session, found, details=COMPARED, limit=ALL))
 
 
 def _named(ctx: Context, run_ids: Sequence[str]) -> list[dict[str, Any]]:
     with ctx.db.reading() as session:
-        rows = records.list_runs(session, run_ids=run_ids, in_full=True, limit=ALL)
+        rows = records.list_runs(session, run_ids=run_ids, details=COMPARED, limit=ALL)
         found = {row["id"]: row for row in rows}
         for id in run_ids:
             if id not in found:

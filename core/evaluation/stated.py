@@ -38,9 +38,9 @@ def stated_of(answers: Sequence[Mapping[str, float]]) -> Stated:
         known.table[[not isinstance(each, Mapping) for each in answers]] = np.nan
         return known
     first = tuple(answers[0]) if answers else ()
-    if all(map(first.__eq__, map(tuple, answers))):
-        # no step of Python for each image: these are hundreds of thousands
-        values = list(chain.from_iterable(map(_VALUES, answers)))
+    # no step of Python for each image: these are hundreds of thousands
+    if set(map(len, answers)) <= {len(first)} and [*chain.from_iterable(answers)] == [*first] * len(answers):
+        values = [*chain.from_iterable(map(_VALUES, answers))]
         return Stated(first, np.array(values, dtype=np.float64).reshape(len(answers), len(first)))
     classes = tuple(dict.fromkeys(name for each in answers for name in each))
     return Stated(classes, np.array([[each.get(name, 0.0) for name in classes] for each in answers], dtype=np.float64))

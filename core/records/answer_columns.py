@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from core.evaluation.stated import Stated, stated_of
@@ -74,12 +74,17 @@ def _without_joining_characters(session: Session, run_id: str, part: str) -> Any
 
 def _words() -> tuple[Any, ...]:
     row = PredictionRow
-    return row.file, func.coalesce(row.group_name, NO_GROUP), row.label, row.predicted
+    return row.file, func.coalesce(row.group_name, _written(NO_GROUP)), row.label, row.predicted
 
 
 def _joined(*words: Any) -> list[Any]:
     told = (cast(PredictionRow.position, Text), *words, cast(PredictionRow.probabilities, Text))
-    return [func.aggregate_strings(each, BETWEEN) for each in told]
+    return [func.aggregate_strings(each, _written(BETWEEN)) for each in told]
+
+
+def _written(character: str) -> Any:
+    """A character that stands in the statement itself: as a parameter SQLite fetches it anew for every row."""
+    return literal(character, literal_execute=True)
 
 
 class _Columns:

@@ -302,18 +302,18 @@ def list_runs(
     *,
     run_ids: Sequence[str] | None = None,
     sealed_only: bool = False,
-    in_full: bool = False,
+    details: Sequence[str] = (),
     limit: int = 500,
     offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """Runs, the newest first, in the shape of `run_dict` without epoch metrics, and without DETAILS unless in full."""
-    left_out = () if in_full else DETAILS
+    """Runs, the newest first, in the shape of `run_dict` without epoch metrics, and of DETAILS with those named."""
+    left_out = [name for name in DETAILS if name not in details]
     query = _runs().options(*(defer(getattr(RunRow, name), raiseload=True) for name in left_out))
     query = query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
     query = query if image_set_id is None else query.where(RunRow.image_set_id == image_set_id)
     query = query if run_ids is None else query.where(RunRow.id.in_(run_ids))
     query = query.where(RunRow.sealed_at.is_not(None)) if sealed_only else query
-    found = [_in_full(row) if in_full else _short(row) for row in session.execute(query)]
+    found = [_told(row, details) for row in session.execute(query)]
     return with_description_versions(session, found)
 
 
@@ -366,7 +366,7 @@ def run_dict(session: Session, run_id: str) -> dict[str, Any]:
     row = session.execute(_runs().where(RunRow.id == run_id)).first()
     if row is None:
         raise NotFound("A run with this id", f"'{run_id}' is none", "List the runs to see their ids.")
-    (told,) = with_description_versions(session, [_in_full(row)])
+    (told,) = with_description_versions(session, [_told(row, DETAILS)])
     return told | {"epoch_metrics": epoch_metrics(session, run_id)}
 
 
@@ -436,8 +436,8 @@ def _case(answer: Mapping[str, Any], image: Any) -> dict[str, Any]:
     }
 
 
-def _in_full(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
-    return _short(row) | {name: getattr(row[0], name) for name in DETAILS}
+def _told(row: Row[RunRow, str, str, str], details: Sequence[str]) -> dict[str, Any]:
+    return _short(row) | {name: getattr(row[0], name) for name in details}
 
 
 def _short(row: Row[RunRow, str, str, str]) -> dict[str, Any]:
