@@ -24,6 +24,7 @@ from app.commands import (
     predict,
     published,
     recipes,
+    report,
     serve,
     train,
 )
@@ -57,7 +58,7 @@ def program(
     """
 
 
-for module in (serve, doctor, train, predict, compare, demo):
+for module in (serve, doctor, train, predict, compare, report, demo):
     for function in module.COMMANDS:
         app.command()(function)
 for function in description_evidence.COMMANDS:

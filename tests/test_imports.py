@@ -23,6 +23,7 @@ SCIENCE = (
     "evaluation",
     "experiments",
     "explain",
+    "reporting",
 )
 WEB = {"fastapi", "starlette", "gradio", "uvicorn"}
 TABLES = {"sqlalchemy", "alembic", "psycopg"}

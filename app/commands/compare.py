@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.home import opened
-from app.commands.output import DISCLAIMER, JsonFlag, command, output
+from app.commands.output import DISCLAIMER, JsonFlag, check_file, command, output
 
 NOTHING: dict[str, Any] = {"groups": [], "notes": ["There are no runs to compare."]}
 COLUMNS = ("method", "n_seeds", "mean", "low", "high", "interval", "n_test")
@@ -26,7 +26,8 @@ def compare(
     from app.services.runs import compare as comparison
 
     with output(json) as out, opened() as ctx:
-        _check(out_path)
+        if out_path is not None:
+            check_file(out_path)
         runs = [run for name in names for run in _run_ids(ctx, name)]
         found: dict[str, Any] = comparison(ctx, run_ids=runs, detailed=out_path is not None) if runs else NOTHING
         for group in found["groups"]:
@@ -46,18 +47,6 @@ def compare(
             _write(out_path, found)
             out.row({"report": str(out_path)}, f"Report: {out_path}")
         out.text(DISCLAIMER)
-
-
-def _check(out_path: Path | None) -> None:
-    """Raises InvalidOption for a folder, and for a file in a folder that does not exist."""
-    from core.errors import InvalidOption
-
-    if out_path is None:
-        return
-    if out_path.is_dir():
-        raise InvalidOption("A file for --out", f"found the folder '{out_path}'", "Name a file, such as report.html.")
-    if not out_path.resolve().parent.is_dir():
-        raise InvalidOption("A folder that exists for --out", f"found '{out_path}'", "Make the folder first.")
 
 
 def _write(out_path: Path, found: dict[str, Any]) -> None:

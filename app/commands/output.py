@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -130,6 +131,14 @@ def check_texts(values: Mapping[str, Any]) -> None:
             fault = text_fault(text, lines=True) if isinstance(text, str) else None
             if fault and not os.path.exists(text):
                 raise InvalidOption(f"'{name}' without control characters", fault, "Write it without them.")
+
+
+def check_file(out: Path) -> None:
+    """Raises InvalidOption for a folder, and for a file in a folder that does not exist."""
+    if out.is_dir():
+        raise InvalidOption("A file for --out", f"found the folder '{out}'", "Name a file.")
+    if not out.resolve().parent.is_dir():
+        raise InvalidOption("A folder that exists for --out", f"found '{out}'", "Make the folder first.")
 
 
 def exit_code(error: PromptoscopeError) -> int:

@@ -76,6 +76,11 @@ def _set_id(session: Session, id_or_name: str | None) -> str | None:
     return None if id_or_name is None else image_sets.find_image_set(session, str(id_or_name)).id
 
 
+def full_runs(ctx: Context, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Runs with everything but their epochs, in this order. Raises NotFound."""
+    return _named(ctx, run_ids)
+
+
 def get_run(ctx: Context, id: str) -> dict[str, Any]:
     """One run with its epoch metrics. Raises NotFound."""
     with ctx.db.reading() as session:

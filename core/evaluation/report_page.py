@@ -22,6 +22,7 @@ COST_WORDS = (
     "first and kept for all others, so they say nothing of a method; in all also holds measuring and saving, and the "
     "start where a run was trained by itself."
 )
+RESEARCH_USE = "<p><strong>Research use only. Not for use in diagnostic procedures.</strong></p>"
 STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;"
     "padding:0 1rem}table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{text-align:left;padding:.35rem .6rem;"
@@ -32,17 +33,25 @@ STYLE = (
 
 def report_page(found: Mapping[str, Any], versions: Mapping[str, str]) -> str:
     """The page. found: of `compare_runs`, with or without published numbers. versions: of programs, by name."""
-    groups = "".join(_group(group) for group in found["groups"])
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Comparison of runs</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        "<h1>Comparison of runs</h1><p><strong>Research use only. Not for use in diagnostic procedures.</strong></p>"
-        f"{_list(found['notes'])}{groups}{_settings(found['groups'])}"
-        f"<h2>Versions</h2>{_table(('Program', 'Version'), list(versions.items()))}</body></html>\n"
+    groups = "".join(group_section(group) for group in found["groups"])
+    return html_page(
+        "Comparison of runs",
+        f"<h1>Comparison of runs</h1>{RESEARCH_USE}{bullets(found['notes'])}{groups}{settings_section(found['groups'])}"
+        f"<h2>Versions</h2>{table(('Program', 'Version'), list(versions.items()))}",
     )
 
 
-def _group(group: Mapping[str, Any]) -> str:
+def html_page(title: str, body: str, style: str = "") -> str:
+    """A whole page that loads nothing. body: HTML. style: further rules."""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}{style}</style></head><body>'
+        f"{body}</body></html>\n"
+    )
+
+
+def group_section(group: Mapping[str, Any]) -> str:
+    """Comparable runs: warnings, verdict, drawing, rows, pairs, classes and cost."""
     rows = group["rows"]
     shots = "all training images" if group["shots"] is None else f"{group['shots']} shots"
     title = f"{group['image_set']['name']}, {group['backbone']}, {shots}, {group['protocol']}"
@@ -54,12 +63,12 @@ def _group(group: Mapping[str, Any]) -> str:
     costs = [(row_name(row), *(_plain(row.get(name)) for name in COSTS), _plain(row.get("precision"))) for row in rows]
     published = [f"{row_name(row)}: {each['sentence']}" for row in rows for each in row.get("published", [])]
     return (
-        f"<h2>{escape(title)}</h2>{_list(group['warnings'], 'warn')}<p>{escape(group['verdict']['sentence'])}</p>"
+        f"<h2>{escape(title)}</h2>{bullets(group['warnings'], 'warn')}<p>{escape(group['verdict']['sentence'])}</p>"
         f"{interval_plot([(row_name(row), row) for row in rows], details.get('best_simple'))}"
-        f"{_table(head, body)}{_list(group['notes'])}{_pairs(details.get('matrix'))}"
+        f"{table(head, body)}{bullets(group['notes'])}{_pairs(details.get('matrix'))}"
         f"{_classes(details.get('per_class') or ())}"
-        + (f"<h3>Published numbers</h3>{_list(published)}" if published else "")
-        + f"<h3>Cost</h3><p>{COST_WORDS}</p>{_table(('Method', *COSTS.values(), 'Precision'), costs)}"
+        + (f"<h3>Published numbers</h3>{bullets(published)}" if published else "")
+        + f"<h3>Cost</h3><p>{COST_WORDS}</p>{table(('Method', *COSTS.values(), 'Precision'), costs)}"
     )
 
 
@@ -79,7 +88,7 @@ def _pairs(matrix: Mapping[str, Any] | None) -> str:
         f"Holm's procedure over {matrix['n_tests']} pairs. Ranks follow from p by Holm below 0.05."
     )
     return (
-        f"<h3>Each against each other</h3><p>{escape(words)}</p>{_table(('Method', *names, 'Ranks'), body)}"
+        f"<h3>Each against each other</h3><p>{escape(words)}</p>{table(('Method', *names, 'Ranks'), body)}"
         f"<p>{escape(matrix['visible_sentence'])}</p>"
     )
 
@@ -112,7 +121,7 @@ def _classes(found: Sequence[Mapping[str, Any]]) -> str:
         for each in found
     ]
     head = ("Method", "Class", "Test images", "Recall", "Precision")
-    return f"<h3>By class</h3><p>Means of the seeds.</p>{_table(head, body)}"
+    return f"<h3>By class</h3><p>Means of the seeds.</p>{table(head, body)}"
 
 
 def _values(row: Mapping[str, Any], against: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -137,25 +146,28 @@ def _plain(value: Any) -> str:
     return "-" if value is None else f"{value:,.10g}" if isinstance(value, int | float) else str(value)
 
 
-def _settings(groups: Sequence[Mapping[str, Any]]) -> str:
+def settings_section(groups: Sequence[Mapping[str, Any]]) -> str:
+    """Variant, epochs, descriptions and options of each row."""
     body = [
         (row_name(row), row["variant"], _plain(row["epochs"]), _plain(row["descriptions"]), _options(row))
         for group in groups
         for row in group["rows"]
     ]
-    return f"<h2>Settings</h2>{_table(('Method', 'Variant', 'Epochs', 'Descriptions', 'Options'), body)}"
+    return f"<h2>Settings</h2>{table(('Method', 'Variant', 'Epochs', 'Descriptions', 'Options'), body)}"
 
 
 def _options(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in row["options"].items() if name != "seed")
 
 
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table of texts, which are escaped."""
     columns = "".join(f"<th scope=col>{escape(text)}</th>" for text in head)
     rows = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in body)
     return f"<div class=wide><table><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 
-def _list(sentences: Sequence[str], kind: str = "") -> str:
+def bullets(sentences: Sequence[str], kind: str = "") -> str:
+    """The sentences that are not empty as a list, escaped."""
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences if sentence)
     return f'<ul class="{kind}">{items}</ul>' if items else ""

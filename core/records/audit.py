@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.records.tables import AuditEntryRow
@@ -22,6 +22,12 @@ def add_audit_entry(
 ) -> None:
     """Note an action in the transaction that does it. detail: ids and numbers, never file names or contents."""
     session.add(AuditEntryRow(actor=actor, action=action, noun=noun, noun_id=noun_id, detail=dict(detail or {})))
+
+
+def count_audit_entries(session: Session, noun: str, noun_ids: Sequence[str]) -> int:
+    """How many entries are about these things of one kind."""
+    query = select(func.count()).select_from(AuditEntryRow)
+    return session.scalar(query.where(AuditEntryRow.noun == noun, AuditEntryRow.noun_id.in_(noun_ids))) or 0
 
 
 def list_audit_entries(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -105,6 +105,11 @@ def list_explanations(
 def count_explanations(session: Session, model_id: str | None = None, image_id: str | None = None) -> int:
     """How many explanations `list_explanations` would give over all pages."""
     return session.scalar(select(func.count(ExplanationRow.id)).where(*_of(model_id, image_id))) or 0
+
+
+def count_of_models(session: Session, model_ids: Sequence[str]) -> int:
+    """How many explanations these models have."""
+    return session.scalar(select(func.count(ExplanationRow.id)).where(ExplanationRow.model_id.in_(model_ids))) or 0
 
 
 def _of(model_id: str | None, image_id: str | None) -> list[ColumnElement[bool]]:
