@@ -121,10 +121,12 @@ def _load_images(
 
 
 def check_named_models(options: Mapping[str, Any], folders: bool) -> None:
-    """Raises NotAllowed where the options name a language model or an image encoder by a folder and may not."""
+    """Raises NotAllowed where the options name a model or pictures by a folder and may not."""
     from core.backbones.encoder_loading import check_encoder_name
     from core.language_models.folder import check_name
+    from core.tuning.unlabelled import check_unlabelled
 
-    for option, check in (("language_model", check_name), ("encoder", check_encoder_name)):
+    checks = {"language_model": check_name, "encoder": check_encoder_name, "unlabelled": check_unlabelled}
+    for option, check in checks.items():
         if name := str(options.get(option) or "").strip():
             check(name, folders=folders)

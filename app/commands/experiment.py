@@ -212,6 +212,9 @@ def _show_rows(out: Output, rows: Sequence[Mapping[str, Any]]) -> None:
         for warning, places in _warnings(rows).items():
             out.text(f"WARNING, {places}: {warning}")
         out.table([_row_text(row) for row in rows], ROW_COLUMNS, "")
+        if rows[0]["protocol"] == "full":
+            out.table([_full_text(row) for row in rows], tuple(_full_text(rows[0])), "")
+            out.text("Behind ± stands the standard deviation over seeds.")
         out.text(f"Numbers are {rows[0]['metric'].replace('_', ' ')}.")
         claims = _by_sentence((row["claim"], row) for row in rows if row["claim"])
         for sentence, places in claims.items():
@@ -241,6 +244,19 @@ def _row_text(row: Mapping[str, Any]) -> dict[str, Any]:
         "high": row["high"],
         "difference": between,
         "beats": row["beats"],
+    }
+
+
+def _full_text(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a full-shot table: means and spreads over seeds, what is trained, and what an answer takes."""
+    found = {"images": row["image_set"] or "mean over sets", "line": row["line"], "labels": _amount(row)}
+    for name in ("accuracy", "macro_f1", "auroc", "kappa"):
+        mean, spread = row["metrics"][name], row["deviations"][name]
+        found[name] = None if mean is None else f"{mean:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
+    parameters, gflops = row["trainable_parameters"], row["gflops_per_image"]
+    return found | {
+        "parameters": None if parameters is None else f"{parameters:,.0f}",
+        "gflops_per_image": None if gflops is None else f"{gflops:.3g}",
     }
 
 

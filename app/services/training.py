@@ -137,6 +137,7 @@ def checked_config(
     from core.tuning.recipe import get_recipe
     from core.tuning.registry import get_method
     from core.tuning.second_encoder import check_encoder
+    from core.tuning.unlabelled import check_unlabelled
 
     recipe = get_recipe(asked.recipe) if asked.recipe else None
     kind = get_method(asked.method)
@@ -154,6 +155,7 @@ def checked_config(
     )
     _check_language_model(config, folders)
     check_encoder(kind, config, home, folders)
+    check_unlabelled(str(config.as_dict().get("unlabelled", "")), folders=folders)
     return kind, config, notes
 
 

@@ -27,7 +27,10 @@ ONE_SEED = "One seed: the spread over draws is unknown."
 STEADY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
 """Those that calibration does not change."""
 TWO_PART_METRICS = tuple(name for name in METRICS if name in PSEUDO_METRICS)
-COSTS = ("seconds", "training_seconds", "feature_seconds", "steps", "trainable_parameters", "peak_mb")
+COSTS = (
+    *("seconds", "training_seconds", "feature_seconds", "steps", "trainable_parameters", "gflops_per_image", "peak_mb"),
+    "unlabelled_images",
+)
 MOST_TOLD = 3
 """Options that a row's name shows to differ; of more it says how many."""
 NOT_COUNTED = "Leakage was allowed; how much there was has not been counted for this run."

@@ -15,6 +15,7 @@ COSTS = {
     "feature_seconds": "Shared features, s",
     "seconds": "In all, s",
     "trainable_parameters": "Trainable parameters",
+    "gflops_per_image": "GFLOPs per image",
     "peak_mb": "Peak, MB",
 }
 COST_WORDS = (

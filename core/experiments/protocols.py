@@ -50,7 +50,7 @@ def draw_cell(spec: ExperimentSpec, cell: Cell, image_set: ImageSet) -> Drawn:
     draw = draw_shots(image_set, cell.shots, cell.seed)
     if spec.controlled:
         # nothing is chosen on images of its own: what calibrates is not counted as an advantage of one method
-        draw = ShotDraw(draw.train, ())
+        draw = replace(draw, validation=())
     if spec.protocol != "base-to-novel":
         return Drawn(draw, image_set.classes)
     # drawn on all classes first, so that base images are those of the few-shot protocol

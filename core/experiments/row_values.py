@@ -19,7 +19,10 @@ from core.experiments.spec import ExperimentSpec
 MEAN_OF_TARGETS = "mean of targets"
 BASELINE, BEST_SIMPLE = "baseline", "best simple"
 """Roles of the rows that are drawn as lines."""
-COSTS = ("steps", "trainable_parameters", "seconds", "training_seconds", "feature_seconds", "peak_mb")
+COSTS = (
+    *("steps", "trainable_parameters", "gflops_per_image", "seconds", "training_seconds", "feature_seconds", "peak_mb"),
+    "unlabelled_images",
+)
 
 
 def head_of(spec: ExperimentSpec, line: Line, name: str) -> dict[str, Any]:
@@ -89,6 +92,22 @@ def means_of(cells: Sequence[Finished]) -> dict[str, float | None]:
     for name in METRICS:
         known = [value for cell in cells if (value := cell.record["metrics"].get(name)) is not None]
         found[name] = float(np.mean(known)) if known else None
+    return found
+
+
+def deviations_of(cells: Sequence[Finished]) -> dict[str, float | None]:
+    """Standard deviation of each metric over the seeds, each seed's image sets averaged; None for one seed.
+
+    The spread that published tables print behind a mean: of what was run, and no interval for anything new.
+    """
+    by_seed: dict[int, list[Finished]] = {}
+    for cell in cells:
+        by_seed.setdefault(cell.seed, []).append(cell)
+    means = [means_of(own) for own in by_seed.values()]
+    found: dict[str, float | None] = {}
+    for name in METRICS:
+        known = [value for each in means if (value := each[name]) is not None]
+        found[name] = float(np.std(known, ddof=1)) if len(known) > 1 else None
     return found
 
 

@@ -18,6 +18,7 @@ from core.experiments.row_values import (
     BASELINE,
     BEST_SIMPLE,
     costs_of,
+    deviations_of,
     difference_of,
     floor_of,
     head_of,
@@ -77,6 +78,7 @@ def _ranked(
         }
         row |= {
             "metrics": means_of(line.cells),
+            "deviations": deviations_of(line.cells),
             "parts": parts_of(line, len(spec.target_images)),
             **costs_of(line.cells),
             **floor_of(line.cells[0]),

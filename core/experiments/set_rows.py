@@ -15,6 +15,7 @@ from core.experiments.protocols import BASE, NOVEL
 from core.experiments.row_values import (
     BASELINE,
     costs_of,
+    deviations_of,
     difference_of,
     head_of,
     honesty_of,
@@ -103,6 +104,7 @@ def _mean_rows(spec: ExperimentSpec, sets: Mapping[str, Mapping[str, Line]], bas
                 "role": BASELINE if lines[0].cells[0].method == baseline else None,
                 "rank": rank_of(matrix, name),
                 "metrics": means_of([cell for line in lines for cell in line.cells]),
+                "deviations": deviations_of([cell for line in lines for cell in line.cells]),
                 "parts": parts,
                 **costs_of([cell for line in lines for cell in line.cells]),
                 **honesty_of([cell for line in lines for cell in line.cells]),

@@ -64,6 +64,8 @@ def unread_pictures(
         parts += [(name, found.part("test")) for name, found in targets.items()]
         for name, images in parts:
             wanted.update(((tokens, CENTER, image.sha256), name) for image in images)
+        if kind.reads_unlabelled and not config.as_dict()["unlabelled"]:
+            wanted.update(((tokens, CENTER, image.sha256), cell.image_set) for image in drawn.draw.rest)
         for view, image in _learned_from(kind, config, drawn, cell.seed):
             wanted.setdefault((tokens, view, image.sha256), cell.image_set)
     if kept is None:

@@ -31,7 +31,7 @@ def draw_share(image_set: ImageSet, share: float, seed: int) -> ShotDraw:
         )
     train = _share(image_set, image_set.part("train"), share, seed, "train")
     val = _share(image_set, image_set.part("val"), share, seed, "val")
-    return ShotDraw(train, tuple(of_other_groups(val, train)))
+    return ShotDraw.of(image_set, train, of_other_groups(val, train))
 
 
 def draw_as_they_come(image_set: ImageSet, count: int, seed: int) -> tuple[ShotDraw, list[str]]:
@@ -50,13 +50,14 @@ def draw_as_they_come(image_set: ImageSet, count: int, seed: int) -> tuple[ShotD
     for redraws in range(MOST_REDRAWS):
         drawn = tuple(stream.sample(train, count))
         if len({image.label for image in drawn}) > 1:
-            return ShotDraw(drawn, ()), _what_came(image_set, drawn, redraws)
+            return ShotDraw.of(image_set, drawn, ()), _what_came(image_set, drawn, redraws)
     raise TooFewImages("A draw with two classes", f"{MOST_REDRAWS} draws of {count} held one class", "Draw more.")
 
 
 def narrowed_draw(draw: ShotDraw, classes: Sequence[str], kept: Sequence[str]) -> ShotDraw:
     """The drawn images of some classes, their labels counted in `kept`. classes: all names, in the order of labels."""
-    return ShotDraw(_relabelled(draw.train, classes, kept), _relabelled(draw.validation, classes, kept))
+    train, validation, rest = (_relabelled(part, classes, kept) for part in (draw.train, draw.validation, draw.rest))
+    return ShotDraw(train, validation, rest, draw.test)
 
 
 def halves(classes: Sequence[str], base: Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -15,10 +15,24 @@ MOST_VALIDATION_SHOTS = 4
 
 @dataclass(frozen=True)
 class ShotDraw:
-    """train: the drawn training images. validation: images to tune and calibrate on, possibly none."""
+    """train: the drawn training images. validation: images to tune and calibrate on, possibly none.
+
+    rest: images of the training part that neither of the two holds, for methods that read pictures without their
+    labels. test: contents (sha256) that nothing may be learned from.
+    """
 
     train: tuple[LabelledImage, ...]
     validation: tuple[LabelledImage, ...]
+    rest: tuple[LabelledImage, ...] = ()
+    test: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, image_set: ImageSet, train: Sequence[LabelledImage], validation: Sequence[LabelledImage]) -> ShotDraw:
+        """A draw from a set, with what it leaves."""
+        test = frozenset(image.sha256 for image in image_set.part("test"))
+        used = test | {image.sha256 for image in (*train, *validation)}
+        left = {image.sha256: image for image in image_set.part("train") if image.sha256 not in used}
+        return cls(tuple(train), tuple(validation), tuple(left.values()), test)
 
     def as_dict(self) -> dict[str, list[dict[str, str]]]:
         """File and sha256 of each image, by "train" and "validation": what a record keeps of a draw."""
@@ -44,7 +58,7 @@ def draw_shots(image_set: ImageSet, shots: int | None, seed: int) -> ShotDraw:
     val = image_set.part("val")
     if shots is None:
         _check_each_trained(image_set)
-        return ShotDraw(train, tuple(of_other_groups(val, train)))
+        return ShotDraw.of(image_set, train, of_other_groups(val, train))
     if shots < 1:
         raise InvalidInput("At least 1 shot per class", f"found {shots}", "Choose 1, 2, 4, 8 or 16, or all images.")
     _check_enough(image_set, shots)
@@ -53,7 +67,7 @@ def draw_shots(image_set: ImageSet, shots: int | None, seed: int) -> ShotDraw:
     chosen = {id(image) for image in drawn}
     candidates = val or tuple(image for image in train if id(image) not in chosen)
     few = min(shots, MOST_VALIDATION_SHOTS)
-    return ShotDraw(drawn, _draw(of_other_groups(candidates, drawn), few, stream))
+    return ShotDraw.of(image_set, drawn, _draw(of_other_groups(candidates, drawn), few, stream))
 
 
 def _draw(images: Iterable[LabelledImage], count: int, stream: random.Random) -> tuple[LabelledImage, ...]:

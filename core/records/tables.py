@@ -248,6 +248,8 @@ class RunRow(Base):
     peak_mb: Mapped[float | None] = mapped_column(Float(53))
     temperature: Mapped[float | None] = mapped_column(Float(53))
     trainable_parameters: Mapped[int | None] = mapped_column(BigInteger)
+    gflops_per_image: Mapped[float | None] = mapped_column(Float(53))
+    unlabelled_images: Mapped[int | None]
     parts: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
     precision: Mapped[str | None] = mapped_column(Word)
 

@@ -175,6 +175,8 @@ class Method(nn.Module, ABC):
     """Option values of "paper" and "reference" where they differ from the defaults."""
     starter: ClassVar[Starter | None] = None
     """Set for the few methods that people are offered first; the one in place 1 is trained where none is named."""
+    reads_unlabelled: ClassVar[bool] = False
+    """Learns from pictures without labels beside the shots, which the option "unlabelled" names."""
     is_baseline: ClassVar[bool] = False
     """Nothing is learned: every comparison holds the others against this one. True for one method."""
 
@@ -200,6 +202,10 @@ class Method(nn.Module, ABC):
     @classmethod
     def choices(cls, config: Any) -> list[Choice]:
         """What is chosen on validation images with these options: those images flatter what is measured on them."""
+        return []
+
+    def remarks(self) -> list[str]:
+        """Sentences that show only once it has learned."""
         return []
 
     # forward ----------------------------------------------------------------------------------------------------
@@ -322,7 +328,8 @@ class Method(nn.Module, ABC):
     def card(cls) -> dict[str, Any]:
         """The method's line in lists: name, title, summary, paper, code, licence, needs, trains, image_path and more.
 
-        is_simple: it learns a head on frozen features and no more, so a method that does has to beat it. starter is the
+        is_simple: it learns a head on frozen features of its shots and no more, so a method that does more has to beat
+        it. starter is the
         label it is offered under and starter_place its place there, from 1; both None for most.
         """
         return {
@@ -341,6 +348,9 @@ class Method(nn.Module, ABC):
             "starter": cls.starter.label if cls.starter else None,
             "starter_place": cls.starter.place if cls.starter else None,
             "is_baseline": cls.is_baseline,
-            "is_simple": (cls.trains_a_head or not cls.trains_by_steps) and not cls.is_baseline,
+            "reads_unlabelled": cls.reads_unlabelled,
+            "is_simple": (cls.trains_a_head or not cls.trains_by_steps)
+            and not cls.is_baseline
+            and not cls.reads_unlabelled,
             "notes": inspect.getdoc(inspect.getmodule(cls)) or "",
         }

@@ -39,10 +39,12 @@ class ImageData(TrainingData):
         extra_views: Mapping[str, str] | None = None,
         steady_layers: int | None = 0,
         reader: PictureReader | None = None,
+        unlabelled: tuple[LabelledImage, ...] = (),
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._backbone, self._draw, self._store = backbone, draw, store
         self._reader = reader or backbone
+        self._unlabelled = unlabelled
         self._steady_layers = steady_layers
         self._seed, self._path, self._tokens = seed, path, tokens
         self._augmentation, self._views = augmentation, 1 if augmentation == CENTER else views
@@ -81,6 +83,9 @@ class ImageData(TrainingData):
     def validation_features(self) -> Tensor:
         return self._features("validation", CENTER, (0,))[:, 0]
 
+    def unlabelled_features(self) -> Tensor:
+        return self._features("unlabelled", CENTER, (0,))[:, 0]
+
     def batches(self, epoch: int, config: LoopConfig) -> Iterator[Batch]:
         order = torch.randperm(self.n_train, generator=epoch_generator(self._seed, epoch))
         for index in order.split(config.batch_size)[: self.steps_per_epoch(config)]:
@@ -104,10 +109,10 @@ class ImageData(TrainingData):
     def _features(self, part: str, augmentation: str, views: tuple[int, ...]) -> Tensor:
         key = (part, augmentation, views)
         if key not in self._kept:
-            images: tuple[LabelledImage, ...] = getattr(self._draw, part)
+            parts = {"train": self._draw.train, "validation": self._draw.validation, "unlabelled": self._unlabelled}
             self._kept[key] = image_features(
                 self._reader,
-                images,
+                parts[part],
                 self._store,
                 tokens=self._tokens,
                 augmentation=augmentation,
@@ -161,10 +166,11 @@ class TensorData(TrainingData):
         validation_features: Tensor | None = None,
         validation_labels: Tensor | None = None,
         groups: Tensor | None = None,
+        unlabelled: Tensor | None = None,
     ) -> None:
         self.groups = torch.arange(len(labels)) if groups is None else groups
         self.labels, self._batches, self._features, self._pixels = labels, batches, features, pixels
-        self._views = dict(views or {})
+        self._views, self._unlabelled = dict(views or {}), unlabelled
         self._validation = validation_features if validation_features is not None else torch.empty(0)
         self.validation_labels = (
             validation_labels if validation_labels is not None else torch.empty(0, dtype=torch.int64)
@@ -176,6 +182,9 @@ class TensorData(TrainingData):
 
     def validation_features(self) -> Tensor:
         return self._validation
+
+    def unlabelled_features(self) -> Tensor:
+        return super().unlabelled_features() if self._unlabelled is None else self._unlabelled
 
     def steps_per_epoch(self, config: LoopConfig) -> int:
         return len(self._batches)

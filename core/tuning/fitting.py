@@ -16,7 +16,7 @@ from core.backbones.contract import Backbone
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.templates import class_template, template_descriptions
 from core.evaluation.calibration import Temperature, fit_temperature
-from core.images.labelled_image import digest
+from core.images.labelled_image import LabelledImage, digest
 from core.images.shots import ShotDraw
 from core.tuning.checkpoint import Checkpoint
 from core.tuning.classifier import frozen_features, predict_logits
@@ -30,6 +30,7 @@ from core.tuning.progress import Progress, Report, unheard
 from core.tuning.recipe import Recipe
 from core.tuning.registry import get_method
 from core.tuning.second_encoder import named_encoder
+from core.tuning.unlabelled import unlabelled_pool
 from core.tuning.views import CENTER
 
 
@@ -76,7 +77,8 @@ class Fitted:
 
     draw: these images. report: its seconds hold all that the method itself took, fitting, choosing and calibrating, and
     no features that were computed for it and kept. temperature: what its scores are divided by. notes: of presets, of
-    the method and of a language model, in sentences.
+    the method and of a language model, in sentences. unlabelled: pictures without labels that were learned from, None
+    for a method that reads none.
     """
 
     method: Method
@@ -85,6 +87,7 @@ class Fitted:
     report: FitReport
     temperature: Temperature
     notes: tuple[str, ...]
+    unlabelled: int | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def fit_classifiers(
 ) -> list[Fitted]:
     """`fit_classifier` for several seeds: in step where the method allows it, else one after the other."""
     texts, kind = setup.descriptions(classes, descriptions), get_method(setup.method)
-    made, data, notes = [], [], []
+    made, data, notes, pools = [], [], [], []
     for each in seeded:
         config, said = setup.config(backbone.name)
         config = config.settled(len(each.draw.train), len(classes))
@@ -148,12 +151,15 @@ def fit_classifiers(
             encoder=named_encoder(kind, config, backbone.device, home),
         )
         method = kind(config, task)
-        images = _data(method, each.draw, store, each.progress)
+        pool = unlabelled_pool(config.as_dict()["unlabelled"], each.draw) if kind.reads_unlabelled else None
+        images = _data(method, each.draw, store, each.progress, pool.images if pool else ())
         if method.trains_by_steps:
             images.warm()
         made.append(method)
         data.append(images)
-        notes.append((*said, *told, *([task.encoder.sentence] if task.encoder else [])))
+        further = [each.sentence for each in (task.encoder, pool) if each]
+        notes.append((*said, *told, *further))
+        pools.append(len(pool.images) if pool else None)
     trainings = [
         Training(
             method,
@@ -170,14 +176,14 @@ def fit_classifiers(
     else:
         reports = [report for training in trainings for report in _own_seconds(store, [training])]
     found = []
-    for method, images, each, report, told_of in zip(made, data, seeded, reports, notes, strict=True):
+    for method, images, each, report, told_of, pool_size in zip(made, data, seeded, reports, notes, pools, strict=True):
         each.progress(Progress("tuning"))
         started, before = time.monotonic(), store.computed
         method.tune(images)
         temperature = _calibrate(method, images)
         tuned = time.monotonic() - started - (store.computed - before).seconds
         full = replace(report, seconds=report.seconds + tuned)
-        found.append(Fitted(method, setup, each.draw, full, temperature, told_of))
+        found.append(Fitted(method, setup, each.draw, full, temperature, told_of, pool_size))
     return found
 
 
@@ -230,7 +236,9 @@ def _checksum(values: Tensor) -> str:
     return hashlib.sha256(values.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
-def _data(method: Method, draw: ShotDraw, store: FeatureStore, progress: Report) -> ImageData:
+def _data(
+    method: Method, draw: ShotDraw, store: FeatureStore, progress: Report, unlabelled: tuple[LabelledImage, ...] = ()
+) -> ImageData:
     config = method.config
     return ImageData(
         method.backbone,
@@ -245,6 +253,7 @@ def _data(method: Method, draw: ShotDraw, store: FeatureStore, progress: Report)
         extra_views=method.extra_views,
         steady_layers=method.steady_layers(),
         reader=method.reader,
+        unlabelled=unlabelled,
         progress=lambda done, total: progress(Progress("features", done=done, total=total)),
     )
 

@@ -45,3 +45,17 @@ def transport_scores(images: Tensor, texts: Tensor, stop_together: bool = False)
     """
     similarity = torch.einsum("bmd,ncd->bcmn", images, texts)
     return (transport_plan(similarity, stop_together).to(similarity) * similarity).sum(dim=(-2, -1))
+
+
+def shared_out(scores: Tensor, expected: Tensor, steps: int) -> Tensor:
+    """Each row shared out among columns: (rows, columns), rows sum to 1, columns nearly to expected x rows.
+
+    scores: (rows, columns), logarithms up to a constant. expected: (columns,), above 0, of sum 1. steps: 0 gives each
+    row's soft-max. Ends on rows, so that each stays a distribution. Source: SS-Text-U, its pseudo-labels.
+    """
+    plan = scores.double()
+    wanted = expected.double().log() + math.log(max(1, len(plan)))
+    for _ in range(steps):
+        plan = plan - plan.logsumexp(dim=0) + wanted
+        plan = plan - plan.logsumexp(dim=1, keepdim=True)
+    return plan.softmax(dim=1).to(scores)

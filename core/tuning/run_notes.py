@@ -20,7 +20,7 @@ def run_notes(method: Method, draw: ShotDraw, image_set: ImageSet, leakage: Leak
     choices = method.choices(method.config)
     validation = _on_validation(choices, draw, image_set) if draw.validation else [_without_validation(choices, draw)]
     leaks = [leakage.sentence] if leakage.allowed or leakage.found or leakage.doubts else []
-    return [*leaks, *split, *_views(method), *validation, *_known(method, image_set)]
+    return [*leaks, *split, *_views(method), *method.remarks(), *validation, *_known(method, image_set)]
 
 
 def known_classes(method: Method, classes: Sequence[str]) -> list[str]:

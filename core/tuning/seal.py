@@ -19,6 +19,7 @@ from core.tuning.artifact import save_artifact
 from core.tuning.classifier import Classifier
 from core.tuning.feature_store import Computed
 from core.tuning.fitting import Fitted
+from core.tuning.flops import gflops_per_image
 from core.tuning.measure import Measurement
 from core.tuning.recipe import deviations, recipe_record
 from core.tuning.run_notes import chosen_on_validation, known_classes, run_notes
@@ -63,6 +64,7 @@ def run_card(
         "n_train": len(draw.train),
         "n_val": len(draw.validation),
         "n_test": len(measured.images),
+        "unlabelled_images": fitted.unlabelled,
         "metrics": measured.metrics(),
         "confusion": measured.confusion(),
         "per_class": measured.per_class(),
@@ -75,6 +77,7 @@ def run_card(
             "sentences": {name: list(texts) for name, texts in task.descriptions.sentences.items()},
         },
         "trainable_parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
+        "gflops_per_image": round(gflops_per_image(method), 4),
         "device": str(tower.device),
         "precision": tower.precision,
         "peak_mb": round(peak_memory_mb(), 1),

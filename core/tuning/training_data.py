@@ -71,6 +71,10 @@ class TrainingData(ABC):
     def validation_features(self) -> Tensor:
         """Unit-norm features (validation, joint_width) of the centre views."""
 
+    def unlabelled_features(self) -> Tensor:
+        """Unit-norm features (unlabelled, joint_width) of pictures without labels; none for most methods."""
+        return self.train_features()[:0]
+
     def validation_pixels(self) -> Tensor:
         """Model input (validation, 3, size, size) of the centre views, for methods that train on pixels."""
         raise NotImplementedError("this data was given without pixels to choose on")

@@ -31,7 +31,7 @@ import { confirmDialog, follow, linkTo, uid } from "./follow.js";
 import { calibrationText, isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
 import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
-import { METRICS, metricOf, metricText } from "./metric-words.js";
+import { METRICS, gflopsText, metricOf, metricText } from "./metric-words.js";
 import { fileName, saveCsv } from "./plot.js";
 import { publishedTable } from "./published.js";
 import { recipeLines, recipeShort } from "./recipe-words.js";
@@ -289,7 +289,8 @@ class Compare extends PsElement {
   }
 
   table(group, title) {
-    const head = ["Method", ...METRICS.map((metric) => metric.title), "Training time"];
+    const costs = costColumns(group.rows);
+    const head = ["Method", ...METRICS.map((metric) => metric.title), ...costs.map(([name]) => name)];
     const mark = (name, index) =>
       h("th", { scope: "col", class: index ? "ps-number" : "", title: METRICS[index - 1]?.help || null }, name);
     const help = METRICS.map((metric) => h("li", {}, h("strong", {}, `${metric.title}: `), metric.help));
@@ -306,7 +307,7 @@ class Compare extends PsElement {
           h(
             "tbody",
             {},
-            group.rows.map((row) => this.row(row, group)),
+            group.rows.map((row) => this.row(row, group, costs)),
           ),
         ),
       ),
@@ -324,14 +325,14 @@ class Compare extends PsElement {
     );
   }
 
-  row(row, group) {
+  row(row, group, costs) {
     if (row.missing) {
       const train = h("a", { href: linkTo("/train", { method: row.method, images: group.image_set.id }) }, "Run it");
       return h(
         "tr",
         { class: "ps-missing" },
         h("th", { scope: "row" }, "Zero-shot"),
-        h("td", { colspan: String(METRICS.length + 1) }, "Not run yet, so there is no baseline. ", train),
+        h("td", { colspan: String(METRICS.length + costs.length) }, "Not run yet, so there is no baseline. ", train),
       );
     }
     const cell = (metric) => {
@@ -368,7 +369,7 @@ class Compare extends PsElement {
         h("small", { class: "ps-hint" }, [row.note, intervalWords(row)].filter(Boolean).join(" ")),
       ),
       METRICS.map(cell),
-      h("td", { class: "ps-number" }, tookText(row.training_seconds), allOfIt(row)),
+      costs.map(([, cell]) => h("td", { class: "ps-number" }, cell(row))),
     );
   }
 
@@ -505,6 +506,8 @@ function csvOf(group, title) {
       "image_passes",
       "labelled_to_choose",
       "trainable_parameters",
+      "gflops_per_image",
+      "unlabelled_images",
       "peak_mb",
       "precision",
       "differs",
@@ -535,6 +538,8 @@ function csvOf(group, title) {
         row.image_passes,
         row.n_val,
         row.trainable_parameters,
+        row.gflops_per_image,
+        row.unlabelled_images,
         row.peak_mb,
         row.precision ?? "",
         row.differs ?? "",
@@ -547,6 +552,17 @@ function csvOf(group, title) {
       ]),
     file: fileName("comparison", title),
   };
+}
+
+/** What stands behind the metrics: what a row took, and what beside labelled images it was allowed to read. */
+function costColumns(rows) {
+  const whole = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "–");
+  return [
+    ["Training time", (row) => [tookText(row.training_seconds), allOfIt(row)]],
+    ["Learned numbers", (row) => whole(row.trainable_parameters)],
+    ["GFLOPs per image", (row) => gflopsText(row.gflops_per_image)],
+    rows.some((row) => row.unlabelled_images) && ["Unlabelled images read", (row) => whole(row.unlabelled_images)],
+  ].filter(Boolean);
 }
 
 /** What a run took with features that others use too, measuring and saving: below what its training took. */
@@ -575,6 +591,8 @@ function runDetails(run) {
     ["Images", finished && `${run.n_train} to train, ${run.n_val} to tune, ${run.n_test} to test`],
     ["Descriptions", run.description_version ? descriptionUse(run.description_version) : textOf(run.descriptions)],
     ["Learned numbers", run.trainable_parameters?.toLocaleString("en")],
+    ["GFLOPs per image", run.gflops_per_image && gflopsText(run.gflops_per_image)],
+    ["Unlabelled images read", run.unlabelled_images?.toLocaleString("en")],
     ["Update steps", run.steps?.toLocaleString("en")],
     ["Training took", duration(run.training_seconds ?? run.seconds)],
     ["Features took", run.feature_seconds && `${duration(run.feature_seconds)}, kept for other runs`],

@@ -35,7 +35,7 @@ import {
 } from "./experiment-words.js";
 import { colourAt, cssColour, inkOn } from "./colour-maps.js";
 import { knownLine, leakageChip, worstLeakage } from "./honesty-words.js";
-import { METRICS, metricOf, metricText } from "./metric-words.js";
+import { METRICS, gflopsText, metricOf, metricText } from "./metric-words.js";
 import { saveCsv } from "./plot.js";
 import { publishedTable } from "./published.js";
 import { rankNodes, rankPlot, ranksAt } from "./rank-tests.js";
@@ -169,6 +169,7 @@ class ExperimentResults extends PsElement {
       h("p", {}, verdict(rows, this.metric, protocol)),
       plotOf(leaderboard(rows, this.metric, title, protocol)),
       this.table(rows, title),
+      rows.some((row) => row.deviations?.[this.metric.name] !== null) && h("p", { class: "ps-hint" }, SPREAD),
       h(
         "div",
         { class: "ps-actions" },
@@ -194,17 +195,19 @@ class ExperimentResults extends PsElement {
         "Ranks",
         (row) => (row.rank ? (row.rank[0] === row.rank[1] ? row.rank[0] : `${row.rank[0]}–${row.rank[1]}`) : "–"),
       ],
-      ...others.map((metric) => [metric.title, (row) => metricText(metric, row.metrics?.[metric.name])]),
+      ...others.map((metric) => [metric.title, (row) => withSpread(metric, row)]),
       ["Update steps", (row) => whole(row.steps)],
       ["Image passes", (row) => whole(row.image_passes)],
       ["Images used to choose", (row) => whole(row.labelled_to_choose)],
       ["Learned numbers", (row) => whole(row.trainable_parameters)],
+      ["GFLOPs per image", (row) => gflopsText(row.gflops_per_image)],
+      rows.some((row) => row.unlabelled_images) && ["Unlabelled images read", (row) => whole(row.unlabelled_images)],
       ["Training", (row) => tookText(row.training_seconds)],
       ["Shared features", (row) => tookText(row.feature_seconds)],
       ["In all", (row) => tookText(row.seconds)],
       ["Peak memory", (row) => (Number.isFinite(row.peak_mb) ? `${Math.round(row.peak_mb)} MB` : "–")],
       ["Precision", (row) => row.precision ?? "–"],
-    ];
+    ].filter(Boolean);
     return h(
       "div",
       { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": `Table of ${title}` },
@@ -317,6 +320,9 @@ const plotOf = (content) => {
   return plot;
 };
 
+const SPREAD =
+  "± is the standard deviation over these seeds, as published tables print it; what a new draw or new patients may bring is the interval.";
+
 const lowerFirst = (text) =>
   /^[A-Z][a-z]/.test(text) && !text.startsWith("Cohen") ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 
@@ -327,8 +333,17 @@ function withInterval(metric, row) {
   const interval = Number.isFinite(row.low)
     ? h("span", { class: "ps-interval", title: row.interval }, `${scale(row.low)} to ${scale(row.high)}${aboutText(row)}`)
     : h("span", { class: "ps-interval" }, row.interval ?? "");
-  return [h("span", {}, metricText(metric, row.mean)), interval];
+  return [h("span", {}, metricText(metric, row.mean), spreadText(metric, row)), interval];
 }
+
+/** The spread over seeds that stands behind a mean in published tables. */
+function spreadText(metric, row) {
+  const deviation = row.deviations?.[metric.name];
+  if (!Number.isFinite(deviation)) return "";
+  return ` ± ${metric.percent ? (100 * deviation).toFixed(1) : deviation.toFixed(3)}`;
+}
+
+const withSpread = (metric, row) => `${metricText(metric, row.metrics?.[metric.name])}${spreadText(metric, row)}`;
 
 /** Of few patients an interval is rough, which has to be read beside it. */
 const aboutText = (row) => (row.interval?.includes("(approximate)") ? ", approximate" : "");

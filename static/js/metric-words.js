@@ -48,6 +48,11 @@ export function metricOf(name) {
   return METRICS.find((metric) => metric.name === name);
 }
 
+/** Thousand million operations, with three digits. */
+export function gflopsText(value) {
+  return Number.isFinite(value) ? value.toLocaleString("en", { maximumSignificantDigits: 3 }) : "–";
+}
+
 /** A value as shown: percentages with one decimal, the rest with three. */
 export function metricText(metric, value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";

@@ -317,6 +317,7 @@ def finished_cells(protocol: str = "few-shot", sets: tuple[str, ...] = ("brain",
                 "feature_seconds": 25.0 if method == "zero_shot" else 0.1,
                 "peak_mb": 420.0,
                 "trainable_parameters": {"zero_shot": 0, "linear_probe": 195, "coop": 2048}[method],
+                "gflops_per_image": 12.25,
                 "n_train": 3 * shots,
                 "n_val": 12,
                 "n_test": 120,
@@ -482,6 +483,7 @@ MODEL = {
     "created_at": MADE,
     "size_bytes": 8000,
     "trainable_parameters": 1536,
+    "gflops_per_image": 12.25,
 }
 PROBABILITIES = {"benign": 0.305, "malignant": 0.62, "<b>normal</b>": 0.075}
 PICTURE = {

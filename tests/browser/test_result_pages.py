@@ -614,7 +614,7 @@ def test_rows_of_single_runs_are_taken_along_with_what_has_to_be_known_of_them(w
     head, *rows = saved_csv(page, page.get_by_role("button", name="Download CSV").last.click)
     assert rows
     for column in (
-        *("update_steps", "image_passes", "labelled_to_choose", "trainable_parameters", "peak_mb", "precision"),
+        *("update_steps", "image_passes", "labelled_to_choose", "trainable_parameters", "gflops_per_image", "peak_mb"),
         *("differs", "claim", "leakage", "classes_known_before", "calibration"),
     ):
         assert column in head
@@ -639,6 +639,8 @@ def test_the_rows_can_be_taken_along_with_what_has_to_be_known_of_them(results: 
         "image_passes",
         "labelled_to_choose",
         "trainable_parameters",
+        "gflops_per_image",
+        "sd_accuracy",
         "training_seconds",
         "feature_seconds",
         "seconds",

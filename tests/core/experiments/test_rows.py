@@ -66,6 +66,8 @@ def test_a_row_has_the_two_part_interval_and_says_what_it_claims() -> None:
     assert row["claim"] == "this method over new draws and new images"
     assert row["interval"].endswith(row["claim"])
     assert row["n_seeds"] == 3
+    assert row["deviations"]["accuracy"] == pytest.approx(values.mean(axis=1).std(ddof=1))
+    assert rows_of(cells)["zero_shot"]["deviations"]["accuracy"] is None
 
 
 def test_better_needs_both_zero_shot_and_the_best_simple_baseline() -> None:

@@ -68,6 +68,8 @@ def record(**changes: Any) -> dict[str, Any]:
         "calibration": {"n": 2, "note": "Calibrated on 2 images.", "also_chose": []},
         "recipe": {"name": "coop/here/set/few-shot", "hash": "a" * 64, "deviations": [], "notes": []},
         "trainable_parameters": 128,
+        "gflops_per_image": 10.5,
+        "unlabelled_images": 40,
         "backbone_checksum": "c" * 64,
         "versions": {"torch": "2.14"},
         "device": "cpu",
