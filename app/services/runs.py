@@ -78,7 +78,7 @@ def _set_id(session: Session, id_or_name: str | None) -> str | None:
 
 def full_runs(ctx: Context, run_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Runs with everything but their epochs, in this order. Raises NotFound."""
-    return _named(ctx, run_ids)
+    return _named(ctx, run_ids, records.DETAILS)
 
 
 def get_run(ctx: Context, id: str) -> dict[str, Any]:
@@ -159,9 +159,9 @@ def _on(ctx: Context, image_set_id: str | None) -> list[dict[str, Any]]:
         return _titled(records.list_runs(session, found, details=COMPARED, limit=ALL))
 
 
-def _named(ctx: Context, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+def _named(ctx: Context, run_ids: Sequence[str], details: Sequence[str] = COMPARED) -> list[dict[str, Any]]:
     with ctx.db.reading() as session:
-        rows = records.list_runs(session, run_ids=run_ids, details=COMPARED, limit=ALL)
+        rows = records.list_runs(session, run_ids=run_ids, details=details, limit=ALL)
         found = {row["id"]: row for row in rows}
         for id in run_ids:
             if id not in found:
