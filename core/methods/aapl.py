@@ -20,11 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.tuning.class_texts import LearnedWords
+from core.tuning.class_texts import LearnedWords, learned_context
 from core.tuning.contract import Batch, PromptConfig, Task, TrainingData, augmentation_option
 from core.tuning.option import option
 from core.tuning.pixel_changes import PIXEL_CHANGES, RAW
-from core.tuning.text_context import TextContext
 from core.tuning.training_data import epoch_generator
 from core.tuning.views import CENTER, ON_TOP
 
@@ -64,14 +63,7 @@ class AAPL(LearnedWords):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         tower = task.backbone
-        self.context = TextContext(
-            tower,
-            task.classes,
-            config.template,
-            n=config.context_length,
-            random=config.random_start,
-            generator=task.generator(),
-        )
+        self.context = learned_context(config, task)
         hidden = max(1, tower.joint_width // config.reduction)
         with task.initial_values():
             first, second = nn.Linear(tower.joint_width, hidden), nn.Linear(hidden, tower.text_width)

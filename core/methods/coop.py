@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from core.tuning.class_texts import LearnedWords
+from core.tuning.class_texts import LearnedWords, learned_context
 from core.tuning.contract import PromptConfig, Starter, Task
 from core.tuning.option import option
-from core.tuning.text_context import POSITIONS, TextContext
+from core.tuning.text_context import POSITIONS
 
 EPOCHS_BY_SHOTS = ((1, 50), (4, 100))
 MOST_EPOCHS = 200
@@ -66,16 +66,7 @@ class CoOp(LearnedWords):
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
-        self.context = TextContext(
-            task.backbone,
-            task.classes,
-            config.template,
-            n=config.context_length,
-            random=config.random_start,
-            per_class=config.per_class,
-            position=config.position,
-            generator=task.generator(),
-        )
+        self.context = learned_context(config, task, per_class=config.per_class, position=config.position)
 
     def can_rename_classes(self) -> bool:
         return not self.config.per_class

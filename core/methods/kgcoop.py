@@ -18,7 +18,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.class_texts import LearnedWords
+from core.tuning.class_texts import HeldWords
 from core.tuning.contract import Batch, PromptConfig, Task
 from core.tuning.losses import knowledge_distance
 from core.tuning.option import option
@@ -36,7 +36,7 @@ class Config(PromptConfig):
     batch_size: int = option(128, "Images per step.", unit="images", bounds=(1, 4096))
 
 
-class KgCoOp(LearnedWords):
+class KgCoOp(HeldWords):
     """Cross-entropy + weight x (1 - mean cosine of learned and plain class features)."""
 
     title = "KgCoOp"
@@ -47,14 +47,9 @@ class KgCoOp(LearnedWords):
     trains = "context words of the text prompt"
     variants: ClassVar = {"paper": {"knowledge_weight": 8.0, "augmentation": "crop_flip"}}
 
-    _teacher: Tensor
-
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.context = TextContext(task.backbone, task.classes, config.template, n=config.context_length)
-        self.register_buffer(
-            "_teacher", task.template_features(config.teacher_template or config.template), persistent=False
-        )
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         texts = self.class_features()

@@ -26,7 +26,7 @@ from torch.nn import functional
 from core.tuning.class_texts import ensemble_bank
 from core.tuning.contract import Batch, Task
 from core.tuning.image_norms import NormsConfig, TunedNorms
-from core.tuning.losses import text_to_text
+from core.tuning.losses import softmax_over_option, text_to_text
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
@@ -39,12 +39,7 @@ class Config(NormsConfig):
     """Options of LASP."""
 
     text_weight: float = option(10.0, "Weight of the text-to-text term.", bounds=(0.0, 1000.0))
-    softmax_over: str = option(
-        "learned",
-        "What this term's soft-max runs over: the learned texts as in the code, or the written ones as in the paper.",
-        choices=("learned", "written"),
-        advanced=True,
-    )
+    softmax_over: str = softmax_over_option()
     noise: bool = option(True, "Noise on the written texts' features in half of the steps.", advanced=True)
     epochs: int = option(50, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
 

@@ -15,35 +15,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from core.backbones.contract import PartlyEncoded
-from core.tuning.class_texts import LearnedWords
-from core.tuning.context_sets import ContextSets
-from core.tuning.contract import ImagePath, PromptConfig, Task, augmentation_option
+from core.tuning.context_sets import ContextSets, MatchedConfig, MatchedPrompts
+from core.tuning.contract import Task
 from core.tuning.optimal_transport import transport_scores
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
 
 @dataclass(frozen=True)
-class Config(PromptConfig):
+class Config(MatchedConfig):
     """Options of PLOT."""
 
     context_length: int | None = option(16, "Learned tokens of each prompt.", unit="tokens", bounds=(1, 64))
     prompts: int = option(4, "Learned prompts a class.", unit="prompts", bounds=(1, 64))
     global_term: bool = option(False, "Add the cosine of the pooled picture with the mean of a class's prompts.")
-    stop_together: bool = option(False, "The matching stops for a whole batch at once, as published.", advanced=True)
     epochs: int = option(50, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
     batch_size: int = option(128, "Images per step.", unit="images", bounds=(1, 4096))
-    augmentation: str = augmentation_option("crop_flip")
 
 
-class PLOT(LearnedWords):
+class PLOT(MatchedPrompts):
     """Cross-entropy of the similarity under the transport plan between patches and prompts."""
 
     title = "PLOT"
@@ -69,10 +66,6 @@ class PLOT(LearnedWords):
             for _ in range(config.prompts)
         )
 
-    @classmethod
-    def image_path(cls, config: Any) -> ImagePath:
-        return "trained"  # not the tower, but its places are kept and not one feature a picture
-
     def steady_layers(self) -> int:
         return self.backbone.image_layers
 
@@ -81,10 +74,6 @@ class PLOT(LearnedWords):
         found = self.backbone.encode_image_tokens(pixels)
         patches = math.prod(self.backbone.patch_grid)
         return functional.normalize(torch.cat([found[:, :1], found[:, -patches:]], dim=1), dim=-1)
-
-    def class_features(self) -> Tensor:
-        """Of the mean over a class's prompts."""
-        return functional.normalize(self.contexts.raw_features(self.drops_text).mean(dim=0), dim=-1)
 
     def logits(self, features: Tensor) -> Tensor:
         texts = self.contexts.raw_features(self.drops_text)

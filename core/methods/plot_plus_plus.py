@@ -14,7 +14,7 @@ for each pair by itself; variant "reference" stops when the mean over the batch 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -22,9 +22,8 @@ from torch.nn import functional
 
 from core.backbones.contract import PartlyEncoded
 from core.errors import InvalidOption
-from core.tuning.class_texts import LearnedWords
-from core.tuning.context_sets import ContextSets
-from core.tuning.contract import ImagePath, PromptConfig, Task, augmentation_option
+from core.tuning.context_sets import ContextSets, MatchedConfig, MatchedPrompts
+from core.tuning.contract import Task
 from core.tuning.optimal_transport import transport_scores
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
@@ -34,7 +33,7 @@ FIRST_WORDS = ("a", "the", "this", "one")
 
 
 @dataclass(frozen=True)
-class Config(PromptConfig):
+class Config(MatchedConfig):
     """Options of PLOT++."""
 
     phrases: str | None = option(
@@ -47,11 +46,9 @@ class Config(PromptConfig):
     first_stage: float = option(
         0.5, "Share of the epochs in which only the image tower's vectors learn.", bounds=(0.0, 1.0)
     )
-    stop_together: bool = option(False, "The matching stops for a whole batch at once, as published.", advanced=True)
-    augmentation: str = augmentation_option("crop_flip")
 
 
-class PLOTPlusPlus(LearnedWords):
+class PLOTPlusPlus(MatchedPrompts):
     """The similarity under the transport plan; while the image side trains, the cosine of both means beside it."""
 
     title = "PLOT++"
@@ -74,10 +71,6 @@ class PLOTPlusPlus(LearnedWords):
         )
         self._alone = False
 
-    @classmethod
-    def image_path(cls, config: Any) -> ImagePath:
-        return "trained"
-
     @property
     def _first_epochs(self) -> int:
         return int(self.config.epochs * self.config.first_stage)
@@ -98,10 +91,6 @@ class PLOTPlusPlus(LearnedWords):
         """Features with each set of vectors (batch, sets, joint_width), not of unit norm: their mean is taken first."""
         sets = cast("list[VisualPrompt]", list(self.visual))
         return torch.stack([self.backbone.encode_images(pixels, prompt.tokens()) for prompt in sets], dim=1)
-
-    def class_features(self) -> Tensor:
-        """Of the mean over a class's prompts."""
-        return functional.normalize(self.contexts.raw_features(self.drops_text).mean(dim=0), dim=-1)
 
     def logits(self, features: Tensor) -> Tensor:
         texts = self.contexts.raw_features(self.drops_text)

@@ -22,10 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.tuning.class_texts import LearnedWords
+from core.tuning.class_texts import HeldWords, learned_context
 from core.tuning.contract import Batch, PromptConfig, Task
 from core.tuning.option import option
-from core.tuning.text_context import TextContext
 
 NEGLIGIBLE = 1e-4
 """A guide shorter than this share of the gradient is taken for rounding noise."""
@@ -52,7 +51,7 @@ class Config(PromptConfig):
     batch_size: int = option(128, "Images per step.", unit="images", bounds=(1, 4096))
 
 
-class ProGrad(LearnedWords):
+class ProGrad(HeldWords):
     """The gradient of the cross-entropy, less its part that opposes the gradient of the teacher's divergence."""
 
     title = "ProGrad"
@@ -63,21 +62,9 @@ class ProGrad(LearnedWords):
     trains = "context words of the text prompt"
     variants: ClassVar = {"paper": {"augmentation": "crop_flip"}, "reference": {"teacher": "student"}}
 
-    _teacher: Tensor
-
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
-        self.context = TextContext(
-            task.backbone,
-            task.classes,
-            config.template,
-            n=config.context_length,
-            random=config.random_start,
-            generator=task.generator(),
-        )
-        self.register_buffer(
-            "_teacher", task.template_features(config.teacher_template or config.template), persistent=False
-        )
+        self.context = learned_context(config, task)
 
     def step_passes(self) -> AbstractContextManager[None]:
         # the guide is a small difference of student and teacher: in bf16 it would be rounding

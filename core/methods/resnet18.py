@@ -16,7 +16,6 @@ right validation images, and the last one where there are none.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -29,24 +28,22 @@ from torch import Tensor, nn
 from core.backbones.contract import PartlyEncoded, Preprocessing
 from core.tuning.contract import (
     SCHEDULES,
-    Choice,
     ImagePath,
     LoopConfig,
-    Method,
     Task,
     augmentation_option,
     steps_per_epoch,
 )
+from core.tuning.kept_epoch import KeptEpoch
 from core.tuning.option import option
 from core.tuning.pixel_reader import PixelReader
 
 if TYPE_CHECKING:
-    from core.tuning.training_data import TrainingData
+    pass
 
 ARCHITECTURE = "resnet18"
 TRAINED_TRUNK_RATE = 0.1
-STEPS, JUDGED = 1000, 50
-IMAGES_AT_ONCE = 64
+STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Config(LoopConfig):
         return replace(self, epochs=math.ceil(STEPS / steps_per_epoch(images, self.batch_size, self.drop_last)))
 
 
-class ResNet18(Method):
+class ResNet18(KeptEpoch):
     """Cross-entropy of a linear head, which starts at zero, on the pooled feature; everything is trained."""
 
     title = "ResNet-18"
@@ -124,7 +121,6 @@ class ResNet18(Method):
         self.register_buffer("std", torch.tensor(recipe.std if recipe else IMAGENET_DEFAULT_STD, device=device))
         own = Preprocessing(config.size_px, IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
         self._reader = PixelReader(own, device, self.net.num_features)
-        self._held, self._best, self._best_hits = torch.empty(0), dict[str, Tensor](), -1
 
     @classmethod
     def image_path(cls, config: Any) -> ImagePath:
@@ -138,10 +134,6 @@ class ResNet18(Method):
             "Starts from random weights, since no folder of a trained ResNet-18 was named ('encoder'); backbone and "
             "texts play no part."
         ]
-
-    @classmethod
-    def choices(cls, config: Any) -> list[Choice]:
-        return [Choice("the epoch that is kept")]
 
     @property
     def reader(self) -> PixelReader:
@@ -189,31 +181,3 @@ class ResNet18(Method):
             for own, multiplier in groups
             for drawn in (True, False)
         ]
-
-    def prepare(self, data: TrainingData) -> None:
-        self._held = data.validation_pixels() if data.has_validation else torch.empty(0)
-        self._held_labels = data.validation_labels
-
-    def after_epoch(self, epoch: int) -> None:
-        every, last = max(1, self.config.epochs // JUDGED), self.config.epochs - 1
-        if not len(self._held) or (epoch % every and epoch != last):
-            return
-        self.eval()
-        with torch.no_grad():
-            found = [self.logits(self.encode_images(part)).argmax(dim=-1) for part in self._held.split(IMAGES_AT_ONCE)]
-        self.train()
-        hits = int((torch.cat(found) == self._held_labels).sum())
-        if hits > self._best_hits:
-            self._best, self._best_hits = {k: v.detach().clone() for k, v in self.state_dict().items()}, hits
-
-    def after_training(self) -> None:
-        if self._best:
-            self.load_state_dict(self._best)
-
-    def training_state(self) -> dict[str, Tensor]:
-        return {"best_hits": torch.tensor(self._best_hits), **{f"best.{name}": v for name, v in self._best.items()}}
-
-    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
-        self._best_hits = int(state["best_hits"])
-        device = self.backbone.device
-        self._best = {k.removeprefix("best."): v.to(device) for k, v in state.items() if k.startswith("best.")}

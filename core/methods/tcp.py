@@ -20,11 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.tuning.class_texts import LearnedWords
+from core.tuning.class_texts import HeldWords, learned_context
 from core.tuning.contract import Batch, PromptConfig, Task, augmentation_option
 from core.tuning.losses import knowledge_distance
 from core.tuning.option import option
-from core.tuning.text_context import TextContext
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Config(PromptConfig):
     augmentation: str = augmentation_option("crop_flip")
 
 
-class TCP(LearnedWords):
+class TCP(HeldWords):
     """KgCoOp's loss; from one layer on a small network's output stands in the place of the learned words."""
 
     title = "TCP"
@@ -72,22 +71,10 @@ class TCP(LearnedWords):
     trains = "context words and a small network that makes words for each class"
     variants: ClassVar = {"reference": {"inject_norm": "none"}}
 
-    _teacher: Tensor
-
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         tower = task.backbone
-        self.context = TextContext(
-            tower,
-            task.classes,
-            config.template,
-            n=config.context_length,
-            random=config.random_start,
-            generator=task.generator(),
-        )
-        self.register_buffer(
-            "_teacher", task.template_features(config.teacher_template or config.template), persistent=False
-        )
+        self.context = learned_context(config, task)
         hidden = max(1, tower.joint_width // config.reduction)
         with task.initial_values():
             first, second = (

@@ -25,7 +25,7 @@ from torch.nn import functional
 from core.backbones.contract import PartlyEncoded
 from core.tuning.contract import Batch, Task
 from core.tuning.image_norms import NormsConfig, TunedNorms
-from core.tuning.losses import recognition, text_to_text
+from core.tuning.losses import recognition, softmax_over_option, text_to_text
 from core.tuning.option import option
 from core.tuning.text_context import RANDOM_STD, TextContext
 
@@ -46,12 +46,7 @@ class Config(NormsConfig):
     prompt_weight: float = option(5.0, "Weight of recognising texts among clinical texts.", bounds=(0.0, 1000.0))
     token_weight: float = option(5.0, "Weight of the same token by token.", bounds=(0.0, 1000.0))
     local_weight: float = option(0.01, "Weight of the patches in the scores.", bounds=(0.0, 10.0), advanced=True)
-    softmax_over: str = option(
-        "learned",
-        "What the soft-max of both terms runs over: the learned texts as in the code, or the written ones.",
-        choices=("learned", "written"),
-        advanced=True,
-    )
+    softmax_over: str = softmax_over_option()
     token_reduction: str = option(
         "auto",
         "Token by token: the sum over all places, or the mean over those that are no padding; auto: mean in a BERT.",

@@ -48,6 +48,34 @@ class LearnedWords(Method):
         return self.context.features(dropout=self.drops_text)
 
 
+class HeldWords(LearnedWords):
+    """Base of methods whose learned words look back at a plain sentence: the template, unless another is given.
+
+    Their options have `teacher_template`.
+    """
+
+    _teacher: Tensor
+    """Unit-norm features (classes, joint_width) of that sentence."""
+
+    def __init__(self, config: Any, task: Task) -> None:
+        super().__init__(config, task)
+        sentence = config.teacher_template or config.template
+        self.register_buffer("_teacher", task.template_features(sentence), persistent=False)
+
+
+def learned_context(config: Any, task: Task, **more: Any) -> TextContext:
+    """Context words by the options that most methods have: context_length and random_start. more: see `TextContext`."""
+    return TextContext(
+        task.backbone,
+        task.classes,
+        config.template,
+        n=config.context_length,
+        random=config.random_start,
+        generator=task.generator(),
+        **more,
+    )
+
+
 def ensemble_bank(task: Task) -> Tensor:
     """Unit-norm features (sentences, classes, joint_width) of the built-in sentences for this kind of picture."""
     sentences = template_ensemble(task.modality)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from core.errors import InvalidOption
+from core.tuning.class_texts import LearnedWords
+from core.tuning.contract import ImagePath, PromptConfig, augmentation_option
+from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
 
@@ -39,3 +43,28 @@ class ContextSets(nn.ModuleList):
     def features(self, dropout: bool = False) -> Tensor:
         """Unit-norm text features (sets, classes, joint_width)."""
         return functional.normalize(self.raw_features(dropout), dim=-1)
+
+
+@dataclass(frozen=True)
+class MatchedConfig(PromptConfig):
+    """Options of methods that match several prompts with several features of a picture."""
+
+    stop_together: bool = option(False, "The matching stops for a whole batch at once, as published.", advanced=True)
+    augmentation: str = augmentation_option("crop_flip")
+
+
+class MatchedPrompts(LearnedWords):
+    """Base of these methods: several features of a picture are kept, so that its path counts as trained.
+
+    contexts: set by the method.
+    """
+
+    contexts: ContextSets
+
+    @classmethod
+    def image_path(cls, config: Any) -> ImagePath:
+        return "trained"
+
+    def class_features(self) -> Tensor:
+        """Of the mean over a class's prompts."""
+        return functional.normalize(self.contexts.raw_features(self.drops_text).mean(dim=0), dim=-1)

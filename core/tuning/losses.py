@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from core.tuning.option import option
+
+
+def softmax_over_option() -> Any:
+    """The option of what the soft-max of `text_to_text` runs over."""
+    return option(
+        "learned",
+        "What the soft-max of text-to-text terms runs over: the learned texts, as codes do, or the written ones, as "
+        "papers say.",
+        choices=("learned", "written"),
+        advanced=True,
+    )
 
 
 def anchor_distance(texts: Tensor, anchors: Tensor) -> Tensor:
