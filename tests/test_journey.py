@@ -115,6 +115,13 @@ def test_the_whole_journey_needs_no_network(client: TestClient, closed_network: 
     ).json()
     (image,) = answer["images"]
     assert sum(image["probabilities"].values()) == pytest.approx(1)
+    assert (image["set"], image["set_reason"]) == (
+        None,
+        "no set: 4 calibration images, 90 % needs 9 (80 % is the highest level with them)",
+    )
+    near = image["outside"]["nearest"]
+    assert len(near) == 3
+    assert all(client.get(f"/api/v1/images/{one['image_id']}/thumbnail").status_code == 200 for one in near)
     explained = client.post(
         "/api/v1/explanations", json={"model_id": run["model_id"], "image_id": image["image_id"]}
     ).json()

@@ -673,16 +673,74 @@ class MeasuredCalibration(Answer):
     sentence: str
 
 
+class ClassSets(Answer):
+    """Sets of the test images of one class: how many held it, with Wilson's 95 %, and their mean size."""
+
+    class_: str = Field(alias="class")
+    n: int
+    coverage: float | None = None
+    low: float | None = None
+    high: float | None = None
+    size: float | None = None
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class SetCoverage(Answer):
+    """What sets did on the test part. single, empty, full: shares of sets with one class, none and all."""
+
+    n: int
+    coverage: float
+    low: float
+    high: float
+    size: float
+    single: float
+    empty: float
+    full: float
+    per_class: list[ClassSets]
+
+
+class MeasuredTrust(Answer):
+    """Null where there are no sets or no distances. called_outside: share of test images, which are none."""
+
+    sets: SetCoverage | None = None
+    called_outside: float | None = None
+
+
+class PredictionSets(Answer):
+    """Sets that hold the true class with `level`, and how they were calibrated.
+
+    n: calibration images, one of each patient. smallest_alpha: 1 / (n + 1). unlucky: coverage that 1 of 20 draws of
+    these images stays below. doubt: why the promise may not hold. distances: images behind p of `outside`.
+    """
+
+    level: float
+    how: str
+    n: int
+    needed: int
+    highest_level: float
+    smallest_alpha: float
+    reason: str | None = None
+    guarantee: str | None = None
+    unlucky: float | None = None
+    doubt: str | None = None
+    distances: int
+    measured: MeasuredTrust | None = None
+    sentence: str
+
+
 class Calibration(Answer):
     """Validation images behind the probabilities, how far to trust them, and what these images chose besides.
 
-    measured: what the test part says of them; null for runs recorded before it was measured.
+    measured: what the test part says of them; null for runs recorded before it was measured. sets: prediction sets of
+    90 %, or the reason why there are none; null for runs of experiments and older ones.
     """
 
     n: int
     note: str
     also_chose: list[str]
     measured: MeasuredCalibration | None = None
+    sets: PredictionSets | None = None
 
 
 class Interval(Answer):
@@ -898,13 +956,45 @@ class ModelList(Page):
     disclaimer: str = DISCLAIMER
 
 
+class NearImage(Answer):
+    """A training image near a classified one. distance: 1 - cosine. image_id: null once it or the model is deleted."""
+
+    file: str
+    sha256: str
+    class_: str = Field(alias="class")
+    distance: float
+    image_id: str | int | None = None
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class Outside(Answer):
+    """How unlike the images a model learned from an image is.
+
+    score: distance to the nearest of them (the fifth nearest from 50 on). p: how many images kept aside are at least as
+    far, small for a stranger; null where there are none.
+    """
+
+    score: float
+    p: Probability | None = None
+    nearest: list[NearImage]
+
+
 class ClassifiedImage(Answer):
-    """One image's predicted class and the probability of each."""
+    """One image's predicted class and the probability of each.
+
+    set: classes that hold the true one with 90 %, null with the reason in `set_reason`. abstain: why the model should
+    be silent, or null. outside: null for models that keep nothing of their training images.
+    """
 
     file: str
     image_id: str | int | None = None
     label: str
     probabilities: dict[str, Probability]
+    set: list[str] | None = None
+    set_reason: str | None = None
+    abstain: str | None = None
+    outside: Outside | None = None
     windowing: Windowing | None = None
     findings: list[PictureFinding] = []
 

@@ -82,8 +82,9 @@ def predict(
 
 
 def _shown(answer: dict[str, Any]) -> str:
-    """An answer in words, with the joint one beside it where there is one."""
+    """An answer in words, with the reason to be silent and the joint one beside it where there is one."""
     alone = f"{answer['label']} ({answer['probabilities'][answer['label']]:.3f})"
+    alone += f", better no answer: {answer['abstain']}" if answer["abstain"] else ""
     return f"{alone}; together: {answer['transductive']['label']}" if "transductive" in answer else alone
 
 

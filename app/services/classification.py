@@ -141,18 +141,12 @@ def delete_classification(ctx: Context, id: str) -> dict[str, Any]:
 
 
 def predictions(classifier: Classifier, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """label and probabilities {class: p} of stored images."""
+    """What a model says of stored images: label, probabilities, set, set_reason, abstain, outside."""
     rows: list[dict[str, Any]] = []
     for pictures in decoded_passes(paths):
         go_on()
-        rows += [answer_of(classifier, values) for values in classifier.probabilities(pictures).tolist()]
+        rows += classifier.answers(classifier.features(pictures))
     return rows
-
-
-def answer_of(classifier: Classifier, values: Sequence[float]) -> dict[str, Any]:
-    """label and probabilities {class: p} of one image's probabilities in the order of the classes."""
-    table = dict(zip(classifier.classes, values, strict=True))
-    return {"label": max(table, key=lambda name: table[name]), "probabilities": table}
 
 
 def decoded_passes(paths: Sequence[Path]) -> Iterator[list[Image.Image]]:

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from app.services.classification import NewImage, answer_of, decoded_passes
+from app.services.classification import NewImage, decoded_passes
 from app.services.line import go_on
 from core.images.labelled_image import digest
-from core.tuning.classifier import Classifier, predict_logits
+from core.tuning.classifier import Classifier
+from core.tuning.scores import predict_logits
 from core.tuning.transduction import check_pool, scarce_classes, transduce
 
 
@@ -31,8 +32,10 @@ def joint_predictions(classifier: Classifier, images: Sequence[NewImage]) -> tup
     together = transduce(features, given)
     pool = {"pool": len(images), "pool_sha256": digest(sorted(image.sha256 for image in images))}
     rows = []
-    for alone, joint in zip((scores / classifier.temperature).softmax(dim=-1).tolist(), together.tolist(), strict=True):
-        rows.append({**answer_of(classifier, alone), "transductive": {**answer_of(classifier, joint), **pool}})
+    for alone, values in zip(classifier.answers(features), together.tolist(), strict=True):
+        joint = dict(zip(classifier.classes, values, strict=True))
+        label = max(joint, key=lambda name: joint[name])
+        rows.append({**alone, "transductive": {"label": label, "probabilities": joint, **pool}})
     scarce = [
         f"The model finds '{classifier.classes[label]}' in less than 2 % of these images: joint answers of this class "
         "start from images of others."

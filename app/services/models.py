@@ -19,9 +19,9 @@ from core.records import audit
 from core.records import models as records
 from core.records.description_use import version_of_model
 from core.tuning.method_cards import method_title
-from core.tuning.model_folder import CARD, CONFIG, WEIGHTS
+from core.tuning.model_folder import CARD, CONFIG, SEEN, WEIGHTS
 
-FILES = (CONFIG, WEIGHTS, CARD)
+FILES = (CONFIG, WEIGHTS, SEEN, CARD)
 
 
 def list_models(ctx: Context, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:

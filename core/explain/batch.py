@@ -237,7 +237,7 @@ class _Group:
 
     def observe(self, pixels: torch.Tensor, change: Change) -> _Observed:
         """One pass: what is looked at, and scores where the method reads nothing but the tower's features."""
-        from core.tuning.classifier import predict_logits
+        from core.tuning.scores import predict_logits
 
         seen = observe(self.model.backbone, pixels, change, self.first_layer)
         if not follows_plain_path(self.model):

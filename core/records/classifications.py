@@ -13,9 +13,12 @@ from core.records.description_use import version_of_model
 from core.records.ids import new_id
 from core.records.image_sets import loose_images_of, paths_of_images, picture_dict
 from core.records.models import find_model
-from core.records.tables import ClassificationImageRow, ClassificationRow, ImageRow
+from core.records.tables import ClassificationImageRow, ClassificationRow, ImageRow, ModelRow, RunImageRow
 from core.records.types import check_finite, iso, unreadable_columns
 
+JUDGED = ("set", "set_reason", "abstain", "outside")
+"""What a model says beside its probabilities; see `core.tuning.judge`."""
+EARLIER = {"set": None, "set_reason": "no set: answered before sets were kept", "abstain": None, "outside": None}
 UNSOUND_MODEL = "The model's weights give no numbers for it: train it again with a smaller learning rate."
 
 
@@ -27,11 +30,12 @@ def add_classification(
 ) -> str:
     """Record the answers for recorded images, and return the classification's id. Raises NotFound for the model.
 
-    images: image_id, label, probabilities {class: p}, in the order in which they were sent. Raises InvalidInput for
-    answers that are no numbers: they would look like answers.
+    images: image_id, label, probabilities {class: p} and what else the model said of each (see JUDGED), in the order in
+    which they were sent. Raises InvalidInput for answers that are no numbers: they would look like answers.
     """
     for place, each in enumerate(images, start=1):
-        check_finite(each["probabilities"], f"The answer for image {place}", UNSOUND_MODEL)
+        said = [each["probabilities"], each.get("outside")]
+        check_finite(said, f"The answer for image {place}", UNSOUND_MODEL)
     model = find_model(session, model_id)
     row = ClassificationRow(
         id=new_id(),
@@ -50,6 +54,7 @@ def add_classification(
                 "image_id": each["image_id"],
                 "label": each["label"],
                 "probabilities": dict(each["probabilities"]),
+                "judged": {name: each[name] for name in JUDGED} if "set" in each else None,
             }
             for position, each in enumerate(images)
         ]
@@ -59,13 +64,14 @@ def add_classification(
 
 def classification_dict(session: Session, classification_id: str) -> dict[str, Any]:
     """id, model_id, model_name, created_at, images, problems, description_version. An image: file, image_id, label,
-    probabilities, windowing, findings.
+    probabilities, set, set_reason, abstain, outside, windowing, findings. The nearest training images in `outside` have
+    an image_id, None once the image or the model is deleted.
 
     description_version: of which descriptions the model was trained on; see `core.records.description_use`. Raises
     NotFound.
     """
     row = _find(session, classification_id)
-    images, unreadable = _images(session, row.id)
+    images, unreadable = _images(session, row)
     return _short(row, len(images)) | {
         "images": images,
         "problems": list(row.problems),
@@ -118,27 +124,50 @@ def _image_counts(session: Session, ids: Sequence[str]) -> dict[str, int]:
     return {id_: number for id_, number in session.execute(counts.group_by(row.classification_id))}  # noqa: C416
 
 
-def _images(session: Session, classification_id: str) -> tuple[list[dict[str, Any]], list[str]]:
+def _images(session: Session, row: ClassificationRow) -> tuple[list[dict[str, Any]], list[str]]:
     """The answers in order, and the names of their columns that cannot be read."""
     answers = ClassificationImageRow
     query = (
         select(answers, ImageRow)
         .join(ImageRow, answers.image_id == ImageRow.id)
-        .where(answers.classification_id == classification_id)
+        .where(answers.classification_id == row.id)
         .order_by(answers.position)
     )
     found = session.execute(query).all()
+    learned = _learned_from(session, row.model_id)
     rows = [
         {
             "file": image.name,
-            "image_id": row.image_id,
-            "label": row.label,
-            "probabilities": row.probabilities,
+            "image_id": answer.image_id,
+            "label": answer.label,
+            "probabilities": answer.probabilities,
+            **_judged(answer.judged, learned),
             **picture_dict(image),
         }
-        for row, image in found
+        for answer, image in found
     ]
-    return rows, unreadable_columns(*(row for row, _ in found))
+    return rows, unreadable_columns(*(answer for answer, _ in found))
+
+
+def _judged(judged: Mapping[str, Any] | None, learned: Mapping[str, str]) -> dict[str, Any]:
+    """What was said beside the probabilities, the nearest training images with their ids."""
+    said = EARLIER | dict(judged or {})
+    outside = said["outside"]
+    if outside:
+        near = [one | {"image_id": learned.get(one["sha256"])} for one in outside["nearest"]]
+        said["outside"] = {**outside, "nearest": near}
+    return said
+
+
+def _learned_from(session: Session, model_id: str | None) -> dict[str, str]:
+    """Ids of the stored images a model learned from, by their content."""
+    drawn = RunImageRow
+    query = (
+        select(drawn.sha256, drawn.image_id)
+        .join(ModelRow, ModelRow.run_id == drawn.run_id)
+        .where(ModelRow.id == model_id, drawn.role == "train", drawn.image_id.is_not(None))
+    )
+    return {sha256: str(image_id) for sha256, image_id in session.execute(query)}
 
 
 def _short(row: ClassificationRow, n_images: int) -> dict[str, Any]:

@@ -511,7 +511,10 @@ class ClassificationRow(Base):
 
 
 class ClassificationImageRow(Base):
-    """The answer for one image of a classification."""
+    """The answer for one image of a classification.
+
+    judged: set, set_reason, abstain and outside as the model gave them; empty for answers from before these were kept.
+    """
 
     __tablename__ = "classification_images"
 
@@ -522,6 +525,7 @@ class ClassificationImageRow(Base):
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), index=True)
     label: Mapped[str] = mapped_column(Name)
     probabilities: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    judged: Mapped[dict[str, Any] | None] = mapped_column(JsonObject(none_as_null=True))
 
 
 class ExplanationRow(Base):

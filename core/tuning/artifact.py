@@ -18,6 +18,7 @@ from core.evaluation.calibration import TEMPERATURES
 from core.scratch import scratch_folder
 from core.tuning.model_folder import CARD, CONFIG, DRAFT, WEIGHTS, weights_checksum
 from core.tuning.recipe import recipe_sentence
+from core.tuning.seen import Seen, write_seen
 
 FORMAT = 1
 NEEDED = (
@@ -29,12 +30,16 @@ ROUNDING = 1e-6
 DISCLAIMER = "For research use only. Not for use in diagnostic procedures."
 
 
-def save_artifact(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def save_artifact(
+    folder: Path, card: Mapping[str, Any], tensors: Mapping[str, Tensor], seen: Seen | None = None
+) -> None:
     """Write a model folder in one move; an existing one of the same name is replaced."""
     with told_when_full(), scratch_folder(folder.parent, DRAFT) as draft:
         # a scratch folder is private; a model folder follows the umask like any other
         draft.chmod(0o755 & ~_umask())
         save_file({name: value.clone() for name, value in tensors.items()}, draft / WEIGHTS)
+        if seen is not None:
+            write_seen(draft, seen)
         config = {"format": FORMAT, "weights_sha256": weights_checksum(draft), **card}
         (draft / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
         (draft / CARD).write_text(model_card(card), "utf-8")
@@ -160,7 +165,31 @@ def _calibration(card: Mapping[str, Any]) -> str:
 
 {measured["sentence"]} Brier score {measured["brier"]:.4f}{skill}, log loss {measured["log_loss"]:.4f}; the test part
 itself would choose the temperature {measured["test_temperature"]:.3f}.
+{_sets(card["calibration"].get("sets"))}"""
+
+
+def _sets(sets: Mapping[str, Any] | None) -> str:
+    """A paragraph and a table on prediction sets; empty where none were calibrated."""
+    if not sets:
+        return ""
+    measured = (sets.get("measured") or {}).get("sets")
+    if not measured:
+        return f"""
+{sets["sentence"]}
 """
+    rows = "\n".join(_set_line(row) for row in measured["per_class"])
+    return f"""
+{sets["sentence"]}
+
+| class | test images | sets with the true class | 95 % (Wilson) | classes in a set |
+|---|---|---|---|---|
+{rows}
+"""
+
+
+def _set_line(row: Mapping[str, Any]) -> str:
+    between = "-" if row["low"] is None else f"{row['low']:.4f} to {row['high']:.4f}"
+    return f"| {row['class']} | {row['n']} | {_number(row['coverage'])} | {between} | {_number(row['size'])} |"
 
 
 def _honesty(card: Mapping[str, Any]) -> str:

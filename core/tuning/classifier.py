@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,29 @@ from torch import Tensor
 
 from core.backbones.contract import Backbone, LayerTokens, PictureReader
 from core.descriptions.description_set import DescriptionSet
-from core.errors import BackboneMismatch, ClassMismatch, InvalidInput, PromptoscopeError, UnreadableImage
+from core.errors import BackboneMismatch, ClassMismatch, PromptoscopeError, UnreadableImage
 from core.images.decode import opened_picture
 from core.tuning.artifact import damaged, read_artifact
 from core.tuning.contract import Method, Task
 from core.tuning.features import frozen_pass
+from core.tuning.judge import Judge
 from core.tuning.registry import get_method
+from core.tuning.scores import predict_logits
 from core.tuning.second_encoder import named_encoder
+from core.tuning.seen import Seen, read_seen
 
 PICTURES_PER_PASS = 32
-PROMPTS_PER_PASS = 512
 
 
 class Classifier:
     """A method with its learned tensors on its backbone.
 
-    folder: where it was loaded from. card: the content of its `adapter_config.json`.
+    folder: where it was loaded from. card: the content of its `adapter_config.json`. seen: what it keeps of the images
+    it learned from; None where it keeps nothing.
     """
 
-    def __init__(self, method: Method, card: dict[str, Any], folder: Path) -> None:
-        self.method, self.card, self.folder = method.eval(), card, folder
+    def __init__(self, method: Method, card: dict[str, Any], folder: Path, seen: Seen | None = None) -> None:
+        self.method, self.card, self.folder, self.seen = method.eval(), card, folder, seen
 
     @property
     def backbone(self) -> Backbone:
@@ -47,6 +51,25 @@ class Classifier:
     def temperature(self) -> float:
         """Logits are divided by this before the softmax; 1 where nothing was calibrated."""
         return float(self.card["temperature"])
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Sets, reasons to be silent and nearest training images of its answers."""
+        reason = ((self.card.get("calibration") or {}).get("sets") or {}).get("reason")
+        return Judge(self.method, self.temperature, self.seen, reason)
+
+    def answers(self, features: Tensor) -> list[dict[str, Any]]:
+        """One object an image: label, probabilities {class: p}, set, set_reason, abstain, outside; see `Judge.answers`.
+
+        features: unit-norm (images, joint_width), as `features` gives them.
+        """
+        found = self._probabilities(features)
+        told = self.judge.answers(features, found.double().numpy())
+        rows = []
+        for values, judged in zip(found.tolist(), told, strict=True):
+            table = dict(zip(self.classes, values, strict=True))
+            rows.append({"label": max(table, key=lambda name: table[name]), "probabilities": table, **judged})
+        return rows
 
     def visual_tokens(self) -> LayerTokens | None:
         """Tokens the model puts into the image tower."""
@@ -85,20 +108,17 @@ class Classifier:
         return (predict_logits(self.method, features) / self.temperature).softmax(dim=-1).cpu()
 
     def predict(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
-        """One object a file: file, label, probabilities {class: p}, model. Raises UnreadableImage naming the file."""
+        """One object a file: file, model, and what `answers` gives. Raises UnreadableImage naming the file."""
         rows: list[dict[str, Any]] = []
         for start in range(0, len(paths), PICTURES_PER_PASS):
             chunk = paths[start : start + PICTURES_PER_PASS]
             # one picture after the other becomes model input: side by side, large ones would fill the memory
             pixels = torch.stack([_input(self.method.reader, path) for path in chunk])
-            found = self._probabilities(self._features(pixels))
-            rows += [self._row(path, p) for path, p in zip(chunk, found.tolist(), strict=True)]
+            told = self.answers(self._features(pixels))
+            rows += [
+                {"file": str(path), **row, "model": str(self.folder)} for path, row in zip(chunk, told, strict=True)
+            ]
         return rows
-
-    def _row(self, path: Path, probabilities: list[float]) -> dict[str, Any]:
-        table = dict(zip(self.classes, probabilities, strict=True))
-        label = max(table, key=lambda name: table[name])
-        return {"file": str(path), "label": label, "probabilities": table, "model": str(self.folder)}
 
 
 def load_model(
@@ -143,7 +163,7 @@ def load_model(
         raise
     except Exception as error:  # a card and tensors from anywhere: whatever they lack or do not fit is damage
         raise damaged(folder, f"{type(error).__name__}: {error}") from error
-    return Classifier(method, card, folder)
+    return Classifier(method, card, folder, read_seen(folder))
 
 
 def rebuild(
@@ -177,25 +197,6 @@ def frozen_features(method: Method, pixels: Tensor) -> Tensor:
         with torch.inference_mode(), method.backbone.fast_passes():
             return method.encode_images(pixels).clone()
     return frozen_pass(method.reader, pixels, method.visual_tokens())
-
-
-def predict_logits(method: Method, features: Tensor) -> Tensor:
-    """Scores (images, classes); in small chunks where every image needs texts of its own.
-
-    Texts are read in float32: in bf16 an image's score would depend a little on how many others come with it. Raises
-    InvalidInput for scores that are not finite: such an answer is never given.
-    """
-    size = max(1, PROMPTS_PER_PASS // len(method.task.classes)) if method.per_image_text else max(1, len(features))
-    with torch.inference_mode():
-        found = torch.cat([method.logits(chunk) for chunk in features.split(size)]).float().clone()
-    if not bool(found.isfinite().all()):
-        wrong = int((~found.isfinite().all(dim=-1)).sum())
-        raise InvalidInput(
-            "A model's scores are finite numbers",
-            f"those of {wrong} of {len(found)} images are not",
-            "Train it again with a smaller learning rate, or copy the model folder again.",
-        )
-    return found
 
 
 def _input(reader: PictureReader, path: Path) -> Tensor:

@@ -19,7 +19,7 @@ from core.evaluation.calibration import Temperature, fit_temperature
 from core.images.labelled_image import LabelledImage, digest
 from core.images.shots import ShotDraw
 from core.tuning.checkpoint import Checkpoint
-from core.tuning.classifier import frozen_features, predict_logits
+from core.tuning.classifier import frozen_features
 from core.tuning.contract import Method, MethodConfig, Task
 from core.tuning.data import ImageData
 from core.tuning.feature_store import FeatureStore
@@ -29,6 +29,7 @@ from core.tuning.presets import resolve_config
 from core.tuning.progress import Progress, Report, unheard
 from core.tuning.recipe import Recipe
 from core.tuning.registry import get_method
+from core.tuning.scores import predict_logits
 from core.tuning.second_encoder import named_encoder
 from core.tuning.unlabelled import unlabelled_pool
 from core.tuning.views import CENTER
@@ -152,7 +153,7 @@ def fit_classifiers(
         )
         method = kind(config, task)
         pool = unlabelled_pool(config.as_dict()["unlabelled"], each.draw) if kind.reads_unlabelled else None
-        images = _data(method, each.draw, store, each.progress, pool.images if pool else ())
+        images = image_data(method, each.draw, store, each.progress, pool.images if pool else ())
         if method.trains_by_steps:
             images.warm()
         made.append(method)
@@ -236,9 +237,14 @@ def _checksum(values: Tensor) -> str:
     return hashlib.sha256(values.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
-def _data(
-    method: Method, draw: ShotDraw, store: FeatureStore, progress: Report, unlabelled: tuple[LabelledImage, ...] = ()
+def image_data(
+    method: Method,
+    draw: ShotDraw,
+    store: FeatureStore,
+    progress: Report = unheard,
+    unlabelled: tuple[LabelledImage, ...] = (),
 ) -> ImageData:
+    """What a method learns from: the drawn images, and those without labels, seen as its options say."""
     config = method.config
     return ImageData(
         method.backbone,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from core.descriptions.description_set import DescriptionSet
 from core.errors import ClassMismatch
@@ -22,12 +23,13 @@ from core.evaluation.calibration_error import measured_calibration
 from core.evaluation.metrics import confusion, metrics, per_class
 from core.evaluation.model_intervals import model_intervals
 from core.images.labelled_image import LabelledImage
-from core.tuning.classifier import frozen_features, predict_logits
+from core.tuning.classifier import frozen_features
 from core.tuning.contract import Method, Task
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import image_features, view_pixels
 from core.tuning.fitting import hidden_states
 from core.tuning.progress import Progress, Report, unheard
+from core.tuning.scores import predict_logits
 from core.tuning.views import CENTER
 
 PICTURES_PER_PASS = 64
@@ -169,22 +171,29 @@ def rename_classes(method: Method, classes: tuple[str, ...], descriptions: Descr
     return renamed.eval()
 
 
-def _logits(method: Method, images: tuple[LabelledImage, ...], store: FeatureStore, progress: Report) -> np.ndarray:
-    """Uncalibrated scores (images, classes)."""
+def seen_features(
+    method: Method, images: Sequence[LabelledImage], store: FeatureStore, progress: Report = unheard
+) -> Tensor:
+    """Unit-norm features (images, joint_width) of the centre views, as the method sees them; kept where it can be."""
 
     def report(done: int, total: int) -> None:
         progress(Progress("evaluation", done=done, total=total))
 
     tower = method.backbone
     if not images:
+        return torch.empty(0, method.reader.joint_width, device=tower.device)
+    if method.image_path(method.config) != "trained":
+        return image_features(method.reader, images, store, tokens=method.visual_tokens(), progress=report)[:, 0]
+    rows = []
+    for start in range(0, len(images), PICTURES_PER_PASS):
+        pixels = view_pixels(method.reader, images[start : start + PICTURES_PER_PASS], CENTER, 0, 0)
+        rows.append(frozen_features(method, pixels.to(tower.device)))
+        report(start + len(pixels), len(images))
+    return torch.cat(rows)
+
+
+def _logits(method: Method, images: tuple[LabelledImage, ...], store: FeatureStore, progress: Report) -> np.ndarray:
+    """Uncalibrated scores (images, classes)."""
+    if not images:
         return np.empty((0, len(method.task.classes)))
-    if method.image_path(method.config) == "trained":
-        rows = []
-        for start in range(0, len(images), PICTURES_PER_PASS):
-            pixels = view_pixels(method.reader, images[start : start + PICTURES_PER_PASS], CENTER, 0, 0)
-            rows.append(frozen_features(method, pixels.to(tower.device)))
-            report(start + len(pixels), len(images))
-        features = torch.cat(rows)
-    else:
-        features = image_features(method.reader, images, store, tokens=method.visual_tokens(), progress=report)[:, 0]
-    return predict_logits(method, features).cpu().numpy()
+    return predict_logits(method, seen_features(method, images, store, progress)).cpu().numpy()

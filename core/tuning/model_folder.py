@@ -9,6 +9,8 @@ from typing import Any
 
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
 """Everything needed to rebuild the model; its learned tensors; a card for people."""
+SEEN = "adapter_seen.safetensors"
+"""What the model keeps of the images it has seen; models that were trained in experiments or long ago have none."""
 DRAFT = ".draft-"
 """How the names of folders begin that are still being written."""
 

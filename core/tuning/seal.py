@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,8 @@ from core.tuning.flops import gflops_per_image
 from core.tuning.measure import Measurement
 from core.tuning.recipe import deviations, recipe_record
 from core.tuning.run_notes import chosen_on_validation, known_classes, run_notes
+from core.tuning.seen import Seen
+from core.tuning.trusting import trust_sentence
 
 PACKAGES = ("promptoscope", "torch", "torchvision", "open-clip-torch", "timm", "transformers", "numpy", "pillow")
 
@@ -37,11 +39,13 @@ def run_card(
     seconds: float,
     computed: Computed,
     notes: Sequence[str] = (),
+    trust: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything about a run, JSON-ready. measured: on the test part. notes: further ones, said first.
 
     shots: images per class that were asked for, None for all. seconds: of the whole run. computed: what of them went
-    into features that are kept, and so are paid by whichever run comes first.
+    into features that are kept, and so are paid by whichever run comes first. trust: of sets and distances, see
+    `core.tuning.trusting`; None where they were not calibrated.
     """
     method, draw, report = fitted.method, fitted.draw, fitted.report
     tower, task, temperature = method.backbone, method.task, fitted.temperature
@@ -92,6 +96,7 @@ def run_card(
             "note": temperature.note,
             "also_chose": chosen_on_validation(method, draw),
             "measured": measured.calibration(),
+            "sets": None if trust is None else {**trust, "sentence": trust_sentence(trust)},
         },
         "variant": fitted.setup.variant,
         "recipe": _followed(fitted, shots),
@@ -101,10 +106,10 @@ def run_card(
     }
 
 
-def save_model(card: dict[str, Any], fitted: Fitted, folder: Path) -> Classifier:
+def save_model(card: dict[str, Any], fitted: Fitted, folder: Path, seen: Seen | None = None) -> Classifier:
     """Write the model folder; gives the model as it would be loaded."""
-    save_artifact(folder, card, fitted.method.learned_state())
-    return Classifier(fitted.method, {"format": 1, **card}, folder)
+    save_artifact(folder, card, fitted.method.learned_state(), seen)
+    return Classifier(fitted.method, {"format": 1, **card}, folder, seen)
 
 
 def run_record(card: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -21,12 +21,14 @@ from core.tuning.classifier import Classifier
 from core.tuning.drawing import draw_images
 from core.tuning.feature_store import FeatureStore
 from core.tuning.fitting import Setup, fit_classifier
-from core.tuning.measure import measure
+from core.tuning.judge import Judge
+from core.tuning.measure import measure, seen_features
 from core.tuning.method_cards import starter_method
 from core.tuning.progress import Progress, Report, unheard
 from core.tuning.recipe import get_recipe
 from core.tuning.registry import get_method
 from core.tuning.seal import model_folder_name, run_card, run_record, save_model
+from core.tuning.trusting import calibrate_trust, measured_trust
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,15 @@ def train(
         temperature=fitted.temperature,
         progress=progress,
     )
+    seen, trust = calibrate_trust(fitted, store)
+    judge = Judge(fitted.method, fitted.temperature.value, seen, trust["reason"])
+    trust["measured"] = measured_trust(judge, seen_features(fitted.method, measured.images, store), measured)
     store.close()
     spent = time.monotonic() - started
-    card = run_card(fitted, measured, image_set, leakage, shots=shots, seconds=spent, computed=store.computed)
+    card = run_card(
+        fitted, measured, image_set, leakage, shots=shots, seconds=spent, computed=store.computed, trust=trust
+    )
     folder = (out or home / "models" / model_folder_name(card["method"])).resolve()
     progress(Progress("saving"))
-    model = save_model(card, fitted, folder)
+    model = save_model(card, fitted, folder, seen)
     return TrainedRun(run_record(card, folder), measured.rows(), model, draw.as_dict())

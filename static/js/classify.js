@@ -27,6 +27,7 @@ import {
 import { descriptionUse } from "./description-use.js";
 import { confirmDialog, linkTo } from "./follow.js";
 import "./image-drop.js";
+import { judgedAnswer, setWords, silence } from "./judged-answer.js";
 import { humanName } from "./method-form.js";
 import { firstModel, modelFacts, modelSelect, nameOf, noModels } from "./model-picker.js";
 import { focusPager, pager } from "./pager.js";
@@ -181,8 +182,10 @@ class Classify extends PsElement {
       h("div", { class: "ps-picture" }, picture),
       h("h3", { class: "ps-break" }, image.file),
       h("p", { class: "ps-verdict" }, verdict(image.probabilities)),
+      silence(image),
       pictureNotice(image),
       probabilityBars(image.probabilities, image.label),
+      judgedAnswer(image),
       h("div", { class: "ps-actions" }, look),
     );
   }
@@ -276,11 +279,19 @@ function refused(error) {
 function csvOf(answer) {
   const classes = [...new Set(answer.images.flatMap((image) => Object.keys(image.probabilities)))];
   return {
-    columns: ["file", "label", ...classes, "model", "descriptions", "picture", "note"],
+    columns: [
+      ...["file", "label", ...classes, "set", "better_no_answer", "distance", "distance_p", "nearest"],
+      ...["model", "descriptions", "picture", "note"],
+    ],
     rows: answer.images.map((image) => [
       image.file,
       image.label,
       ...classes.map((name) => image.probabilities[name]),
+      setWords(image),
+      image.abstain ?? "",
+      image.outside?.score ?? "",
+      image.outside?.p ?? "",
+      (image.outside?.nearest ?? []).map((one) => one.file).join("; "),
       answer.model_id,
       answer.description_version?.sentence ?? "",
       pictureWords(image),

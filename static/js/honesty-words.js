@@ -70,7 +70,8 @@ export function calibrationText(calibration) {
     ? ` The same images also chose ${listed(chosen)}: new images will look somewhat less well calibrated.`
     : "";
   const measured = calibration.measured ? ` ${calibration.measured.sentence}` : "";
-  return `${calibration.note}${also}${measured}`;
+  const sets = calibration.sets ? ` ${calibration.sets.sentence}` : "";
+  return `${calibration.note}${also}${measured}${sets}`;
 }
 
 const listed = (words) =>

@@ -299,6 +299,8 @@ def test_prediction_prints_good_files_and_fails_for_bad_ones(run, tmp_path, home
     (row,) = rows(good)
     assert (row["file"], row["label"], row["model"]) == (str(scans / "a.png"), "bright", str(model))
     assert row["descriptions"] == "words.json"
+    assert (row["set"], row["set_reason"], row["abstain"]) == (["bright"], None, None)
+    assert row["outside"] == {"score": 0.2, "p": None, "nearest": []}
     (scans / "b.png").write_bytes(b"junk")
     mixed = run("predict", "--model", model, "--images", scans, "--json")
     assert (mixed.exit_code, len(rows(mixed))) == (1, 1)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sqlalchemy import update
 
 import core.explain.explain
 from app.services.context import LoadedClassifiers
@@ -20,6 +21,7 @@ from core.explain.parts import RULES
 from core.records import models as model_records
 from core.records import runs as run_records
 from core.records.runs import RunRequest
+from core.records.tables import ClassificationImageRow, RunImageRow
 from tests.app.conftest import png, zipped
 from tests.core.images.deep_files import brain, png16
 
@@ -27,14 +29,25 @@ SENTENCE = "Research use only. Not for use in diagnostic procedures."
 
 
 class ByBrightness:
-    """Says "bright" the more, the brighter a picture is."""
+    """Says "bright" the more, the brighter a picture is, and a set of what has more than 0.3."""
 
     classes = ("bright", "dark")
     card: ClassVar = {"descriptions": {"source": "words.json"}}
+    nearest: tuple[dict, ...] = ()
 
-    def probabilities(self, images):
-        levels = torch.tensor([np.asarray(image).mean() / 255 for image in images])
-        return torch.stack([levels, 1 - levels], dim=1)
+    def features(self, images):
+        return torch.tensor([np.asarray(image).mean() / 255 for image in images])
+
+    def answers(self, features):
+        rows = []
+        for level in features.tolist():
+            table = {"bright": level, "dark": 1 - level}
+            own = [name for name, share in table.items() if share > 0.3]
+            abstain = "2 classes remain at 90 %" if len(own) > 1 else None
+            outside = {"score": 0.2, "p": None, "nearest": [dict(one) for one in self.nearest]}
+            row = {"label": max(table, key=table.get), "probabilities": table, "set": own, "set_reason": None}
+            rows.append(row | {"abstain": abstain, "outside": outside})
+        return rows
 
 
 @pytest.fixture
@@ -72,6 +85,36 @@ def test_images_and_zips_are_classified_and_bad_files_named(client, model):
     assert client.get("/api/v1/classifications").json()["total"] == 1
     picture = client.get(f"/api/v1/images/{found['images'][0]['image_id']}/file")
     assert picture.content == png(1, 200)
+
+
+def test_set_reason_to_be_silent_and_nearest_training_images_are_kept(client, context, model, uploaded, monkeypatch):
+    images = client.get(f"/api/v1/image-sets/{uploaded['id']}/images").json()["items"]
+    learned, other = images[:2]
+    with context.db.writing() as session:
+        session.add(
+            RunImageRow(run_id=model["run_id"], role="train", position=0, image_id=learned["id"], sha256="a" * 64)
+        )
+    near = {"file": "x.png", "class": "bright", "distance": 0.2}
+    monkeypatch.setattr(ByBrightness, "nearest", (near | {"sha256": "a" * 64}, near | {"sha256": other["sha256"]}))
+    found = classify(client, model["id"], ("a.png", png(1, 128)), ("b.png", png(1, 240)))
+    first, second = found.json()["images"]
+    assert (first["set"], first["set_reason"]) == (["bright", "dark"], None)
+    assert (first["abstain"], second["abstain"]) == ("2 classes remain at 90 %", None)
+    assert (first["outside"]["score"], first["outside"]["p"]) == (0.2, None)
+    # only images that this model learned from are named
+    assert [one["image_id"] for one in first["outside"]["nearest"]] == [learned["id"], None]
+    assert client.get(f"/api/v1/images/{learned['id']}/thumbnail").status_code == 200
+    kept = client.get(f"/api/v1/classifications/{found.json()['id']}").json()["images"][0]
+    assert kept["outside"] == first["outside"]
+
+
+def test_an_answer_from_before_sets_says_so(client, context, model):
+    made = classify(client, model["id"], ("a.png", png(1, 128))).json()["id"]
+    with context.db.writing() as session:
+        session.execute(update(ClassificationImageRow).values(judged=None))
+    (image,) = client.get(f"/api/v1/classifications/{made}").json()["images"]
+    assert (image["set"], image["set_reason"]) == (None, "no set: answered before sets were kept")
+    assert (image["abstain"], image["outside"]) == (None, None)
 
 
 def test_a_black_picture_is_not_classified_without_a_word(client, model):

@@ -507,12 +507,26 @@ PICTURE = {
         }
     ],
 }
+JUDGED = {
+    "set": ["malignant", "benign"],
+    "set_reason": None,
+    "abstain": "2 classes remain at 90 %",
+    "outside": {
+        "score": 0.213,
+        "p": 0.36,
+        "nearest": [
+            {"file": "a.png", "sha256": "b" * 64, "class": "malignant", "distance": 0.213, "image_id": IMAGE_ID},
+            {"file": "b.png", "sha256": "c" * 64, "class": "<b>normal</b>", "distance": 0.25, "image_id": None},
+        ],
+    },
+}
 CLASSIFICATION = {
     "id": "answers-1",
     "model_id": MODEL_ID,
     "created_at": MADE,
     "images": [
         {"file": "<u>scan</u>.png", "image_id": IMAGE_ID, "label": "malignant", "probabilities": PROBABILITIES}
+        | JUDGED
         | PICTURE
     ],
     "model_name": "CoOp",

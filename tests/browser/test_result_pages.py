@@ -1024,6 +1024,16 @@ def test_images_are_classified_and_bad_files_are_named(window: Visit, api: Api) 
     assert "Most likely: malignant (62 %)." in result
     assert "The picture uses a small part of its range: look at it before you trust an answer." in result
     assert page.locator(".ps-share-value").all_inner_texts() == ["62.0 %", "30.5 %", "7.5 %"]
+    assert "Better no answer: 2 classes remain at 90 %." in result
+    assert "Set at 90 %: malignant, benign" in result
+    assert "Distance to the training images 0.213 (p = 0.36; small: stranger than images kept aside)." in result
+    near = page.locator(".ps-near li")
+    assert [text.split("\n")[-2:] for text in near.all_inner_texts()] == [
+        ["malignant", "distance 0.213"],
+        ["<b>normal</b>", "distance 0.250"],
+    ]
+    assert near.locator("img").get_attribute("src") == "/api/v1/images/image-1/thumbnail?size_px=160"
+    assert "The image was deleted." in near.nth(1).inner_text()
     assert (
         "notes.txt: Unreadable image. A PNG or JPEG image; found text." in page.locator(".ps-notice-bad").inner_text()
     )

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from core.tuning.classifier import predict_logits
 from core.tuning.loop import fit
+from core.tuning.scores import predict_logits
 from tests.builders import tiny_backbone
 from tests.core.tuning.test_every_method import build, clustered_data, unit_vectors
 

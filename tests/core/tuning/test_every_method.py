@@ -18,7 +18,7 @@ from core.descriptions.description_set import DescriptionSet
 from core.descriptions.templates import template_descriptions
 from core.errors import ClassMismatch, InvalidOption
 from core.images.image_set import ImageSet
-from core.tuning.classifier import Classifier, frozen_features, predict_logits
+from core.tuning.classifier import Classifier, frozen_features
 from core.tuning.contract import Method, Task
 from core.tuning.data import TensorData
 from core.tuning.feature_store import FeatureStore, address
@@ -27,6 +27,7 @@ from core.tuning.measure import rename_classes
 from core.tuning.option import Options
 from core.tuning.progress import Cancelled, Progress
 from core.tuning.registry import get_method, method_names
+from core.tuning.scores import predict_logits
 from core.tuning.second_encoder import named_encoder
 from core.tuning.train import TrainedRun
 from tests.builders import session_folder, tiny_backbone, tiny_encoder_folder
