@@ -12,11 +12,12 @@ import re
 import stat
 import unicodedata
 import zipfile
+from collections import Counter
 from pathlib import PurePosixPath
 from typing import IO, BinaryIO
 
 from core.errors import InvalidInput, UnreadableSource
-from core.images.decode import describe_content
+from core.images.decode import SUFFIXES, describe_content
 from core.images.file_kind import START_BYTES, suffix_of
 from core.images.labelled_image import Problem
 from core.images.limits import Limits, megabytes
@@ -46,6 +47,14 @@ ARCHIVE_SUFFIXES = frozenset(
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "@eadir", "$recycle.bin"})
+_OF_PROGRAMS = (
+    ".git .svn .hg .dvc .cache .config .local .venv .tox .idea .vscode .ipynb_checkpoints .thumbnails .@__thumb .nfs "
+    ".appledouble .spotlight-v100 .fseventsd .temporaryitems .documentrevisions-v100 .picasaoriginals .dropbox.cache "
+    ".sync .stfolder .stversions .snapshot .snapshots .zfs"
+)
+_SYSTEM_FOLDERS = frozenset(_OF_PROGRAMS.split())
+"""Hidden folders that programs make, in which pictures are nobody's class."""
+_SYSTEM_FOLDERS_BEGIN = ("._", ".trash", ".nfs", ".smbdelete", ".syncthing")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _COMPRESSIONS = {
     1: "Shrink",
@@ -77,6 +86,44 @@ def is_ignored(name: str) -> bool:
     if ".." in parts or name.startswith("/"):
         return False  # an attack is told even where it aims at a hidden file
     return any((p.startswith(".") and p not in (".", "..")) or p.casefold() in _IGNORED for p in parts)
+
+
+def is_system_folder(folder: str) -> bool:
+    """Whether the name of a hidden folder is one that systems and programs give."""
+    folded = folder.casefold()
+    return folded in _IGNORED | _SYSTEM_FOLDERS or folded.startswith(_SYSTEM_FOLDERS_BEGIN)
+
+
+class HiddenPictures:
+    """Counts the ignored pictures that lie in a folder which somebody, and no program, gave a name with a dot in front.
+
+    Such a folder is hidden from whoever looks at the others, so that a class can go missing without a word.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def note(self, name: str) -> None:
+        """Count an ignored file, by its relative name."""
+        *folders, file = PurePosixPath(name).parts
+        hidden = [at for at, folder in enumerate(folders) if folder.startswith(".") and folder not in (".", "..")]
+        if not hidden or file.startswith(".") or suffix_of(file) not in SUFFIXES:
+            return
+        if not any(is_system_folder(folder) for folder in folders):
+            self._counts["/".join(folders[: hidden[0] + 1])] += 1
+
+    @property
+    def problems(self) -> list[Problem]:
+        """One for each folder, under its name."""
+        return [
+            Problem(
+                f"{printable(folder)}/",
+                "hidden_folder",
+                "Folders whose names do not begin with a dot",
+                f"found {'1 image' if n == 1 else f'{n:,} images'} in this one, which is hidden and was left out",
+            )
+            for folder, n in self._counts.items()
+        ]
 
 
 def safe_name(raw: str, limits: Limits | None = None) -> str:
@@ -237,8 +284,10 @@ class ZipSource:
         folded: dict[str, str] = {}
         sent, note = sent_names(files)
         self.notes += [note] if note else []
+        hidden = HiddenPictures()
         for info, raw in zip(files, sent, strict=True):
             if is_ignored(with_slashes(raw)):
+                hidden.note(with_slashes(raw))
                 continue
             try:
                 name = safe_name(with_slashes(raw), self.limits)
@@ -248,6 +297,7 @@ class ZipSource:
                 self.problems.append(refusal.about(printable(raw)))
             else:
                 members[name] = info
+        self.problems += hidden.problems
         return members
 
 

@@ -14,6 +14,7 @@ _REMEDIES = {
     "compression": "Make the zip again with the method Deflate, the usual one.",
     "nested_archive": "Unpack the archives first, or make one zip of the images.",
     "unsafe_name": "Rename the files, or make the zip again from the folder itself.",
+    "hidden_folder": "Rename the folder so that its name does not begin with a dot.",
     "damaged": "Make the zip again and send it once more.",
     "misplaced": "Put the images directly into one folder per class.",
     "unreadable_image": "Export the images again as PNG, JPEG, TIFF, BMP or WebP.",

@@ -11,10 +11,12 @@ from typing import BinaryIO, Protocol
 
 from core.errors import UnreadableSource
 from core.images.archive import (
+    HiddenPictures,
     RefusedFile,
     check_nested,
     check_new,
     is_ignored,
+    is_system_folder,
     printable,
     safe_name,
     with_slashes,
@@ -63,16 +65,33 @@ class FolderSource:
     @cached_property
     def names(self) -> list[str]:
         visited: set[str] = set()
+        hidden: list[Path] = []
         for root, folders, files in os.walk(self.folder, followlinks=True):
             real = os.path.realpath(root)
             if real in visited:
                 folders.clear()
                 continue
             visited.add(real)
+            hidden += [Path(root, name) for name in folders if is_ignored(name) and not is_system_folder(name)]
             folders[:] = sorted(name for name in folders if not is_ignored(name))
             for file in sorted(files):
                 self._admit(Path(root, file))
+        self._tell_hidden(hidden, visited)
         return list(self._found)
+
+    def _tell_hidden(self, hidden: Iterable[Path], visited: set[str]) -> None:
+        """Name the folders whose pictures are left out for the dot in front of their names; those reached by a link are
+        not.
+        """
+        pictures = HiddenPictures()
+        for place in sorted(hidden):
+            for root, folders, files in os.walk(place):
+                if os.path.realpath(root) in visited:
+                    folders.clear()
+                    continue
+                for file in files:
+                    pictures.note(Path(root, file).relative_to(self.folder).as_posix())
+        self.problems += pictures.problems
 
     def has(self, name: str) -> bool:
         return self._locate(name) is not None
@@ -142,8 +161,10 @@ class UploadSource:
         self._streams: dict[str, BinaryIO] = {}
         self._read_bytes = 0
         folded: dict[str, str] = {}
+        hidden = HiddenPictures()
         for raw, stream in files:
             if is_ignored(with_slashes(raw)):
+                hidden.note(with_slashes(raw))
                 continue
             try:
                 name = safe_name(with_slashes(raw), self.limits)
@@ -152,6 +173,7 @@ class UploadSource:
                 self._streams[name] = stream
             except RefusedFile as refusal:
                 self.problems.append(refusal.about(printable(raw)))
+        self.problems += hidden.problems
         if len(self._streams) > self.limits.max_files:
             raise UnreadableSource(
                 f"An upload of at most {self.limits.max_files:,} files", f"found {len(self._streams):,}", "Split it."

@@ -6,6 +6,7 @@ import io
 import stat
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from core.errors import UnreadableSource
 from core.images.archive import RefusedFile, ZipSource, is_ignored, printable, safe_name
 from core.images.image_set import ImageSet
 from core.images.limits import Limits
-from core.images.read import read_uploaded_files
+from core.images.read import read_image_set, read_uploaded_files
 from core.images.reading import UnusableImageSet
 from tests.core.images import builders as b
 
@@ -241,6 +242,46 @@ def test_system_litter_is_ignored_silently() -> None:
     image_set = upload(b.zip_bytes({**GOOD, **litter, "desktop.ini": b""}))
     assert image_set.problems == ()
     assert len(image_set.images) == 8
+
+
+HIDDEN = {".lesion/0.png": b.encoded(90), ".lesion/deeper/1.JPG": b.encoded(91), "benign/.more/2.png": b.encoded(92)}
+"""Pictures of folders which a person named."""
+MADE_BY_PROGRAMS = (".git/0.png", ".thumbnails/large/0.png", ".Trash-1000/files/0.png", ".lesion/._0.png", "._x/0.png")
+MADE_BY_PROGRAMS += (".lesion/notes.txt", ".ipynb_checkpoints/plot.png", "__MACOSX/.lesion/0.png", ".cache/a/.b/0.png")
+
+
+@pytest.mark.parametrize("way", ["zip", "files", "folder"])
+def test_a_folder_with_a_dot_in_front_is_named_among_what_was_left_out(way: str, tmp_path: Path) -> None:
+    files = {**GOOD, **HIDDEN, **{name: b.encoded(93) for name in MADE_BY_PROGRAMS}}
+    if way == "zip":
+        found = upload(b.zip_bytes(files))
+    elif way == "files":
+        found = read_uploaded_files([(name, io.BytesIO(content)) for name, content in files.items()])
+    else:
+        for name, content in files.items():
+            place = tmp_path / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+        found = read_image_set(tmp_path)
+    assert {(p.file, p.problem) for p in found.problems} == {
+        (".lesion/", "hidden_folder"),
+        ("benign/.more/", "hidden_folder"),
+    }
+    told = {p.file: p.found for p in found.problems}
+    assert told[".lesion/"] == "found 2 images in this one, which is hidden and was left out"
+    assert told["benign/.more/"].startswith("found 1 image in this one")
+    assert len(found.images) == len(GOOD)
+
+
+def test_a_hidden_folder_that_a_link_leads_to_is_not_left_out(tmp_path: Path) -> None:
+    for name, content in {**GOOD, "a/.store/0.png": b.encoded(90), "a/.store/1.png": b.encoded(91)}.items():
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    (tmp_path / "lesion").symlink_to(tmp_path / "a" / ".store")
+    found = read_image_set(tmp_path)
+    assert "lesion" in found.classes
+    assert found.problems == ()
 
 
 def test_decomposed_and_cp437_names_become_readable_classes() -> None:
