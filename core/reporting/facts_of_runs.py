@@ -140,10 +140,10 @@ def _selection(study: Study) -> str:
     if not study.runs:
         return ""
     chosen = sorted({what for run in study.runs for what in (run["calibration"] or {}).get("also_chose") or ()})
-    tuned = listed(chosen) or "nothing but the temperature"
+    tuned = listed(chosen) or "nothing but a temperature, if that"
     return (
-        "No epoch is chosen by its result: the weights after the last are taken, averaged over epochs where a method "
-        f"says so; the test part chooses nothing. Validation images chose {tuned}; {temperatures(study)}"
+        f"The test part chooses nothing. Validation images chose {tuned}. Where no epoch or step is named among this, "
+        f"the weights after the last are taken, or those that the method's options name; {temperatures(study)}"
     )
 
 
