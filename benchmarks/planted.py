@@ -1,6 +1,7 @@
-"""Drawn images whose class is a square of one colour at a random place, so that it is known what decides.
+"""Drawn images whose class is a square of one colour at a random place, or no square, so that it is known what decides.
 
-Every class has a square of its own: hiding it takes away what speaks for the class, whatever the other classes are.
+Without its square an image looks like one of the class without any, so hiding the square takes away what speaks for its
+class, whatever the other classes are.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-COLOURS = {"red square": (0.9, 0.15, 0.1), "green square": (0.1, 0.75, 0.2), "blue square": (0.15, 0.25, 0.95)}
+COLOURS: dict[str, tuple[float, float, float] | None] = {
+    "red square": (0.9, 0.15, 0.1),
+    "blue square": (0.15, 0.25, 0.95),
+    "no square": None,
+}
 SIZE_PX = 224
 SIDE_PX = (28, 45)
 """Shortest side of a square, and the first that is too long: about 2 to 3 patches of 16 px."""
@@ -18,7 +23,9 @@ PARTS = ("train", "test")
 
 
 def plant(folder: Path, seed: int = 0, per_class: tuple[int, int] = (20, 20)) -> Path:
-    """Write `train/<class>/*.png`, `test/<class>/*.png` and the squares at `masks/<same path>`; give the folder.
+    """Write `train/<class>/*.png`, `test/<class>/*.png` and squares, where there are, at `masks/<same path>`.
+
+    Gives the folder.
 
     per_class: (training, test) images of each class.
     """
@@ -29,18 +36,19 @@ def plant(folder: Path, seed: int = 0, per_class: tuple[int, int] = (20, 20)) ->
                 picture, mask = draw_planted(colour, draw)
                 place = Path(part, name, f"{part}-{name.replace(' ', '-')}-{number:03d}.png")
                 _write(folder / place, picture)
-                _write(folder / "masks" / place, mask.astype(np.uint8) * 255)
+                if mask.any():
+                    _write(folder / "masks" / place, mask.astype(np.uint8) * 255)
     return folder
 
 
-def draw_planted(colour: tuple[float, float, float], draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Grey smooth noise with one square of a colour: uint8 (size, size, 3), and where the square is, bool."""
+def draw_planted(colour: tuple[float, float, float] | None, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Grey smooth noise with one square of a colour, or none: uint8 (size, size, 3), and where the square is, bool."""
     grey = 0.45 + 0.1 * _noise(6, draw) + 0.04 * _noise(28, draw) + draw.normal(0, 0.02, (SIZE_PX, SIZE_PX))
     side = int(draw.integers(*SIDE_PX))
     top, left = draw.integers(0, SIZE_PX - side, 2)
     mask = np.zeros((SIZE_PX, SIZE_PX), dtype=bool)
-    mask[top : top + side, left : left + side] = True
-    picture = np.where(mask[..., None], np.asarray(colour), grey[..., None])
+    mask[top : top + side, left : left + side] = colour is not None
+    picture = np.where(mask[..., None], np.asarray(colour or (0, 0, 0)), grey[..., None])
     return (np.clip(picture, 0, 1) * 255).round().astype(np.uint8), mask
 
 

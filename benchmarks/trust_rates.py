@@ -1,13 +1,14 @@
 """How often the trust test says that a map follows the model, where it should and where it must not.
 
-    python -m benchmarks.trust_rates [--json] [--method linear_probe] [--images 24] [--models 20]
+    python -m benchmarks.trust_rates [--json] [--method linear_probe] [--images 80] [--models 20] [--seed 1]
 
-Planted: a model of drawn images whose class is a square of one colour at a random place; hiding the square takes away
-what decides, so a good map follows (aim: at least 90 % of images). Shuffled: models trained on the same images with
-their training labels in random order, one a seed, measured on true labels; whatever they do is chance, so no map
-should be called one that follows (aim: at most 5 %). A model whose card does not beat guessing cannot have a map that
-follows, whatever the image: no passes are spent on it, and all its images count as not following. Beside the rate: how
-often p is small by itself. Embedded backbone, maps of the predicted class.
+Planted: a model of drawn images whose class is a square of one colour at a random place, or none; a good map follows
+(aim: at least 90 % of images). Counted are images with a square that the model answers rightly, and whose answer
+changes when exactly the square is blurred away: where it does not, the model did not need the square,
+and what it went by is not known. Shuffled: models trained on the same images with their training labels in random
+order, one a seed, measured on true labels; whatever they do is chance, so no map should be called one that follows
+(aim: at most 5 %). Beside the rate: how often p is small by itself, whatever the model is worth. Embedded backbone,
+maps of the predicted class.
 """
 
 from __future__ import annotations
@@ -17,22 +18,28 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from benchmarks.planted import plant
 from core import train
+from core.explain.batch_images import BatchImage, ReadImage, images_of_part, read_image
 from core.explain.classifier import pixels_of
+from core.explain.hiding import covered
 from core.explain.standing import standing
 from core.explain.trust_rates import Rate, examine_images, rates
 from core.images.decode import decode_image
 from core.images.image_set import ImageSet
 from core.tuning.classifier import Classifier
 
-EXPLAINERS = ("hires_cam", "attention", "relevance", "grad_cam")
+TRAINED = 20
+"""Training images of a class."""
+EXPLAINERS = ("relevance", "relevance:layers=last", "hires_cam", "attention", "grad_cam")
 
 
 def main() -> None:
@@ -40,22 +47,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON objects")
     parser.add_argument("--method", default="linear_probe")
-    parser.add_argument("--images", type=int, default=24, help="test images of a model")
+    parser.add_argument("--images", type=int, default=80, help="test images with a square")
     parser.add_argument("--models", type=int, default=20, help="models with shuffled labels")
+    parser.add_argument("--images-a-model", type=int, default=6, help="test images of a model with shuffled labels")
+    parser.add_argument("--seed", type=int, default=1, help="of the drawn images")
     parser.add_argument("--explainers", nargs="+", default=list(EXPLAINERS))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        for row in [*planted(home, asked), *shuffled(home, asked)]:
+        for row in chain(planted(home, asked), shuffled(home, asked)):
             print(json.dumps(row) if asked.json else line(row), flush=True)
 
 
 def planted(home: Path, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Rates of one model of planted squares."""
-    images = ImageSet.read(plant(home / "planted"), "planted")
+    half = -(-asked.images // 2)
+    images = ImageSet.read(plant(home / "planted", asked.seed, (TRAINED, half)), "planted")
     model = train(images, asked.method, home=home, out=home / "planted-model").model
-    found = rates(examine_images(model, inputs(model, images, asked.images), asked.explainers, no_step))
-    yield from told("planted", [standing(model.card)], found)
+    shown = [image for image in images_of_part(images, "test") if image.mask is not None]
+    needed = [pixels for pixels in (needs_square(model, image) for image in shown) if pixels is not None]
+    found = rates(examine_images(model, needed, asked.explainers, no_step))
+    yield from told("planted", [standing(model.card)], found, len(shown))
+
+
+def needs_square(model: Classifier, image: BatchImage) -> Tensor | None:
+    """Model input of an image whose right answer changes when its square is covered; None of any other."""
+    read = read_image(model.backbone, image)
+    assert isinstance(read, ReadImage), "drawn images can be read"
+    assert read.seen is not None, "a square is in view"
+    pixels = read.pixels[None]
+    square = torch.from_numpy(read.seen.pixels > 0)[None, None]
+    both = torch.cat([pixels, covered(pixels, square)])
+    before, after = model.scores_from_pixels(both).argmax(dim=1).tolist()
+    return pixels if model.classes[before] == image.class_name and after != before else None
 
 
 def shuffled(home: Path, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -66,22 +90,12 @@ def shuffled(home: Path, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
         images = ImageSet.read(shuffle(home / "planted", home / f"shuffled-{seed}", seed), f"shuffled {seed}")
         model = train(images, asked.method, seed=seed, home=home, out=home / f"model-{seed}").model
         worth.append(standing(model.card))
-        tested = inputs(model, images, asked.images)
-        known = {rate.explainer: rate for rate in none_or_rates(model, tested, asked.explainers, worth[-1])}
-        for name in asked.explainers:
-            a, b = total[name], known[name]
-            total[name] = Rate(name, a.n + b.n, a.follows + b.follows, a.small_p + b.small_p, a.worse + b.worse)
+        tested = inputs(model, images, asked.images_a_model)
+        for rate in rates(examine_images(model, tested, asked.explainers, no_step)):
+            total[rate.explainer] = total[rate.explainer].joined(rate)
         shutil.rmtree(home / f"shuffled-{seed}")
-    yield from told("shuffled", worth, list(total.values()))
-
-
-def none_or_rates(
-    model: Classifier, tested: Sequence[Tensor], explainers: Sequence[str], worth: dict[str, Any]
-) -> list[Rate]:
-    """Rates of one model; without a pass where its card rules out that any map follows."""
-    if not worth["above_chance"]:
-        return [Rate(name, len(tested), 0, 0, 0) for name in explainers]
-    return rates(examine_images(model, tested, explainers, no_step))
+    if worth:
+        yield from told("shuffled", worth, list(total.values()), asked.models * asked.images_a_model)
 
 
 def shuffle(source: Path, folder: Path, seed: int) -> Path:
@@ -101,14 +115,13 @@ def inputs(model: Classifier, images: ImageSet, n: int) -> list[Tensor]:
     return [pixels_of(model, decode_image(image.path)) for image in test[:: max(1, len(test) // n)][:n]]
 
 
-def told(kind: str, worth: Sequence[dict[str, Any]], found: Sequence[Rate]) -> Iterator[dict[str, Any]]:
+def told(kind: str, worth: Sequence[dict[str, Any]], found: Sequence[Rate], shown: int) -> Iterator[dict[str, Any]]:
     """One row an explainer."""
     values = [each["value"] for each in worth]
     beat = sum(bool(each["above_chance"]) for each in worth)
     for rate in found:
-        yield {"models": kind, "n_models": len(worth), "beat_guessing": beat, "accuracy": float(np.mean(values))} | (
-            rate.as_dict()
-        )
+        head = {"models": kind, "n_models": len(worth), "beat_guessing": beat, "accuracy": float(np.mean(values))}
+        yield head | {"images": shown} | rate.as_dict()
 
 
 def line(row: dict[str, Any]) -> str:
@@ -117,8 +130,8 @@ def line(row: dict[str, Any]) -> str:
         f"{row[name]['share']:.2f} [{row[name]['low']:.2f}, {row[name]['high']:.2f}]"
         for name in ("follows", "small_p", "worse")
     )
-    head = f"{row['models']:9} {row['n_models']:3} models, {row['beat_guessing']} beat guessing"
-    return f"{head}  {row['explainer']:24} n {row['n']:4}  follows {follows}  small p {small}  worse {worse}"
+    head = f"{row['models']:9} {row['n_models']:3} models, {row['beat_guessing']} beat guessing, {row['images']} images"
+    return f"{head}  {row['explainer']:24} counted {row['n']:4}  follows {follows}  small p {small}  worse {worse}"
 
 
 def no_step() -> None:

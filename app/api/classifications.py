@@ -120,9 +120,9 @@ async def explain(body: schemas.NewExplanation, request: Request, ctx: InContext
     responses=errors(404),
 )
 async def complete_explanation(explanation_id: Word, part: Word, request: Request, ctx: InContext) -> Any:
-    """Compute a pending part: `trust` tests the maps shown at first, `trust_others` the others.
+    """Compute a pending part: `trust` tests all maps, `what_if` tries other numbers of zero vectors.
 
-    `what_if` tries other numbers of zero vectors. A part that is there already is not computed again.
+    A part that is there already is not computed again.
     """
     key = ("complete", explanation_id, part)
     return await ctx.lines.models.do(request.receive, explanation.complete, ctx, explanation_id, part, key=key)

@@ -18,6 +18,7 @@ def benchmark(
     images: Annotated[str, typer.Option(help="A path, or the name of a stored set; lesion masks are used if there.")],
     part: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     limit: Annotated[int | None, typer.Option(help="At most so many images, evenly over the part.", min=1)] = None,
+    hiding: Annotated[bool, typer.Option(help="Deletion and insertion too: 16 passes a map and image.")] = True,
     seed: Annotated[int, typer.Option(help="Of random maps, ties and resamples.")] = 0,
     json: JsonFlag = False,
 ) -> None:
@@ -45,7 +46,7 @@ def benchmark(
             out.progress(f"image {done} of {len(asked)}")
 
         rows, left_out = [], 0
-        for row in score_images(classifier, asked, quick_explainers(), step, seed):
+        for row in score_images(classifier, asked, quick_explainers(), step, seed, hiding):
             if isinstance(row, Scored):
                 rows.append(row)
             else:

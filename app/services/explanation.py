@@ -197,4 +197,5 @@ def _paint(folder: Path, entry: dict[str, Any], path: Path) -> None:
 def _with_urls(ctx: Context, row: dict[str, Any]) -> dict[str, Any]:
     base = f"{ctx.settings.root_path}/api/v1/explanations/{row['id']}/maps"
     maps = [entry | {"url": f"{base}/{entry['kind']}"} for entry in row["maps"]]
-    return row | {"maps": maps, "arrays_url": f"{base}/{ARRAYS}"}
+    pending = [part for part in row.get("pending", []) if part in PARTS]  # older ones may name parts that are no more
+    return row | {"maps": maps, "pending": pending, "arrays_url": f"{base}/{ARRAYS}"}

@@ -2,7 +2,7 @@
 
 The scores are z = method.logits(f / |f|). Their gradient with respect to the feature is taken class by class through
 the method's head, which is cheap; what lies between the feature and the last block is linear in it and runs backwards
-for all classes at once. Only the last block holds a graph, so the pass costs little more than classification.
+for all classes at once. Only the last blocks hold a graph, so the pass costs little more than classification.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from core.explain.classifier import ExplainedClassifier, check_reads_backbone, p
 Target = Literal["logit", "centred", "margin"]
 TARGETS: tuple[Target, ...] = ("logit", "centred", "margin")
 """The class's score; minus the mean of all classes' scores; minus the largest score of another class."""
-Graph = Literal["last", "all"]
+Graph = Literal["last", "third", "all"]
+"""Blocks that hold a graph: the last, the last third, or all of them."""
 CLASSES_AT_ONCE = 32
+MAPS_AT_ONCE = 8
+"""Classes whose gradients through several blocks are held at once: each takes a matrix of all tokens a head."""
 IMAGES_AT_ONCE = 32
 
 
@@ -50,7 +53,7 @@ class Captured:
     """One image's pass: scores, parts of every block, and gradients on request.
 
     features: unit-norm (1, joint_width), at the end of the graph. logits: (classes,) float32 on the CPU, without
-    gradient. graph: whether the graph begins at the last block or before the first. Make one with `capture`.
+    gradient. graph: which blocks hold one. Make one with `capture`.
     """
 
     classifier: ExplainedClassifier
@@ -63,6 +66,10 @@ class Captured:
     """The features as a leaf, and the scores (classes,) in their graph."""
     _known: dict[tuple[Any, ...], LastGradients] = field(repr=False, default_factory=dict)
     """Gradients that were asked for before: several explainers read the same."""
+    _wider: dict[Graph, Captured] = field(repr=False, default_factory=dict)
+    """Passes of the same image that hold more of the graph."""
+    drawn: dict[str, dict[int, np.ndarray]] = field(repr=False, default_factory=dict)
+    """Maps drawn of this pass, {explainer: {class index: (rows, columns)}}, for who draws those of several classes."""
 
     @property
     def backbone(self) -> Backbone:
@@ -94,10 +101,13 @@ class Captured:
         """Index of the class with the highest score."""
         return int(self.logits.argmax())
 
-    @cached_property
-    def whole(self) -> Captured:
-        """The same pass with a graph through all blocks: itself, or a second pass made once."""
-        return self if self.graph == "all" else capture(self.classifier, self.pixels, "all")
+    def with_graph(self, graph: Graph) -> Captured:
+        """The same pass with a graph through at least these blocks: itself, or a second pass made once."""
+        if first_block(self.graph, self.backbone.image_layers) <= first_block(graph, self.backbone.image_layers):
+            return self
+        if graph not in self._wider:
+            self._wider[graph] = capture(self.classifier, self.pixels, graph)
+        return self._wider[graph]
 
     @cached_property
     def _jacobian(self) -> Tensor:
@@ -132,13 +142,16 @@ class Captured:
         weights = torch.einsum("chd,htd->cht", read, last.value[0].detach())
         return LastGradients(torch.cat(normed), read, weights)
 
-    def attention_gradients(self, class_index: int, target: Target = "logit") -> list[Tensor]:
-        """Gradient of one class's scalar with respect to each layer's weights: (heads, tokens, tokens) a layer."""
-        whole = self.whole
-        rows = self.score_rows([class_index], target)
-        weights = [block.weights for block in whole.tower.blocks]
-        found = torch.autograd.grad(whole.features, weights, rows, retain_graph=True)
-        return [gradient[0] for gradient in found]
+    def attention_gradients(
+        self, class_indices: Sequence[int], graph: Graph = "all", target: Target = "logit"
+    ) -> dict[int, Tensor]:
+        """Gradients of class scores with respect to attention weights: {block: (classes, heads, tokens, tokens)}."""
+        wider, layers = self.with_graph(graph), self.backbone.image_layers
+        blocks = range(first_block(graph, layers), layers)
+        weights = tuple(wider.tower.blocks[block].weights for block in blocks)
+        rows = self.score_rows(class_indices, target)
+        parts = [gradients_of(wider.features, weights, some) for some in rows.split(MAPS_AT_ONCE)]
+        return {block: torch.cat(found)[:, 0] for block, found in zip(blocks, zip(*parts, strict=True), strict=True)}
 
     def scores_of(self, pixels: Tensor) -> Tensor:
         """Scores (images, classes) of other model input, float32 on the CPU, without gradient."""
@@ -162,12 +175,12 @@ class Captured:
 def capture(classifier: ExplainedClassifier, pixels: Tensor, graph: Graph = "last") -> Captured:
     """One pass of pixels (1, 3, size, size) in float32, its parts left open.
 
-    graph: "last" begins at what enters the last block, "all" before the first. No parameter receives a gradient.
+    graph: the blocks that hold one; it begins at what enters the first of them. No parameter receives a gradient.
     Raises Unavailable for a backbone that does not open its blocks, or a method that never runs them.
     """
     check_reads_backbone(classifier)
     backbone, passes = classifier.backbone, list[TowerPass]()
-    begin = backbone.image_layers - 1 if graph == "last" else 0
+    begin = first_block(graph, backbone.image_layers)
     pixels = pixels.to(backbone.device)
     with torch.inference_mode(False), torch.enable_grad(), backbone.capturing(passes, begin):
         features = classifier.method.encode_images(pixels)
@@ -180,6 +193,11 @@ def capture(classifier: ExplainedClassifier, pixels: Tensor, graph: Graph = "las
     leaf, scores = open_scores(classifier, features)
     logits = scores.detach().float().cpu()
     return Captured(classifier, pixels, features, logits, passes[-1], graph, (leaf, scores))
+
+
+def first_block(graph: Graph, layers: int) -> int:
+    """The first block that holds a graph, of so many."""
+    return {"last": layers - 1, "third": layers - max(1, round(layers / 3)), "all": 0}[graph]
 
 
 def open_scores(classifier: ExplainedClassifier, features: Tensor) -> tuple[Tensor, Tensor]:

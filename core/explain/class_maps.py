@@ -5,7 +5,7 @@ A map whose evidence for its class is negligible in logits is never painted; it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,10 @@ import numpy as np
 from core.explain.captured import Captured
 from core.explain.registry import get_explainer
 
-HEADLINE = "hires_cam"
+HEADLINE = "relevance"
 """The explainer whose map is shown first. `explain benchmark` gives the evidence for it."""
+SIDE_BY_SIDE = 8
+"""Maps of further classes that are offered: the likeliest ones."""
 NEGLIGIBLE_LOGIT = 0.01
 """A map is painted if its positive cells add up to more, after the temperature: even if all of it counted, less would
 move a probability by at most a quarter of a percentage point."""
@@ -22,12 +24,25 @@ move a probability by at most a quarter of a percentage point."""
 
 @dataclass(frozen=True)
 class ClassMaps:
-    """headline, grad_cam: (classes, rows, columns), signed, in class score; not-a-number where replaced."""
+    """headline, grad_cam: {class index: (rows, columns)}, in class score; not-a-number where replaced.
+
+    The first class is the one asked for, the others come in label order.
+    """
 
     classes: Sequence[str]
-    headline: np.ndarray
-    grad_cam: np.ndarray
+    headline: Mapping[int, np.ndarray]
+    grad_cam: Mapping[int, np.ndarray]
     temperature: float
+
+    @property
+    def asked(self) -> int:
+        """The class asked for."""
+        return next(iter(self.headline))
+
+    @property
+    def others(self) -> list[int]:
+        """The other classes whose maps are offered."""
+        return list(self.headline)[1:]
 
     def reason(self, index: int, grad_cam: bool = False) -> str | None:
         """Why a class's map is not painted, or None."""
@@ -40,25 +55,29 @@ class ClassMaps:
         return f"{kind}: {found} speaks for '{self.classes[index]}', so no map is painted."
 
     def sentences(self) -> list[str]:
-        """One for each map that is not painted."""
-        both = [self.reason(index, grad_cam) for index in range(len(self.classes)) for grad_cam in (False, True)]
-        return [reason for reason in both if reason is not None]
+        """One for each map that is not painted: Grad-CAM is offered for the class asked for alone."""
+        reasons = [*map(self.reason, sorted(self.headline)), self.reason(self.asked, grad_cam=True)]
+        return [reason for reason in reasons if reason is not None]
 
-    def arrays(self, index: int) -> dict[str, np.ndarray]:
-        """Raw arrays: of the class asked for, and of all classes."""
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Raw arrays: of the class asked for, and of the others offered."""
         return {
-            HEADLINE: np.maximum(self.headline[index], 0),
-            f"{HEADLINE}_signed": self.headline[index],
-            "grad_cam": np.maximum(self.grad_cam[index], 0),
-            "grad_cam_signed": self.grad_cam[index],
-            **{class_kind(other): np.maximum(cells, 0) for other, cells in enumerate(self.headline) if other != index},
+            HEADLINE: np.maximum(self.headline[self.asked], 0),
+            f"{HEADLINE}_signed": self.headline[self.asked],
+            "grad_cam": np.maximum(self.grad_cam[self.asked], 0),
+            "grad_cam_signed": self.grad_cam[self.asked],
+            **{class_kind(other): np.maximum(self.headline[other], 0) for other in self.others},
         }
 
 
-def class_maps(captured: Captured) -> ClassMaps:
-    """Maps of all classes, by one batched way back through the last block."""
-    every = range(len(captured.logits))
-    headline, grad_cam = (get_explainer(name)().map_set(captured, every).maps for name in (HEADLINE, "grad_cam"))
+def class_maps(captured: Captured, asked: int) -> ClassMaps:
+    """Maps of the class asked for and of the likeliest others, by one batched way back."""
+    likeliest = [index for index in captured.logits.argsort(descending=True).tolist() if index != asked]
+    chosen = [asked, *sorted(likeliest[:SIDE_BY_SIDE])]
+    headline, grad_cam = (
+        dict(zip(chosen, get_explainer(name)().map_set(captured, chosen).maps, strict=True))
+        for name in (HEADLINE, "grad_cam")
+    )
     classifier = captured.classifier
     return ClassMaps(tuple(classifier.classes), headline, grad_cam, float(classifier.temperature))
 

@@ -14,7 +14,7 @@ from PIL import Image
 from core.explain.classifier import ExplainedClassifier
 from core.explain.explanation import DISCLAIMER, Explanation, ExplanationMap
 from core.explain.first_answer import PICTURE_PX, Step, Subject, first_answer, no_step
-from core.explain.further import completed, judge, judge_others, suppose
+from core.explain.further import completed, judge, suppose
 from core.explain.measure import Source
 
 __all__ = [
@@ -76,5 +76,5 @@ def explain_further(
     true_class: str | None = None,
 ) -> Any:
     """One part that was left pending, of `core.explain.parts.PARTS`. true_class: of the image, where it is known."""
-    make = {"trust": judge, "what_if": suppose, "trust_others": judge_others}[part]
+    make = {"trust": judge, "what_if": suppose}[part]
     return make(Subject.of(classifier, image, class_name, mask, true_class=true_class), step)

@@ -20,8 +20,8 @@ NEGLIGIBLE = 1e-12
 """A map whose largest absolute value is at most this marks nothing."""
 Progress = Callable[[int, int], None]
 """Called with the passes done and their number; what it raises ends the work."""
-Cost = Literal["last block", "all blocks", "many passes"]
-"""The pass it was captured in and a way back through the last block; a way back through all; hundreds of passes."""
+Cost = Literal["last block", "last third", "all blocks", "many passes"]
+"""The pass it was captured in and a way back through the last block, the last third or all; hundreds of passes."""
 
 CLASS_SCORE = "the class's score, before the temperature; option target: minus the mean score, or minus the best other"
 

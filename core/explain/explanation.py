@@ -77,7 +77,6 @@ class Explanation:
     signatures: list[dict[str, Any]] = field(default_factory=list)
     what_if: list[dict[str, Any]] = field(default_factory=list)
     trust: dict[str, Any] = field(default_factory=dict)
-    trust_others: list[dict[str, Any]] = field(default_factory=list)
     pending: tuple[str, ...] = ()
     arrays: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
     disclaimer: str = DISCLAIMER
@@ -98,7 +97,6 @@ class Explanation:
             "attention": self.attention,
             "what_if": self.what_if,
             "trust": self.trust,
-            "trust_others": self.trust_others,
             "pending": list(self.pending),
             "rules": RULES,
             "frame": self.frame,

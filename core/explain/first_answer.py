@@ -102,7 +102,7 @@ class Subject:
     @cached_property
     def captured(self) -> Captured:
         """The open pass, made once. Raises Unavailable for a backbone that does not open its blocks."""
-        return capture(self.classifier, self.pixels)
+        return capture(self.classifier, self.pixels, "third")
 
 
 def first_answer(
@@ -118,11 +118,11 @@ def first_answer(
         changed = redistribution(subject.classifier, subject.pixels, subject.captured.attention)
     except (NotImplementedError, Unavailable) as reason:  # the reason is shown, not hidden
         return _without_attention(subject, str(reason), image_name, started)
-    found = class_maps(subject.captured)
+    found = class_maps(subject.captured, subject.class_index)
     arrays = _arrays(found, changed, subject)
     maps = [
         original_picture(),
-        *class_pictures(found, subject.class_index, arrays),
+        *class_pictures(found, arrays),
         *attention_pictures(subject.classifier, changed, arrays),
     ]
     if out_dir is not None:
@@ -194,7 +194,7 @@ def _arrays(found: ClassMaps, changed: Redistribution, subject: Subject) -> dict
     captured, index = subject.captured, subject.class_index
     whole = {name: get_explainer(name)().map_set(captured, [index]).maps[0] for name in ("attention", "rollout")}
     return {
-        **found.arrays(index),
+        **found.arrays(),
         **whole,
         "attention_without": changed.without,
         "attention_with": changed.with_vectors,
@@ -237,7 +237,7 @@ def _notes(subject: Subject, found: ClassMaps) -> list[str]:
         notes.append(
             "The maps with and without zero vectors are those of the tower without this method's own changes inside it."
         )
-    if missing := int(np.isnan(found.headline[0]).sum()):
+    if missing := int(np.isnan(found.headline[found.asked]).sum()):
         notes.append(f"Zero vectors replaced {missing} patches in the first row; they stay grey.")
     shown = float(subject.scores[subject.class_index])
     explained = float(subject.captured.probabilities[subject.class_index])

@@ -11,10 +11,10 @@ import numpy as np
 
 from core.errors import Unavailable
 from core.explain.captured import Captured
-from core.explain.class_maps import HEADLINE, class_kind, class_maps
+from core.explain.class_maps import HEADLINE, ClassMaps, class_kind, class_maps
 from core.explain.explanation import Explanation
 from core.explain.first_answer import Step, Subject, no_step
-from core.explain.pictures import side_by_side
+from core.explain.hiding import probe
 from core.explain.randomised import MapOf, cascade
 from core.explain.redistribution import what_if
 from core.explain.registry import get_explainer
@@ -23,38 +23,31 @@ from core.explain.trust import ShownMap, examine
 
 
 def judge(subject: Subject, step: Step = no_step) -> dict[str, Any]:
-    """How far to trust the maps that are shown at first; empty where there are none.
+    """How far to trust each map that is shown or can be chosen; empty where there are none.
 
-    {explainer, model, true_class, right, maps, verdict}: what the model is worth, whether it is right on this image
-    where that is known (None if not), one test a map, the map that leads first, and the sentence of that one.
+    {explainer, model, true_class, right, maps, others, verdict}: what the model is worth, whether it is right on this
+    image where that is known (None if not), one test a map that is shown at first, the leading one first, one a map
+    that can be chosen, and the sentence of the leading one.
     """
     try:
         captured = subject.captured
     except (NotImplementedError, Unavailable):
         return {}
-    model = standing(subject.classifier.card)
-    tested = _tested(subject, captured, [(HEADLINE, subject.class_index), ("attention", subject.class_index)], step)
+    found, index = class_maps(captured, subject.class_index), subject.class_index
+    shown = [(HEADLINE, index), ("attention", index)]
+    others = [(HEADLINE, other) for other in found.others if found.reason(other) is None]
+    if found.reason(index, grad_cam=True) is None:
+        others.append(("grad_cam", index))
+    tested = _tested(captured, found, [*shown, *others], step)
     return {
         "explainer": HEADLINE,
-        "model": model,
+        "model": standing(subject.classifier.card),
         "true_class": subject.true_class,
         "right": None if subject.true_class is None else subject.true_class == subject.predicted,
-        "maps": tested,
+        "maps": tested[: len(shown)],
+        "others": tested[len(shown) :],
         "verdict": tested[0]["sentence"],
     }
-
-
-def judge_others(subject: Subject, step: Step = no_step) -> list[dict[str, Any]]:
-    """The same tests of the maps that can be chosen: Grad-CAM, and the leading map of the likeliest other classes."""
-    try:
-        captured = subject.captured
-    except (NotImplementedError, Unavailable):
-        return []
-    found, index = class_maps(subject.captured), subject.class_index
-    kinds = [(HEADLINE, other) for other in side_by_side(found, index) if found.reason(other) is None]
-    if found.reason(index, grad_cam=True) is None:
-        kinds.append(("grad_cam", index))
-    return _tested(subject, captured, kinds, step)
 
 
 def suppose(subject: Subject, step: Step = no_step) -> list[dict[str, Any]]:
@@ -68,31 +61,34 @@ def suppose(subject: Subject, step: Step = no_step) -> list[dict[str, Any]]:
 def completed(explanation: Explanation, subject: Subject, step: Step = no_step) -> Explanation:
     """The same explanation with all its parts."""
     started = time.perf_counter()
-    judged, supposed, others = judge(subject, step), suppose(subject, step), judge_others(subject, step)
+    judged, supposed = judge(subject, step), suppose(subject, step)
     seconds = explanation.seconds + time.perf_counter() - started
-    return replace(explanation, trust=judged, what_if=supposed, trust_others=others, pending=(), seconds=seconds)
+    return replace(explanation, trust=judged, what_if=supposed, pending=(), seconds=seconds)
 
 
-def _tested(subject: Subject, captured: Captured, kinds: Sequence[tuple[str, int]], step: Step) -> list[dict[str, Any]]:
+def _tested(captured: Captured, found: ClassMaps, kinds: Sequence[tuple[str, int]], step: Step) -> list[dict[str, Any]]:
     """Tests of explainers' maps, each with the class that it is about."""
-    draws = [_drawn(name, index) for name, index in kinds]
-    randomised = cascade(captured, draws, step) if draws else []
-    model, reasons = standing(subject.classifier.card), class_maps(captured)
-    rows = []
+    classifier = captured.classifier
+    draws = [_drawn(name, list(found.headline), index) for name, index in kinds]
+    probed, randomised = probe(classifier, captured.pixels, step), cascade(captured, draws, step)
+    model, rows = standing(classifier.card), []
     for (name, index), draw, redrawn in zip(kinds, draws, randomised, strict=True):
         explainer = get_explainer(name)
-        kind = class_kind(index) if name == HEADLINE and index != subject.class_index else name
-        title = (
-            f"{explainer.title} for '{captured.classifier.classes[index]}'" if explainer.per_class else explainer.title
-        )
+        kind = class_kind(index) if name == HEADLINE and index != found.asked else name
+        title = f"{explainer.title} for '{classifier.classes[index]}'" if explainer.per_class else explainer.title
         shown = ShownMap(kind, title, index, draw(captured), explainer.per_class)
-        reason = reasons.reason(index) if name == HEADLINE else None
-        rows.append(examine(captured, shown, model, step, redrawn, reason))
+        reason = found.reason(index) if name == HEADLINE else None
+        rows.append(examine(classifier.classes, shown, probed, model, redrawn, reason))
     return rows
 
 
-def _drawn(name: str, index: int) -> MapOf:
+def _drawn(name: str, classes: Sequence[int], index: int) -> MapOf:
+    """One class's map; those of all classes are drawn together and kept with the pass, for one way back."""
+
     def draw(captured: Captured) -> np.ndarray:
-        return get_explainer(name)().map_set(captured, [index]).maps[0]
+        known = captured.drawn
+        if name not in known:
+            known[name] = dict(zip(classes, get_explainer(name)().map_set(captured, classes).maps, strict=True))
+        return known[name][index]
 
     return draw

@@ -35,7 +35,7 @@ MEASURES = ("hit", "energy", "iou", "deletion", "insertion")
 class Scored:
     """One map of one image: whether its strongest cell touches the lesion (ties by their part), the part of its
     positive mass inside, IoU of as many strongest cells as the lesion covers; None without a mask. deletion, insertion:
-    area below the class's probability, small and large for a good map.
+    area below the class's probability, small and large for a good map; None where not asked for.
     """
 
     image: str
@@ -44,14 +44,22 @@ class Scored:
     hit: float | None
     energy: float | None
     iou: float | None
-    deletion: float
-    insertion: float
+    deletion: float | None
+    insertion: float | None
 
 
 def score_images(
-    classifier: ExplainedClassifier, images: Iterable[BatchImage], names: Sequence[str], step: Step, seed: int = 0
+    classifier: ExplainedClassifier,
+    images: Iterable[BatchImage],
+    names: Sequence[str],
+    step: Step,
+    seed: int = 0,
+    hiding: bool = True,
 ) -> Iterator[Scored | str]:
-    """Scores of each map of each image that is read and answered rightly; otherwise the reason it is left out."""
+    """Scores of each map of each image that is read and answered rightly; otherwise the reason it is left out.
+
+    hiding: deletion and insertion too, 16 passes a map.
+    """
     for number, image in enumerate(images):
         step()
         read = read_image(classifier.backbone, image)
@@ -68,7 +76,8 @@ def score_images(
         grid = captured.layout.grid
         maps |= {CENTRE: centre_map(grid), RANDOM: random_map(grid, rng)}
         for name, values in maps.items():
-            yield _scored(classifier, captured.pixels, read, name, values, label, rng)
+            curves = deletion_insertion(classifier, captured.pixels, values, label, rng) if hiding else (None, None)
+            yield _scored(read, name, values, curves, rng)
 
 
 def quick_explainers() -> list[str]:
@@ -142,7 +151,9 @@ def summarise(rows: Sequence[Scored], seed: int = 0) -> list[dict[str, Any]]:
         _summary(name, [row for row in rows if row.explainer == name], grouped, seed)
         for name in dict.fromkeys(row.explainer for row in rows)
     ]
-    return sorted(found, key=lambda row: (-(row["hit"] or {"mean": 0})["mean"], row["deletion"]["mean"]))
+    return sorted(
+        found, key=lambda row: (-(row["hit"] or {"mean": 0})["mean"], (row["deletion"] or {"mean": 0})["mean"])
+    )
 
 
 def _summary(name: str, rows: Sequence[Scored], grouped: bool, seed: int) -> dict[str, Any]:
@@ -166,16 +177,13 @@ def _interval(rows: Sequence[Scored], measure: str, grouped: bool, seed: int) ->
 
 
 def _scored(
-    classifier: ExplainedClassifier,
-    pixels: Tensor,
     read: ReadImage,
     name: str,
     values: np.ndarray,
-    label: int,
+    curves: tuple[float | None, float | None],
     rng: np.random.Generator,
 ) -> Scored:
     lesion = None if read.seen is None else read.seen.cells
-    deleted, inserted = deletion_insertion(classifier, pixels, values, label, rng)
     return Scored(
         read.image.name,
         read.image.group,
@@ -183,6 +191,5 @@ def _scored(
         None if lesion is None else hit(values, lesion),
         None if lesion is None else energy(values, lesion),
         None if lesion is None else matched_iou(values, lesion, rng),
-        deleted,
-        inserted,
+        *curves,
     )

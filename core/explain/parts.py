@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-RULES = 5
+RULES = 6
 """Grows whenever the same request may give another answer than before, so that no older one is handed out for it."""
-PARTS = ("trust", "what_if", "trust_others")
+PARTS = ("trust", "what_if")
 """What takes seconds, and can come after the first answer."""
 HEADS = "heads_"
 """What arrays of single layers and heads are called, to tell them from maps."""

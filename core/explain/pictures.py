@@ -15,8 +15,6 @@ from core.explain.region import peak_quadrant, quadrant_share
 from core.explain.registry import get_explainer
 
 SHARE = "share of the class token's attention per patch, mean of the last layers"
-SIDE_BY_SIDE = 8
-"""Maps of further classes that are offered: the likeliest ones."""
 
 
 def original_picture() -> ExplanationMap:
@@ -24,19 +22,19 @@ def original_picture() -> ExplanationMap:
     return ExplanationMap("original", "What the model sees", None, "The image as the model sees it.")
 
 
-def class_pictures(found: ClassMaps, index: int, arrays: Mapping[str, np.ndarray]) -> list[ExplanationMap]:
+def class_pictures(found: ClassMaps, arrays: Mapping[str, np.ndarray]) -> list[ExplanationMap]:
     """The headline map of the class asked for, Grad-CAM, and the headline maps of other classes on the same scale.
 
     That is the scale of the class asked for: another class's far stronger evidence must not hide it. Stronger cells get
     the last colour and are counted. What has next to no evidence is left out; `ClassMaps.sentences` says so.
     """
-    explainer, name = get_explainer(HEADLINE), found.classes[index]
-    asked = found.headline[index] if found.reason(index) is None else found.headline
-    most = float(np.nanmax(np.maximum(asked, 0)))
+    explainer, index, name = get_explainer(HEADLINE), found.asked, found.classes[found.asked]
+    leading = [found.headline[index]] if found.reason(index) is None else list(found.headline.values())
+    most = float(np.nanmax(np.maximum(leading, 0)))
     pictures = []
     if found.reason(index) is None:
         pictures.append(_picture(HEADLINE, f"Evidence for {name}", (0.0, most), arrays, explainer.unit))
-    for other in side_by_side(found, index):
+    for other in found.others:
         if found.reason(other) is None:
             title = f"Evidence for {found.classes[other]}"
             pictures.append(_picture(class_kind(other), title, (0.0, most), arrays, explainer.unit, shown=False))
@@ -45,12 +43,6 @@ def class_pictures(found: ClassMaps, index: int, arrays: Mapping[str, np.ndarray
         unit = get_explainer("grad_cam").unit
         pictures.append(_picture("grad_cam", f"Grad-CAM for {name}", scale, arrays, unit, shown=False))
     return pictures
-
-
-def side_by_side(found: ClassMaps, index: int) -> list[int]:
-    """The other classes whose maps are offered: those with the most evidence, in label order."""
-    evidence = {k: float(np.nansum(np.maximum(cells, 0))) for k, cells in enumerate(found.headline) if k != index}
-    return sorted(sorted(evidence, key=lambda k: -evidence[k])[:SIDE_BY_SIDE])
 
 
 def attention_pictures(

@@ -1,31 +1,33 @@
-"""Random maps exactly as smooth as a given one: its own grid, moved around its edges, turned and mirrored.
+"""Random maps exactly as smooth as a given one: what it marks, moved around the edges, turned and mirrored.
 
 Had a map nothing to do with what the model uses, any of its placements would be as good as its own. So the share of
-random placements that do as well is a p-value that holds for every map, smooth or rough.
+placements that do as well is a p-value that holds for every map, smooth or rough.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+NONE_LEFT = 1e-9
+"""A placement whose marks all fall on missing cells says nothing."""
 
-def random_placements(grid_map: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n placements of a map (rows, columns), drawn without repeats where there are enough: (n, rows, columns).
 
-    Shifts go around the edges. Turns by a quarter need a square grid. Cells that are not-a-number stay where they are:
-    they are filled with the map's median before it moves, and what lands on them is dropped.
+def placed_means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean of the values at what a map marks, at each of its placements: (placements,), its own first.
+
+    weights, values: (rows, columns); weights at least 0 and somewhere above, values not-a-number where a cell is
+    missing: what is placed there does not count. Shifts go around the edges, all of them, each way up and mirrored;
+    turns by a quarter need a square grid.
     """
-    rows, columns = grid_map.shape
-    there = np.isfinite(grid_map)
-    filled = np.where(there, grid_map, np.median(grid_map[there]))
-    turned = _turned_and_mirrored(filled)
-    places = len(turned) * rows * columns
-    chosen = 1 + rng.choice(places - 1, n, replace=n > places - 1)  # place 0 is the map itself
-    found = np.empty((n, rows, columns))
-    for row, place in enumerate(chosen.tolist()):
-        kind, shift = divmod(place, rows * columns)
-        found[row] = np.roll(turned[kind], divmod(shift, columns), axis=(0, 1))
-    return np.where(there, found, np.nan)
+    there = np.isfinite(values)
+    known, exists = (np.fft.rfft2(part) for part in (np.where(there, values, 0.0), there.astype(float)))
+    found = []
+    for turned in _turned_and_mirrored(weights):
+        marks = np.conj(np.fft.rfft2(turned))
+        sums, marked = (np.fft.irfft2(marks * part, s=weights.shape) for part in (known, exists))
+        kept = marked > NONE_LEFT * weights.sum()
+        found.append(sums[kept] / marked[kept])
+    return np.concatenate(found)
 
 
 def marked_cells(grid_map: np.ndarray, counts: list[int], rng: np.random.Generator) -> list[np.ndarray]:

@@ -40,7 +40,7 @@ def cascade(captured: Captured, maps: Sequence[MapOf], step: Step, seed: int = 0
         drawn = redrawn_blocks(captured.classifier, seed + turn)
         for place, depth in enumerate(depths):
             step()
-            other = capture(with_blocks(captured.classifier, drawn, depth), captured.pixels)
+            other = capture(with_blocks(captured.classifier, drawn, depth), captured.pixels, captured.graph)
             for index, draw in enumerate(maps):
                 found[index][place].append(likeness(own[index], draw(other)))
     return [[_row(n, blocks, values) for n, values in zip(depths, rows, strict=True)] for rows in found]

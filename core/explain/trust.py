@@ -13,19 +13,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from core.explain.captured import Captured
 from core.explain.explainer import flat_reason
-from core.explain.hiding import Step, hidden_log_odds
-from core.explain.random_maps import marked_cells, random_placements
+from core.explain.hiding import Probed
+from core.explain.random_maps import marked_cells, placed_means
 from core.explain.randomised import ALIKE
 
 FRACTIONS = (0.02, 0.05, 0.10)
-"""Of the patches: how many of the most marked ones are hidden."""
-TESTED = 0.05
-"""The one that random maps are compared at."""
-RANDOM_MAPS = 50
+"""Of the patches: so many of the most marked ones are looked at, and the drop at a map is the mean over the three."""
 LEVEL = 0.05
 """A p-value up to this counts as small."""
+SAME = 1e-9
+"""Drops that differ by less count as equal: a map of one patch has placements that mark the same patch."""
 State = Literal["follows", "cannot tell", "worse than random", "not tested"]
 
 
@@ -44,74 +42,79 @@ class ShownMap:
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """What hiding did, in log-odds of the class: drops, above 0 where hiding lowers them.
+class Compared:
+    """Mean drops of the class's log-odds, above 0 where hiding lowers them, over squares on what is marked.
 
-    own: (fractions,), of the map. random: (random maps,), at the tested fraction. patches: (fractions,).
+    own: (fractions,), of the map. drop: their mean. random: (random maps,), the same mean at placements of the map.
+    patches: (fractions,), how many are marked.
     """
 
-    own: np.ndarray
+    own: tuple[float, ...]
+    drop: float
     random: np.ndarray
     patches: tuple[int, ...]
-    tested: int
 
     @property
-    def drop(self) -> float:
-        """Of the map itself, at the tested fraction."""
-        return float(self.own[self.tested])
+    def as_much(self) -> int:
+        """Random maps that do at least as much."""
+        return int((self.random >= self.drop - SAME).sum())
+
+    @property
+    def as_little(self) -> int:
+        """Random maps that do no more."""
+        return int((self.random <= self.drop + SAME).sum())
 
     @property
     def p(self) -> float:
         """Part of random maps, the map itself among them, that do at least as much."""
-        return float((1 + (self.random >= self.drop).sum()) / (1 + self.random.size))
+        return (1 + self.as_much) / (1 + self.random.size)
 
     @property
     def p_worse(self) -> float:
         """Part of random maps, the map itself among them, that do no more."""
-        return float((1 + (self.random <= self.drop).sum()) / (1 + self.random.size))
+        return (1 + self.as_little) / (1 + self.random.size)
 
 
-def hide(captured: Captured, shown: ShownMap, step: Step, seed: int = 0, n: int = RANDOM_MAPS) -> Hidden:
-    """Hides what a map marks, and what n random placements of it mark. One seed gives one result."""
-    rng = np.random.default_rng(seed)
-    patches = int(np.isfinite(shown.values).sum())
-    counts = [max(1, round(fraction * patches)) for fraction in FRACTIONS]
-    tested = FRACTIONS.index(TESTED)
-    sets = [np.empty(0, dtype=int), *marked_cells(shown.values, counts, rng)]
-    for placed in random_placements(shown.values, n, rng):
-        sets += marked_cells(placed, counts[tested : tested + 1], rng)
-    hidden = np.zeros((len(sets), shown.values.size), dtype=bool)
-    for row, cells in enumerate(sets):
-        hidden[row, cells] = True
-    hidden = hidden.reshape(-1, *shown.values.shape)
-    classes = np.full(len(sets), shown.class_index)
-    odds = hidden_log_odds(captured.classifier, captured.pixels, hidden, classes, step)
-    drops = odds[0] - odds[1:]
-    return Hidden(drops[: len(counts)], drops[len(counts) :], tuple(counts), tested)
+def compare(values: np.ndarray, drops: np.ndarray, seed: int = 0) -> Compared:
+    """Holds a map with evidence above 0 against all its placements. One seed orders cells of equal value in one way.
+
+    Only cells above 0 are marked, so there may be fewer than the fractions say. values, drops: (rows, columns), the map
+    and by how much hiding a square over a patch lowers the class's log-odds.
+    """
+    there = np.isfinite(values)
+    counts = [max(1, round(fraction * int(there.sum()))) for fraction in FRACTIONS]
+    strongest = marked_cells(values, counts, np.random.default_rng(seed))
+    marks = [cells[values.ravel()[cells] > 0] for cells in strongest]
+    weights = np.zeros(values.size)
+    for cells in marks:
+        weights[cells] += 1 / (len(cells) * len(marks))
+    means = placed_means(weights.reshape(values.shape), np.where(there, drops, np.nan))
+    own = tuple(float(drops.ravel()[cells].mean()) for cells in marks)
+    return Compared(own, float(np.mean(own)), means[1:], tuple(len(cells) for cells in marks))
 
 
 def examine(
-    captured: Captured,
+    classes: Sequence[str],
     shown: ShownMap,
+    probed: Probed,
     model: Mapping[str, Any],
-    step: Step,
     randomised: Sequence[Mapping[str, Any]] = (),
     unpainted: str | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """What is known of one shown map, JSON-ready: its state, p-values, drops and a sentence.
 
-    model: `standing` of the classifier. randomised: rows of `cascade` for this map. unpainted: why it is not painted,
-    so that there is nothing to test. A map is said to follow the model
-    only where hiding what it marks lowers the log-odds, p is small, the model beats guessing by its card, and the map
-    changes when the whole tower is random.
+    classes: names in label order. probed: what hiding squares of this image does. model: `standing` of the classifier.
+    randomised: rows of `cascade` for this map. unpainted: why it is not painted, so that there is nothing to test. A
+    map is said to follow the model only where hiding what it marks lowers the log-odds, p is small, the model beats
+    guessing by its card, and the map changes when the whole tower is random.
     """
-    name = captured.classifier.classes[shown.class_index]
+    name = classes[shown.class_index]
     head = {"kind": shown.kind, "title": shown.title, "class": name, "per_class": shown.per_class}
-    reason = flat_reason(shown.values)
+    reason = flat_reason(shown.values) or ("no value is above 0" if np.nanmax(shown.values) <= 0 else None)
     if unpainted is not None or reason is not None:
         return head | {"state": "not tested", "sentence": unpainted or f"The map marks nothing: {reason}."}
-    found = hide(captured, shown, step, seed)
+    found = compare(shown.values, probed.drops(shown.class_index), seed)
     unmoved = is_unmoved(randomised)
     return head | {
         "state": state_of(found, model.get("above_chance"), unmoved),
@@ -122,7 +125,7 @@ def examine(
         "random_drop": float(found.random.mean()),
         "random_low": float(np.quantile(found.random, 0.05)),
         "random_high": float(np.quantile(found.random, 0.95)),
-        "tested": TESTED,
+        "squares": len(probed.squares),
         "steps": [
             {"fraction": f, "patches": n, "drop": float(d)}
             for f, n, d in zip(FRACTIONS, found.patches, found.own, strict=True)
@@ -138,7 +141,7 @@ def is_unmoved(randomised: Sequence[Mapping[str, Any]]) -> bool | None:
     return None if last is None else last >= ALIKE
 
 
-def state_of(found: Hidden, above_chance: bool | None, unmoved: bool | None = None) -> State:
+def state_of(found: Compared, above_chance: bool | None, unmoved: bool | None = None) -> State:
     """Follows, cannot tell, or worse than random."""
     if found.p_worse <= LEVEL:
         return "worse than random"
@@ -147,23 +150,22 @@ def state_of(found: Hidden, above_chance: bool | None, unmoved: bool | None = No
     return "cannot tell"
 
 
-def sentence(found: Hidden, name: str, model: Mapping[str, Any], unmoved: bool | None) -> str:
+def sentence(found: Compared, name: str, model: Mapping[str, Any], unmoved: bool | None) -> str:
     """What was found and what follows from it."""
-    hiding = f"Hiding the {TESTED:.0%} of patches that it marks most {_moved(found.drop, name)}"
-    n, state = int(found.random.size), state_of(found, model.get("above_chance"), unmoved)
-    as_much, as_little = int((found.random >= found.drop).sum()), int((found.random <= found.drop).sum())
+    hiding = f"Hiding squares where it marks most {_moved(found.drop, name)} on average"
+    n, state = found.random.size, state_of(found, model.get("above_chance"), unmoved)
     if state == "worse than random":
         return (
-            f"{hiding}; {_of(as_little, n)} random maps as smooth do as little (p = {found.p_worse:.2g}). It marks "
-            f"what matters least to the model: do not use it."
+            f"{hiding}; {_of(found.as_little, n)} random maps as smooth do as little (p = {found.p_worse:.2g}). It "
+            f"marks what matters least to the model or speaks against the class: do not use it."
         )
-    compared = f"{hiding}; {_of(as_much, n)} random maps as smooth do at least as much (p = {found.p:.2g})"
+    compared = f"{hiding}; {_of(found.as_much, n)} random maps as smooth do at least as much (p = {found.p:.2g})"
     if state == "follows":
         return f"{compared}. It follows what this model uses in this image."
     return f"{compared}. {_doubt(found, model, unmoved)}"
 
 
-def _doubt(found: Hidden, model: Mapping[str, Any], unmoved: bool | None) -> str:
+def _doubt(found: Compared, model: Mapping[str, Any], unmoved: bool | None) -> str:
     if found.p > LEVEL:
         return "Whether it follows the model cannot be told."
     if found.drop <= 0:

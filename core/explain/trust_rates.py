@@ -11,7 +11,7 @@ from torch import Tensor
 from core.evaluation.intervals import wilson_interval
 from core.explain.captured import Captured, capture
 from core.explain.classifier import ExplainedClassifier
-from core.explain.hiding import Step
+from core.explain.hiding import Step, probe
 from core.explain.randomised import MapOf, cascade
 from core.explain.registry import get_explainer
 from core.explain.standing import standing
@@ -30,6 +30,11 @@ class Rate:
     follows: int
     small_p: int
     worse: int
+
+    def joined(self, other: Rate) -> Rate:
+        """Of both lots of images."""
+        counts = (getattr(self, name) + getattr(other, name) for name in ("n", "follows", "small_p", "worse"))
+        return Rate(self.explainer, *counts)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: {explainer, n, follows {share, low, high}, small_p {...}, worse {...}}."""
@@ -50,13 +55,17 @@ def examine_images(
     pixels: model input (1, 3, size, size) each. An explainer is given by its name, with options after a colon as in
     "relevance:layers=last".
     """
-    model = standing(classifier.card)
+    model, classes = standing(classifier.card), classifier.classes
     for number, image in enumerate(pixels):
-        captured = capture(classifier, image)
-        draws = [map_of(name, captured.predicted) for name in explainers]
-        for name, draw, rows in zip(explainers, draws, cascade(captured, draws, step, seed), strict=True):
-            shown = ShownMap(name, name, captured.predicted, draw(captured))
-            yield {"image": number, **examine(captured, shown, model, step, rows, seed=seed + number)}
+        captured, probed = capture(classifier, image), probe(classifier, image, step)
+        draws = {name: map_of(name, captured.predicted) for name in explainers}
+        maps = {name: ShownMap(name, name, captured.predicted, draw(captured)) for name, draw in draws.items()}
+        told = {name: examine(classes, shown, probed, model, seed=seed) for name, shown in maps.items()}
+        open_ones = [name for name in explainers if told[name]["state"] == "follows"]  # random weights can only deny it
+        drawn_again = cascade(captured, [draws[name] for name in open_ones], step, seed) if open_ones else []
+        for name, rows in zip(open_ones, drawn_again, strict=True):
+            told[name] = examine(classes, maps[name], probed, model, rows, seed=seed)
+        yield from ({"image": number, **row} for row in told.values())
 
 
 def rates(rows: Iterable[dict[str, Any]]) -> list[Rate]:

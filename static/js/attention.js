@@ -30,7 +30,7 @@ import { shortNumber } from "./charts.js";
 import { curves, stackedBars } from "./figures.js";
 import { uid } from "./follow.js";
 import "./image-drop.js";
-import { othersCard, trustCard } from "./map-trust.js";
+import { trustCard } from "./map-trust.js";
 import "./map-viewer.js";
 import "./region-editor.js";
 import { regionCard } from "./region-shares.js";
@@ -49,12 +49,10 @@ const SHARES = [
 
 const PART_TITLES = {
   trust: "How far to trust the maps",
-  trust_others: "The same tests of the other maps",
   what_if: "What if there were more or fewer zero vectors?",
 };
 const PART_WORDS = {
-  trust: "Testing the maps: hiding what they mark, against random maps as smooth …",
-  trust_others: "Testing Grad-CAM and the maps of other classes …",
+  trust: "Testing the maps: hiding squares all over the image, and making the tower random …",
   what_if: "Sending the image through the tower again, with other numbers of zero vectors …",
 };
 
@@ -387,7 +385,6 @@ class Attention extends PsElement {
       this.slot("what_if", whatIfCard, found),
       found.attention?.layers?.length ? headsCard(found) : "",
       signaturesCard(found) || "",
-      this.slot("trust_others", othersCard, found),
       notesCard(found) || "",
     );
     heading.focus({ preventScroll: true });

@@ -1,6 +1,6 @@
 /** Whether maps are to be trusted: each against random maps as smooth, the model against guessing, and random weights. */
 
-import { chip, h, percent } from "./core.js";
+import { chip, count, h, percent } from "./core.js";
 import { curves, forest } from "./figures.js";
 import { fileName } from "./plot.js";
 
@@ -12,13 +12,14 @@ const STATES = {
 };
 
 const HOW =
-  "Hidden patches show the image's mean colour. Random maps are the map itself, moved, turned and mirrored: exactly as " +
-  "smooth. p is the part of them, the map among them, that does at least as much.";
+  "Squares of a fifth of the picture's side are hidden all over it, one at a time, behind a blur of what surrounds them. A map's " +
+  "drop is the mean over squares on the 2, 5 and 10 % of patches that it marks most. Random maps are the map itself, moved, " +
+  "turned and mirrored: exactly as smooth. p is the part of them, the map among them, that do at least as much.";
 
-/** The card of the maps that are shown at first, or null where no map was tested. */
+/** The card of all tested maps, or null where no map was tested; those that can be chosen are folded. */
 export function trustCard({ trust, image }) {
   if (!trust?.verdict) return null;
-  if (!trust.maps) return olderCard(trust);
+  if (!trust.maps || !trust.others) return olderCard(trust);
   return h(
     "div",
     { class: "ps-card" },
@@ -27,16 +28,16 @@ export function trustCard({ trust, image }) {
     modelLines(trust),
     ...figures(trust.maps, image, "shown"),
     h("p", { class: "ps-hint" }, HOW),
+    others(trust.others, image),
   );
 }
 
-/** The card of the maps that can be chosen, or null. */
-export function othersCard({ trust_others: maps, image }) {
-  if (!maps?.length) return null;
+function others(maps, image) {
+  if (!maps.length) return null;
   return h(
-    "div",
-    { class: "ps-card" },
-    h("h3", {}, "The same tests of the other maps"),
+    "details",
+    { class: "ps-unfold" },
+    h("summary", {}, `The same tests of ${count(maps.length, "other map")}`),
     ...maps.map(tested),
     ...figures(maps, image, "others"),
   );
@@ -65,7 +66,7 @@ function tested(map) {
       { class: "ps-row" },
       chip(words, `${tone} ps-self-start`),
       h("strong", {}, map.title),
-      Number.isFinite(p) ? h("span", { class: "ps-soft" }, `p = ${p.toFixed(2)}`) : null,
+      Number.isFinite(p) ? h("span", { class: "ps-soft" }, p < 0.01 ? "p < 0.01" : `p = ${p.toFixed(2)}`) : null,
     ),
     h("p", { class: bad ? "ps-notice ps-notice-bad" : "" }, map.sentence),
   );
@@ -99,25 +100,26 @@ function hidingPlot(maps, image, which) {
   const ends = maps.flatMap((map) => [map.drop, map.random_low, map.random_high, 0]);
   const [first] = maps;
   return {
-    title: "Drop of the class's log-odds when marked patches are hidden",
-    sentence: `${first.title}: ${odds(first.drop)} with ${percent(first.tested, 0)} hidden; nine in ten random maps between ${odds(first.random_low)} and ${odds(first.random_high)}.`,
+    title: "Drop of the class's log-odds when squares on marked patches are hidden",
+    sentence: `${first.title}: ${odds(first.drop)} on average; nine in ten random maps between ${odds(first.random_low)} and ${odds(first.random_high)}.`,
     figure: forest({
       low: Math.min(...ends),
       high: Math.max(...ends) * 1.05 || 1,
       lines: [{ value: 0, name: "" }],
-      title: `log-odds; ${percent(first.tested, 0)} of patches hidden`,
+      title: "log-odds",
       format: odds,
       rows: maps.flatMap((map) => [
         { label: map.title, note: odds(map.drop), mean: map.drop },
         { label: "random maps", note: odds(map.random_drop), mean: map.random_drop, low: map.random_low, high: map.random_high },
       ]),
     }),
-    columns: ["Map", "Class", "State", "p", ...first.steps.map((step) => `Drop, ${percent(step.fraction, 0)} hidden`), "Random maps", "5 %", "95 %"],
+    columns: ["Map", "Class", "State", "p", "Drop", ...first.steps.map((step) => `At its ${percent(step.fraction, 0)}`), "Random maps", "5 %", "95 %"],
     rows: maps.map((map) => [
       map.title,
       map.class,
       map.state,
       map.p.toFixed(3),
+      odds(map.drop),
       ...map.steps.map((step) => odds(step.drop)),
       odds(map.random_drop),
       odds(map.random_low),
@@ -128,6 +130,7 @@ function hidingPlot(maps, image, which) {
       map.class,
       map.state,
       map.p,
+      map.drop,
       ...map.steps.map((step) => step.drop),
       map.random_drop,
       map.random_low,

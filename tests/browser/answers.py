@@ -601,11 +601,11 @@ def _tested(kind: str, title: str, state: str, p: float, drop: float) -> dict[st
         "p": p,
         "p_worse": 0.02 if state == "worse than random" else 1.0,
         "drop": drop,
-        "random_maps": 50,
+        "random_maps": 1567,
         "random_drop": 0.1,
         "random_low": -0.3,
         "random_high": 0.9,
-        "tested": 0.05,
+        "squares": 36,
         "steps": [{"fraction": f, "patches": n, "drop": drop * f * 20} for f, n in ((0.02, 4), (0.05, 10), (0.1, 20))],
         "randomised": rows,
         "sentence": f"{title} was tested.",
@@ -655,7 +655,7 @@ EXPLANATION = {
         for k in (0, 1, 2, 4)
     ],
     "trust": {
-        "explainer": "hires_cam",
+        "explainer": "relevance",
         "model": {
             "metric": "balanced_accuracy",
             "value": 0.86,
@@ -669,12 +669,12 @@ EXPLANATION = {
         "true_class": "benign",
         "right": False,
         "maps": [
-            _tested("hires_cam", "HiResCAM for 'malignant'", "follows", 0.02, 1.8),
+            _tested("relevance", "Gradient-weighted relevance for 'malignant'", "follows", 0.02, 1.8),
             _tested("attention", "Attention", "cannot tell", 0.31, 0.4),
         ],
-        "verdict": "HiResCAM for 'malignant' was tested.",
+        "others": [_tested("grad_cam", "Grad-CAM for 'malignant'", "worse than random", 1.0, -0.6)],
+        "verdict": "Gradient-weighted relevance for 'malignant' was tested.",
     },
-    "trust_others": [_tested("grad_cam", "Grad-CAM for 'malignant'", "worse than random", 1.0, -0.6)],
     "region": {
         "unit": "px",
         "maps": {

@@ -9,7 +9,7 @@ from torch.nn import functional
 from core.backbones.contract import LayerTokens
 from core.backbones.tower_pass import TowerPass
 from core.errors import Unavailable
-from core.explain.captured import Captured, capture
+from core.explain.captured import Captured, capture, first_block
 from tests.core.explain.tasks import method_classifier
 from tests.core.explain.towers import ClosedBackbone, head_classifier
 
@@ -93,10 +93,18 @@ def test_gradients_of_all_classes_equal_one_backward_pass_a_class(tuned, pixels)
 def test_a_graph_through_all_blocks_gives_the_same_gradients(tuned, pixels):
     short, whole = capture(tuned, pixels), capture(tuned, pixels, "all")
     row = short.last_gradients([1]).weights[0]
-    full = whole.attention_gradients(1)
-    torch.testing.assert_close(full[-1][:, short.layout.class_token], row, atol=1e-6, rtol=1e-4)
-    assert len(full) == tuned.backbone.image_layers
-    assert all(float(layer.abs().max()) > 0 for layer in full)
+    full = whole.attention_gradients([0, 1])
+    last = tuned.backbone.image_layers - 1
+    torch.testing.assert_close(full[last][1][:, short.layout.class_token], row, atol=1e-6, rtol=1e-4)
+    assert list(full) == list(range(tuned.backbone.image_layers))
+    assert all(float(layer[1].abs().max()) > 0 for layer in full.values())
+    shorter = short.attention_gradients([1], "third")
+    assert list(shorter) == list(range(first_block("third", last + 1), last + 1))
+    assert all(torch.allclose(found[0], full[block][1], atol=1e-5, rtol=1e-3) for block, found in shorter.items())
+
+
+def test_the_last_third_of_a_tower_is_at_least_its_last_block():
+    assert [first_block("third", n) for n in (1, 2, 3, 4, 12, 24)] == [0, 1, 2, 3, 8, 16]
 
 
 def test_the_attention_is_that_of_the_tuned_tower(tuned, pixels):
@@ -111,7 +119,7 @@ def test_the_attention_is_that_of_the_tuned_tower(tuned, pixels):
 def test_no_parameter_and_no_weight_gets_a_gradient(tuned, pixels):
     found = capture(tuned, pixels, "all")
     found.last_gradients([0, 1])
-    found.attention_gradients(0)
+    found.attention_gradients([0])
     assert all(parameter.grad is None for parameter in tuned.method.parameters())
     assert all(parameter.grad is None for parameter in tuned.backbone.model.parameters())
 

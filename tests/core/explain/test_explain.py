@@ -18,7 +18,7 @@ from tests.builders import embedded_backbone
 from tests.core.explain.towers import ClosedBackbone, Head, SpotHead, head_classifier, spot_picture
 
 ATTENTION = ["attention", "attention_without", "attention_with", "difference"]
-FILES = ["original", "hires_cam", "hires_cam_class_1", "hires_cam_class_2", "grad_cam", *ATTENTION]
+FILES = ["original", "relevance", "relevance_class_1", "relevance_class_2", "grad_cam", *ATTENTION]
 """In the order they are shown; of the class that is explained there is no second map, and empty ones are left out."""
 
 
@@ -28,7 +28,7 @@ def test_every_map_is_written_and_described(backbone, picture, tmp_path):
     kinds = [entry["kind"] for entry in told["maps"]]
     assert kinds == [kind for kind in FILES if kind in kinds]
     assert kinds[-4:] == ATTENTION
-    unpainted = {"hires_cam", "grad_cam"} - set(kinds)
+    unpainted = {"relevance", "grad_cam"} - set(kinds)
     assert len([note for note in told["notes"] if "no map is painted" in note]) >= len(unpainted)
     for entry in told["maps"]:
         with Image.open(tmp_path / entry["file"]) as written:
@@ -41,7 +41,7 @@ def test_every_map_is_written_and_described(backbone, picture, tmp_path):
     assert len(told["attention"]["layers"]) == backbone.image_layers
     assert told["attention"]["own_vectors"] is True
     assert "Zero vectors replaced 2 patches in the first row; they stay grey." in told["notes"]
-    assert (told["pending"], told["explainer"]) == ([], "hires_cam")
+    assert (told["pending"], told["explainer"]) == ([], "relevance")
     assert told["explained_probability"] == pytest.approx(max(told["probabilities"].values()), abs=1e-4)
     assert "Its 2 zero vectors take" in told["text"]
     assert told["region"] is None
@@ -58,7 +58,7 @@ def test_attention_maps_share_one_scale_and_the_difference_is_symmetric(classifi
         assert np.array_equal(
             arrays["difference"], arrays["attention_with"] - arrays["attention_without"], equal_nan=True
         )
-        assert {"hires_cam", "grad_cam", *ATTENTION} <= set(arrays)
+        assert {"relevance", "grad_cam", *ATTENTION} <= set(arrays)
         assert arrays["crop_box"].tolist() == [10, 0, 50, 40]
 
 
@@ -90,8 +90,8 @@ def test_shares_leave_out_what_vectors_draw_and_both_sides_count_the_same_patche
         changed["raw_inside"] / (changed["raw_inside"] + changed["raw_outside"])
     )
     assert changed["map_share"] + changed["outside_share"] == pytest.approx(1)
-    if "hires_cam" in shares:
-        assert shares["hires_cam"]["raw_inside"] is None
+    if "relevance" in shares:
+        assert shares["relevance"]["raw_inside"] is None
 
 
 def test_a_model_without_zero_vectors_names_the_added_ones_as_what_if(classifier, picture):
@@ -130,9 +130,9 @@ def test_every_map_that_is_shown_is_tested(classifier, picture):
         "attention_with",
         "difference",
     }
-    tested = [*told["trust"]["maps"], *told["trust_others"]]
+    tested = [*told["trust"]["maps"], *told["trust"]["others"]]
     assert shown <= {row["kind"] for row in tested}
-    assert [row["kind"] for row in told["trust"]["maps"]] == ["hires_cam", "attention"]
+    assert [row["kind"] for row in told["trust"]["maps"]] == ["relevance", "attention"]
     assert told["trust"]["verdict"] == told["trust"]["maps"][0]["sentence"]
     assert "follows" not in {row["state"] for row in tested}, "how good this model is was never measured"
     assert (told["trust"]["true_class"], told["trust"]["right"]) == ("dark", found.predicted == "dark")
@@ -166,18 +166,18 @@ def test_a_planted_square_is_found_and_measured(square_classifier, tmp_path):
     mask.paste(255, (64, 144, 96, 176))
     found = explain_first(square_classifier, square(9), "bright", tmp_path, mask=mask)
     shares = found.region["maps"]
-    assert shares["hires_cam"]["pointing_hit"]
-    assert shares["hires_cam"]["enrichment"] > 5
+    assert shares["relevance"]["pointing_hit"]
+    assert shares["relevance"]["enrichment"] > 5
     assert "evidence is strongest in the lower left" in found.text
-    scales = {entry.kind: entry.scale for entry in found.maps if entry.kind.startswith("hires_cam")}
-    assert set(scales.values()) == {(0.0, np.nanmax(found.arrays["hires_cam"]))}
+    scales = {entry.kind: entry.scale for entry in found.maps if entry.kind.startswith("relevance")}
+    assert set(scales.values()) == {(0.0, np.nanmax(found.arrays["relevance"]))}
 
 
 def test_next_to_no_evidence_is_told_and_never_painted(backbone, picture):
     head = Head(backbone, torch.ones(2, backbone.joint_width) * 1e-9)
     faint = Classifier(head, {"temperature": 1e6}, Path("faint"))
     found = explain_image(faint, picture, "bright")
-    assert not {"hires_cam", "grad_cam"} & {entry.kind for entry in found.maps}
+    assert not {"relevance", "grad_cam"} & {entry.kind for entry in found.maps}
     assert [note for note in found.notes if note.startswith("HiResCAM:") and "'bright'" in note]
     assert "no patch speaks for 'bright'" in found.text
 
@@ -196,8 +196,8 @@ def test_the_title_of_an_attention_map_says_whose_it_is(backbone, picture):
 
 def test_the_first_answer_leaves_parts_pending_and_paints_nothing(classifier, picture, tmp_path):
     found = explain_first(classifier, picture, None, tmp_path)
-    assert found.pending == ("trust", "what_if", "trust_others")
-    assert (found.trust, found.what_if, found.trust_others) == ({}, [], [])
+    assert found.pending == ("trust", "what_if")
+    assert (found.trust, found.what_if) == ({}, [])
     assert {path.name for path in tmp_path.iterdir()} == {"original.png", "arrays.npz"}
     whole = explain_image(classifier, picture)
     for part in found.pending:

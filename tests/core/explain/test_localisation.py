@@ -85,6 +85,8 @@ def test_images_answered_wrongly_are_left_out_and_masks_are_optional(spot_classi
     summaries = summarise(scored)
     counts = {row["explainer"]: (row["n"], row["n_masked"]) for row in summaries}
     assert counts == dict.fromkeys(("hires_cam", CENTRE, RANDOM), (2, 1))
+    without = summarise(list(score_images(spot_classifier, images[:1], ["hires_cam"], lambda: None, hiding=False)))
+    assert {(row["deletion"], row["insertion"]) for row in without} == {(None, None)}
 
 
 def test_intervals_are_by_patient_where_all_are_known():

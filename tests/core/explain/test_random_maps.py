@@ -1,45 +1,48 @@
-"""Random placements keep a map's values and neighbours; ties are broken at random."""
+"""Placements are the map itself elsewhere; ties are broken at random."""
 
 import numpy as np
+import pytest
 
-from core.explain.random_maps import marked_cells, random_placements
-
-
-def neighbours(values):
-    """Sorted differences between neighbours, around the edges too."""
-    both = [np.abs(values - np.roll(values, 1, axis=axis)).ravel() for axis in (0, 1)]
-    return np.sort(np.concatenate(both))
+from core.explain.random_maps import marked_cells, placed_means
 
 
-def test_placements_are_exactly_as_smooth_and_all_different():
-    own = np.random.default_rng(0).normal(size=(6, 6)).cumsum(axis=0)
-    placed = random_placements(own, 200, np.random.default_rng(1))
-    assert all(np.allclose(neighbours(each), neighbours(own)) for each in placed)
-    assert len({each.tobytes() for each in placed}) == 200
-    assert not any(np.array_equal(each, own) for each in placed)
+def brute(weights, values):
+    """The same by moving the weights one placement after the other."""
+    rows, columns = weights.shape
+    sides = [
+        side
+        for part in (weights, weights[:, ::-1])
+        for side in (part, np.rot90(part), np.rot90(part, 2), np.rot90(part, 3))
+    ]
+    kept = [side for side in sides if side.shape == weights.shape]
+    placed = [np.roll(side, (y, x), axis=(0, 1)) for side in kept for y in range(rows) for x in range(columns)]
+    there = np.isfinite(values)
+    return [float((each * values)[there].sum() / each[there].sum()) for each in placed if each[there].sum() > 0]
 
 
-def test_every_cell_is_marked_equally_often():
-    own = np.zeros((4, 4))
-    own[1, 2] = 1
-    placed = random_placements(own, 127, np.random.default_rng(1))
-    marked = sum(each == 1 for each in placed)
-    assert marked.sum() == 127
-    assert set(marked.ravel()) == {7, 8}
+@pytest.mark.parametrize("shape", [(5, 5), (3, 4)])
+def test_means_at_all_placements_are_those_of_moving_the_map(shape):
+    rng = np.random.default_rng(0)
+    weights, values = rng.random(shape), rng.normal(size=shape)
+    if shape[0] != shape[1]:
+        expected = [*brute(weights, values)]
+        found = placed_means(weights, values)
+        assert len(found) == 4 * weights.size
+        assert sorted(found) == pytest.approx(sorted(expected))
+        return
+    found = placed_means(weights, values)
+    assert len(found) == 8 * weights.size
+    assert found[0] == pytest.approx((weights * values).sum() / weights.sum())
+    assert sorted(found) == pytest.approx(sorted(brute(weights, values)))
 
 
-def test_a_grid_that_is_not_square_is_not_turned_by_a_quarter():
-    own = np.arange(12.0).reshape(3, 4)
-    placed = random_placements(own, 47, np.random.default_rng(0))
-    assert placed.shape == (47, 3, 4)
-    assert len({each.tobytes() for each in placed}) == 47
-
-
-def test_replaced_patches_stay_where_they_are():
-    own = np.arange(16.0).reshape(4, 4)
-    own[0, :2] = np.nan
-    placed = random_placements(own, 20, np.random.default_rng(0))
-    assert (np.isnan(placed) == np.isnan(own)).all()
+def test_marks_that_fall_on_missing_cells_do_not_count():
+    weights, values = np.zeros((4, 4)), np.arange(16.0).reshape(4, 4)
+    weights[1, 1] = weights[1, 2] = 1
+    values[0, :2] = np.nan
+    found = placed_means(weights, values)
+    assert len(found) < 8 * 16, "a placement with all its marks on missing cells is left out"
+    assert sorted(found) == pytest.approx(sorted(brute(weights, values)))
 
 
 def test_the_strongest_cells_are_marked_and_equal_ones_at_random():

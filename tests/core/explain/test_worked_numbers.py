@@ -42,7 +42,7 @@ def test_attention_of_both_blocks(found):
 
 
 def test_gradients_of_attention(found):
-    first, last = (layer[0, 0].tolist() for layer in found.attention_gradients(0))
+    first, last = (layer[0, 0, 0].tolist() for layer in found.attention_gradients([0]).values())
     assert first == pytest.approx([-2.7180, 1.0369, 0.7808], abs=2e-4)
     assert last == pytest.approx([-2.5083, 0.1986, 0.0321], abs=EXACT)
     assert found.last_gradients([0]).weights[0, 0].tolist() == pytest.approx(last, abs=1e-6)
@@ -56,7 +56,7 @@ def test_gradients_of_attention(found):
         ("rollout", {"discard": 0.5}, [0.0542, 0.3338]),
         ("rollout", {"discard": 0.5, "discard_axis": "reference"}, [0.0474, 0.2924]),
         ("relevance", {"layers": "last"}, [0.0688, 0.0117]),
-        ("relevance", {}, [0.4090, 0.2925]),
+        ("relevance", {"layers": "all"}, [0.4090, 0.2925]),
         ("legrad", {}, [0.3679, 0.1685]),
         ("grad_eclip", {}, [0.0, 0.0321]),
         ("grad_eclip", {"looseness": "none"}, [0.1986, 0.0321]),
