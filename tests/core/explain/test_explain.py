@@ -167,7 +167,7 @@ def test_a_planted_square_is_found_and_measured(square_classifier, tmp_path):
     found = explain_first(square_classifier, square(9), "bright", tmp_path, mask=mask)
     shares = found.region["maps"]
     assert shares["relevance"]["pointing_hit"]
-    assert shares["relevance"]["enrichment"] > 5
+    assert shares["relevance"]["enrichment"] > 3, "relevance has a low positive floor everywhere"
     assert "evidence is strongest in the lower left" in found.text
     scales = {entry.kind: entry.scale for entry in found.maps if entry.kind.startswith("relevance")}
     assert set(scales.values()) == {(0.0, np.nanmax(found.arrays["relevance"]))}
@@ -178,7 +178,7 @@ def test_next_to_no_evidence_is_told_and_never_painted(backbone, picture):
     faint = Classifier(head, {"temperature": 1e6}, Path("faint"))
     found = explain_image(faint, picture, "bright")
     assert not {"relevance", "grad_cam"} & {entry.kind for entry in found.maps}
-    assert [note for note in found.notes if note.startswith("HiResCAM:") and "'bright'" in note]
+    assert [note for note in found.notes if note.startswith("Gradient-weighted relevance:") and "'bright'" in note]
     assert "no patch speaks for 'bright'" in found.text
 
 
