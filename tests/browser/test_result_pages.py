@@ -1123,6 +1123,7 @@ def test_the_values_of_a_map_are_downloaded_as_numbers(window: Visit, api: Api) 
 
 def test_trust_region_layers_and_what_if_are_said_in_words(window: Visit, api: Api) -> None:
     page = window.open("/attention?id=explained-1", ".ps-pane canvas")
+    page.locator("summary", has_text="The same tests of 1 other map").press("Enter")
     text = page.locator("section[aria-label=Explanation]").inner_text().replace("\u00a0", " ")
     assert "Follows the model" in text
     assert "? Cannot tell" in text
