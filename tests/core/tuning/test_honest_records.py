@@ -64,17 +64,15 @@ def test_a_patient_on_both_sides_is_leakage(disc_set: ImageSet, tmp_path: Path) 
 
 def test_calibration_on_images_that_chose_the_model_says_so(disc_set: ImageSet, tmp_path: Path) -> None:
     record = quick_train(disc_set, "tip_adapter", tmp_path).record
-    assert record["calibration"] == {
-        "n": 9,
-        "note": "Calibrated on 9 validation images only: take probabilities as rough.",
-        "also_chose": ["weight and sharpness of the cache"],
-    }
+    found = record["calibration"]
+    assert (found["n"], found["also_chose"]) == (9, ["weight and sharpness of the cache"])
+    assert found["note"] == "Calibrated on 9 validation images only: take probabilities as rough."
     said = (
         "The 9 validation images that calibrated the probabilities also chose weight and sharpness of the cache: new "
         "images will look somewhat less well calibrated."
     )
     card = (Path(record["model"]) / "README.md").read_text("utf-8")
-    for note in (said, record["calibration"]["note"]):
+    for note in (said, found["note"]):
         assert note in record["notes"]
         assert note in card
     for name in ("coop", "zero_shot"):
