@@ -18,6 +18,8 @@ export class QueuePanel {
     this.nodes = new Map();
     this.queues = h("div", { class: "ps-queues", role: "group", "aria-label": "Queue" });
     this.list = h("ol", { class: "ps-queue-list" });
+    this.list.addEventListener("keydown", (event) => this.#walk(event));
+    this.list.addEventListener("focusin", ({ target }) => this.#stop(target.closest("li")));
     this.foot = h("div", { class: "ps-stack-s" });
     this.bulkLine = h("div", { class: "ps-row" });
     this.node = h("section", { class: "ps-card ps-queue", "aria-label": "Sentences" },
@@ -141,7 +143,7 @@ export class QueuePanel {
   }
 
   #make(id) {
-    const node = h("li", {}, h("button", { type: "button", class: "ps-queue-row", onclick: () => this.ask.open(node.row) }));
+    const node = h("li", {}, h("button", { type: "button", class: "ps-queue-row", tabindex: "-1", onclick: () => this.ask.open(node.row) }));
     this.nodes.set(id, node);
     return node;
   }
@@ -165,11 +167,27 @@ export class QueuePanel {
   mark(row) {
     this.marked?.firstChild?.removeAttribute("aria-current");
     this.marked = row && this.nodes.get(row.id);
+    this.#stop(this.marked ?? this.list.firstChild);
     if (!this.marked) return;
     this.marked.firstChild.setAttribute("aria-current", "true");
     const box = this.list.parentElement;
     const { offsetTop: top, offsetHeight: height } = this.marked;
     if (top < box.scrollTop || top + height > box.scrollTop + box.clientHeight) box.scrollTop = Math.max(0, top - height);
+  }
+
+  // One row alone is a stop of the Tab key, or hundreds would stand before what follows the list; arrows walk the rows.
+  #stop(node) {
+    this.stopped?.firstChild?.setAttribute("tabindex", "-1");
+    this.stopped = node;
+    node?.firstChild.setAttribute("tabindex", "0");
+  }
+
+  #walk(event) {
+    const here = event.target.closest("li");
+    const to = { ArrowDown: here?.nextElementSibling, ArrowUp: here?.previousElementSibling, Home: this.list.firstChild, End: this.list.lastChild }[event.key];
+    if (!to || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    to.firstChild.focus();
   }
 
   // ------------------------------------------------------------ one more sentence

@@ -79,6 +79,25 @@ def test_keys_are_inert_where_text_is_typed_and_with_other_keys_held(window: Vis
     assert Counter(states(site, found["id"])) == {"approved": 1, "draft": 5}
 
 
+def test_the_list_is_one_stop_of_the_tab_key_and_walked_with_arrows(window: Visit, site: Site) -> None:
+    found = texts(site, "Walked", 20)
+    page = open_review(window, found["id"])
+    rows = page.locator(".ps-queue-row")
+    assert rows.count() == 40
+    assert page.locator(".ps-queue-row[tabindex='0']").count() == 1
+    page.locator(".ps-queue-row[aria-current]").focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowDown"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"blockquote:has-text('{sentence('cyst', 2)}')")
+    page.locator(".ps-queue-row[aria-current]").focus()
+    page.keyboard.press("End")
+    assert page.evaluate("document.activeElement === [...document.querySelectorAll('.ps-queue-row')].at(-1)")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "Add a sentence"
+    assert page.locator(".ps-queue-row[tabindex='0']").count() == 1
+
+
 def test_a_reason_is_one_more_key_and_never_demanded(window: Visit, site: Site) -> None:
     found = texts(site, "Reasons")
     page = open_review(window, found["id"])
