@@ -46,6 +46,7 @@ class SentenceEvidence(Answer):
     high: float | None = None
     p_adjusted: float | None = None
     verdict: str | None = Field(default=None, description="helpful, harmful or cannot_tell.")
+    suspect_class: str | None = Field(default=None, description="The class it seems to tell of rather than of its own.")
     backbone: str | None = Field(default=None, description="On which it was gathered.")
 
 

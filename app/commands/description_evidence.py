@@ -74,7 +74,9 @@ def evidence(
         found = weigh(settings(), asked, opened, heard)
         line.end()
         for row in found.rows:
-            stream.row(row.as_dict(), f"{WORDS[row.verdict]:<15}{_effect(row)}  {row.class_name}: {row.sentence}")
+            suspect = f" (seems to tell of '{row.suspect_class}')" if row.suspect_class else ""
+            told = f"{WORDS[row.verdict]:<15}{_effect(row)}  {row.class_name}: {row.sentence}{suspect}"
+            stream.row(row.as_dict(), told)
         if out is not None:
             out.write_text(found.report(), encoding="utf-8")
         report = {} if out is None else {"report": str(out)}
@@ -95,6 +97,8 @@ def _effect(row: Any) -> str:
 def _show_summary(stream: Output, found: dict[str, Any]) -> None:
     counts = ", ".join(f"{found[name]} {text}" for name, text in WORDS.items())
     stream.text(f"{found['sentences']} sentences on {found['n_images']} training images: {counts}.")
+    if found["suspected"]:
+        stream.text(f"Read first: {found['suspected']} that seem to tell of another class than their own.")
     if found["smallest_effect"] is not None:
         stream.text(f"Effects below about {found['smallest_effect']:.2g} nats are like those of random words.")
     for name, text in CONTROLS.items():

@@ -195,8 +195,10 @@ def _resolved(ctx: Context, session: Session, set_id: str, order: Order, where: 
     _check_blind(where)
     withdrawn = where.withdrawn or order.kind == "restore"
     sentences = load_sentences(session, set_id, withdrawn=withdrawn)
-    pictures = pictures_of(session, set_id)
-    remarks = _remarks(ctx, sentences, backbone, pictures) if where.finding else _Remarks()
+    remarks = _Remarks()
+    if where.finding:
+        evidence = description_evidence.newest_evidence(session, set_id)
+        remarks = _remarks(ctx, sentences, backbone, pictures_of(session, set_id), evidence)
     ids = [each.id for each in sentences if where.fits(each, _kinds(remarks, each))]
     if not ids:
         raise Conflict("At least one sentence that matches", "none does", "Choose other filters.")
@@ -222,15 +224,25 @@ def _remarks(
     apart: dict[tuple[bool, bool], list[Sentence]] = defaultdict(list)
     for each in sentences:
         apart[each.planted, each.withdrawn].append(each)
+    planted = any(each.planted and not each.withdrawn for each in sentences)
+    suspected = {} if planted or evidence is None else evidence
     findings: dict[str, list[dict[str, str]]] = {}
     lengths: dict[str, TokenCount] = {}
     for group in apart.values():
         found, counts = _checked(tuple((e.class_name, e.text) for e in group), backbone, ctx.home, pictures)
         for each in group:
-            findings[each.id] = found.get((each.class_name, each.text), [])
+            row = (each.class_name, each.text)
+            findings[each.id] = [*found.get(row, []), *_suspicion(suspected.get(row))]
             lengths[each.id] = counts[each.text]
-    planted = any(each.planted and not each.withdrawn for each in sentences)
     return _Remarks(findings, lengths, evidence or {}, planted)
+
+
+def _suspicion(evidence: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    """A finding for a sentence that seems to tell of another class, by the evidence about it."""
+    if not evidence or not evidence["suspect_class"]:
+        return []
+    detail = f"by images and by what the others tell it seems to be about '{shown(evidence['suspect_class'], 60)}'"
+    return [{"finding": "near_other_class", "detail": detail}]
 
 
 @lru_cache(maxsize=32)

@@ -9,14 +9,11 @@ from sqlalchemy.orm import Session
 
 from core.records.description_tables import DescriptionTaskRow
 
-FIELDS = ("agreement", "effect", "low", "high", "p_adjusted", "verdict")
+FIELDS = ("agreement", "effect", "low", "high", "p_adjusted", "verdict", "suspect_class")
 
 
 def newest_evidence(session: Session, set_id: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """{(class, sentence): agreement, effect, low, high, p_adjusted, verdict, backbone} of the newest task that is done.
-
-    backbone: the one it was gathered on.
-    """
+    """{(class, sentence): what `FIELDS` names, and backbone, the one it was gathered on} of the newest task done."""
     task = DescriptionTaskRow
     query = select(task.result).where(
         task.description_set_id == set_id, task.kind == "evidence", task.result.is_not(None)

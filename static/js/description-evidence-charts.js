@@ -100,8 +100,8 @@ export function effectsContent(rows, name) {
     }),
     columns: ["Sentence", "Class", "Effect", "Low", "High", "Verdict"],
     rows: shown.map((row) => [row.sentence, row.class, signed(row.effect), signed(row.low), signed(row.high), VERDICT_WORDS[row.verdict] ?? row.verdict]),
-    csvColumns: ["class", "sentence", "effect", "low", "high", "agreement", "p_adjusted", "smallest_effect", "closest_class", "verdict", "reason"],
-    csvRows: known.map((row) => [row.class, row.sentence, row.effect, row.low, row.high, row.agreement, row.p_adjusted, row.smallest_effect, row.closest_class, row.verdict, row.reason]),
+    csvColumns: ["class", "sentence", "effect", "low", "high", "agreement", "p_adjusted", "smallest_effect", "closest_class", "suspect_class", "verdict", "reason"],
+    csvRows: known.map((row) => [row.class, row.sentence, row.effect, row.low, row.high, row.agreement, row.p_adjusted, row.smallest_effect, row.closest_class, row.suspect_class, row.verdict, row.reason]),
     file: fileName(name, "evidence"),
   };
 }

@@ -12,6 +12,7 @@ const finite = Number.isFinite;
 const ORDERS = {
   best: ["Best effect first", (a, b) => (b.effect ?? -Infinity) - (a.effect ?? -Infinity)],
   worst: ["Worst effect first", (a, b) => (a.effect ?? Infinity) - (b.effect ?? Infinity)],
+  suspects: ["Suspected ones first", (a, b) => Boolean(b.suspect_class) - Boolean(a.suspect_class) || (a.effect ?? Infinity) - (b.effect ?? Infinity)],
   agreement: ["Lowest agreement first", (a, b) => (a.agreement ?? 1) - (b.agreement ?? 1)],
 };
 const RANK = { harmful: 0, helpful: 1, cannot_tell: 2 };
@@ -55,7 +56,8 @@ export class EvidenceTable {
   #table(rows) {
     const head = ["Sentence", "Class", "Verdict", "Effect in nats, 95 % interval", "Agreement", "p, corrected", ""];
     const cells = (row) => [
-      h("th", { scope: "row", class: "ps-break ps-evidence-text" }, row.sentence, row.verdict !== "cannot_tell" && row.reason && h("span", { class: "ps-hint ps-evidence-reason" }, row.reason), this.#pictures(row)),
+      h("th", { scope: "row", class: "ps-break ps-evidence-text" }, row.sentence, row.verdict !== "cannot_tell" && row.reason && h("span", { class: "ps-hint ps-evidence-reason" }, row.reason),
+        row.suspect_class && h("span", { class: "ps-hint ps-evidence-reason" }, `Seems to tell of “${row.suspect_class}”: read it first.`), this.#pictures(row)),
       h("td", { class: "ps-break" }, row.class),
       h("td", {}, chip(...(VERDICTS[row.verdict] ?? [row.verdict, ""])), row.verdict === "cannot_tell" && h("span", { class: "ps-hint ps-evidence-reason" }, unseenWords(row))),
       h("td", { class: "ps-number" }, this.#bar(row), h("span", { class: "ps-nowrap" }, signed(row.effect), finite(row.low) && finite(row.high) ? ` (${signed(row.low)} to ${signed(row.high)})` : "")),

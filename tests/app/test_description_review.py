@@ -136,8 +136,24 @@ def test_evidence_of_the_newest_task_stands_beside_sentences(client, url, contex
         result = {"sentences": [row], "summary": {"backbone": "embedded"}}
         session.add(DescriptionTaskRow(kind="evidence", description_set_id=set_id, request={}, result=result))
     found = listed(client, url, order="evidence")[0]
-    said = {k: row[k] for k in list(row)[2:]} | {"backbone": "embedded"}
+    said = {k: row[k] for k in list(row)[2:]} | {"suspect_class": None, "backbone": "embedded"}
     assert (found["text"], found["evidence"]) == (TEXTS["dark"][0], said)
+
+
+def test_a_sentence_that_evidence_suspects_is_found_with_those_near_another_class(client, url, context):
+    assert listed(client, url, finding="near_other_class") == []
+    row = {"class": "dark", "sentence": TEXTS["dark"][0], "verdict": "cannot_tell", "suspect_class": "bright"}
+    with context.db.writing() as session:
+        result = {"sentences": [row], "summary": {"backbone": "embedded"}}
+        set_id = url.rsplit("/", 1)[1]
+        session.add(DescriptionTaskRow(kind="evidence", description_set_id=set_id, request={}, result=result))
+    (found,) = listed(client, url, finding="near_other_class")
+    assert found["text"] == TEXTS["dark"][0]
+    detail = "by images and by what the others tell it seems to be about 'bright'"
+    assert {"finding": "near_other_class", "detail": detail} in found["findings"]
+    where = {"finding": "near_other_class"}
+    done = client.post(f"{url}/actions", json={"kind": "flag", "actor": "Ada", "where": where}).json()
+    assert [each["text"] for each in done["sentences"]] == [TEXTS["dark"][0]]
 
 
 def test_words_that_a_text_tower_does_not_read_are_named_for_the_backbone_asked_about(client, url, context):

@@ -52,7 +52,7 @@ def gather_scores(
     store: FeatureStore,
     progress: Callable[[int, int], None] | None = None,
 ) -> SentenceScores:
-    """Scores of these sentences on these images, each encoded once. Raises ClassMismatch for a class without.
+    """Scores of these sentences on these images, with and without names. Raises ClassMismatch for a class without.
 
     progress: called with (done, total) images.
     """
@@ -60,4 +60,5 @@ def gather_scores(
     labels, groups = [image.label for image in images], [image.group for image in images]
     evidence = EvidenceImages.of(features, labels, groups, len(classes))
     sentences = descriptions.for_classes(classes).sentences
-    return SentenceScores.of(evidence, sentences, text_encoder(backbone, store), backbone.logit_scale)
+    encode = text_encoder(backbone, store)
+    return SentenceScores.of(evidence, sentences, encode, backbone.logit_scale).with_nameless(encode)

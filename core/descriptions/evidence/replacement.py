@@ -8,7 +8,8 @@ that p holds for nonsense of either kind. Blame asks whether it is worse than wo
 
 Two things are compared: the log-likelihood of the set, and the margin of the sentence itself, its mean cosine with the
 images of its class less that with the images of the closest other class. The second finds sentences of another class
-that a set of many outvotes. Being worse in one of the two is enough, for which p is doubled (Bonferroni).
+that a set of many outvotes; it is taken of what the sentence tells beside the name of its class, since a backbone that
+knows the name looks at little else. Being worse in one of the two is enough, for which p is doubled (Bonferroni).
 
 Most sentences are nothing extraordinary, which few random sentences show; only the others are held against more
 (Besag and Clifford, Biometrika 1991): p is valid at each stage, since a sentence stops only with at least `FEW` better
@@ -42,13 +43,12 @@ STATISTICS = 2
 class Tally:
     """How one sentence stands among R random ones of a vocabulary.
 
-    better: those with which the set's log-likelihood is at least as high; worse: at most as high; closer: those whose
-    margin is at most as high as the sentence's. effects: |change of log-likelihood by adding it| below which 95 % lie.
+    better: those with which the set's log-likelihood is at least as high; worse: at most as high. smallest_effect:
+    |change of log-likelihood by adding it| below which 95 % lie.
     """
 
     better: int
     worse: int
-    closer: int
     count: int
     smallest_effect: float
 
@@ -59,9 +59,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class Tested:
-    """One sentence against random words. tallies: one a vocabulary, in the order of `VOCABULARIES`."""
+    """One sentence against random words. tallies: one a vocabulary, in the order of `VOCABULARIES`.
+
+    closer: how many everyday sentences have a margin that is at most as high as the sentence's.
+    """
 
     tallies: tuple[Tally, ...]
+    closer: int = 0
 
     @property
     def p_help(self) -> float:
@@ -80,7 +84,7 @@ class Tested:
     @property
     def p_margin(self) -> float:
         """p that everyday words are as close to the images of another class."""
-        return self._meaningless.p(self._meaningless.closer)
+        return self._meaningless.p(self.closer)
 
     @property
     def p_harm(self) -> float:
@@ -101,7 +105,7 @@ class Tested:
     def is_extreme(self) -> bool:
         """Whether more random sentences could show that it is better, or worse, than they."""
         better = max(tally.better for tally in self.tallies)
-        return min(better, self._meaningless.worse, self._meaningless.closer) < FEW
+        return min(better, self._meaningless.worse, self.closer) < FEW
 
 
 def replacement_tests(
@@ -147,24 +151,30 @@ def _enough(sentences: int, left: int, replacements: int) -> int:
 def _tested(scores: SentenceScores, place: Place, draw: Draw, count: int) -> Tested:
     frame = Frame.of(scores.text(place), scores.classes[place.label])
     if not frame.words:  # nothing but the name: there is no word to replace
-        return Tested((Tally(count, count, count, count, 0.0),) * len(VOCABULARIES))
-    rest, margin = scores.log_likelihood_without(place), scores.margins(place.label, scores.feature(place)[None])[0]
-    return Tested(tuple(_tally(scores, place, draw(frame, v, count), rest, margin) for v in VOCABULARIES))
+        return Tested((Tally(count, count, count, 0.0),) * len(VOCABULARIES), count)
+    rest = scores.log_likelihood_without(place)
+    tallies = tuple(_tally(scores, place, draw(frame, v, count), rest) for v in VOCABULARIES)
+    return Tested(tallies, _closer(scores, place, draw, count))
 
 
-def _tally(scores: SentenceScores, place: Place, features: np.ndarray, rest: float | None, margin: float) -> Tally:
+def _tally(scores: SentenceScores, place: Place, features: np.ndarray, rest: float | None) -> Tally:
     replaced = scores.replaced(place, features)
-    margins = scores.margins(place.label, features)
     own = scores.log_likelihood
     # of the only sentence of a class there is no set without it: what counts is how far random words scatter
     centre = float(np.median(replaced)) if rest is None else rest
     return Tally(
         better=int((replaced >= own).sum()),
         worse=int((replaced <= own).sum()),
-        closer=int((margins <= margin).sum()),
         count=len(features),
         smallest_effect=float(np.quantile(np.abs(replaced - centre), 0.95)),
     )
+
+
+def _closer(scores: SentenceScores, place: Place, draw: Draw, count: int) -> int:
+    """How many everyday sentences have a margin that is at most as high as the sentence's, all without its name."""
+    text, name, feature = scores.told(place)
+    margin = scores.margins(place.label, feature[None])[0]
+    return int((scores.margins(place.label, draw(Frame.of(text, name), "everyday", count)) <= margin).sum())
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:

@@ -152,7 +152,7 @@ def _map(found: Mapping[str, Any], classes: Sequence[str]) -> str:
 def _sentences(scores: SentenceScores, images: Sequence[LabelledImage], rows: Sequence[SentenceEvidence]) -> str:
     body = "".join(
         f"<tr><td>{escape(row.class_name)}</td><td><span class=s>{escape(row.sentence)}</span><br>"
-        f"{VERDICTS[row.verdict]}<br><span class=small>{escape(row.reason)}</span></td>"
+        f"{VERDICTS[row.verdict]}<br><span class=small>{escape(row.reason)}{_suspicion(row)}</span></td>"
         f"<td class=n>{_number(row.agreement, 2)}</td>"
         f"<td class=n>{_number(row.effect, 4)}{_range(row.low, row.high, 4)}</td>"
         f"<td class=n>{_number(row.p_adjusted, 3)}</td>"
@@ -162,6 +162,10 @@ def _sentences(scores: SentenceScores, images: Sequence[LabelledImage], rows: Se
     )
     head = ("Class", "Sentence", "Agreement", "Effect, nats", "p, corrected", "Nearest images", "Farthest of its class")
     return _table("Sentences", head, body, "Images of other classes have a dashed edge.")
+
+
+def _suspicion(row: SentenceEvidence) -> str:
+    return f"<br>Seems to tell of '{escape(row.suspect_class)}': read it first." if row.suspect_class else ""
 
 
 def nearest(scores: SentenceScores, row: SentenceEvidence) -> list[int]:

@@ -7,14 +7,16 @@ that one column of scores is computed anew and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from core.descriptions.evidence.images import EvidenceImages
+from core.descriptions.findings.naming import NEUTRAL, ClassNames
 from core.errors import InvalidInput, NotFound
 
 Encode = Callable[[Sequence[str]], np.ndarray]
@@ -36,8 +38,9 @@ class SentenceScores:
     """Images, sentences and their features, kept ready so that a changed sentence costs one encoded text.
 
     classes: names in label order. sentences: of each class, at least one. features: of each class (its sentences,
-    width), unit length. scale: the backbone's factor on cosines. Never changed: an edit makes another one that shares
-    the images.
+    width), unit length. scale: the backbone's factor on cosines. nameless: features of what the sentences tell beside
+    the name of their class (`nameless_text`); None where nobody asked for them. Never changed: an edit makes another
+    one that shares the images.
     """
 
     images: EvidenceImages
@@ -45,6 +48,7 @@ class SentenceScores:
     sentences: tuple[tuple[str, ...], ...]
     features: tuple[np.ndarray, ...]
     scale: float
+    nameless: tuple[np.ndarray, ...] | None = None
 
     @classmethod
     def of(
@@ -57,6 +61,21 @@ class SentenceScores:
         found = np.asarray(encode([text for group in texts for text in group]), dtype=np.float64)
         cuts = np.cumsum([len(group) for group in texts])[:-1]
         return cls(images, tuple(sentences), texts, tuple(np.split(found, cuts)), float(scale))
+
+    def with_nameless(self, encode: Encode) -> SentenceScores:
+        """The same, with features of what each sentence tells beside the name of its class."""
+        texts = [[nameless_text(text, name) for text in own] for name, own in self._by_class()]
+        found = np.asarray(encode([text for own in texts for text in own]), dtype=np.float64)
+        return replace(self, nameless=tuple(np.split(found, np.cumsum([len(own) for own in texts])[:-1])))
+
+    @cached_property
+    def said_of_several(self) -> frozenset[str]:
+        """What sentences of more than one class tell, beside the name of their class: it speaks for none of them."""
+        told = Counter(text for name, own in self._by_class() for text in {nameless_text(text, name) for text in own})
+        return frozenset(text for text, classes in told.items() if classes > 1)
+
+    def _by_class(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        return zip(self.classes, self.sentences, strict=True)
 
     @cached_property
     def sums(self) -> np.ndarray:
@@ -136,7 +155,23 @@ class SentenceScores:
 
     def closest_class(self, place: Place) -> str:
         """The class whose images have the highest mean cosine with a sentence."""
-        return self.classes[int(np.nanargmax(self.centroids @ self.feature(place)))]
+        return self.closest(self.feature(place))
+
+    def closest(self, feature: np.ndarray) -> str:
+        """The class whose images have the highest mean cosine with a feature (width,)."""
+        return self.classes[int(np.nanargmax(self.centroids @ feature))]
+
+    def told(self, place: Place) -> tuple[str, str, np.ndarray]:
+        """A sentence without the name of its class, what stands for the name in it, and its feature (width,).
+
+        As it is where nothing is known of it without the name, and where other classes have the same sentence about
+        themselves: without the name it would speak for none of them.
+        """
+        text, name = self.text(place), self.classes[place.label]
+        told = nameless_text(text, name)
+        if self.nameless is None or told in self.said_of_several:
+            return text, name, self.feature(place)
+        return told, NEUTRAL, self.nameless[place.label][place.index]
 
     def log_likelihood_without(self, place: Place) -> float | None:
         """Of the set without one sentence, in nats; None where its class would have none."""
@@ -183,6 +218,7 @@ class SentenceScores:
             self,
             sentences=_put(self.sentences, place.label, tuple(texts)),
             features=_put(self.features, place.label, rows),
+            nameless=None,
         )
 
     def chosen(self, kept: Sequence[Sequence[int]]) -> SentenceScores:
@@ -190,7 +226,8 @@ class SentenceScores:
         return replace(
             self,
             sentences=tuple(tuple(texts[j] for j in at) for texts, at in zip(self.sentences, kept, strict=True)),
-            features=tuple(rows[list(at)] for rows, at in zip(self.features, kept, strict=True)),
+            features=_kept(self.features, kept),
+            nameless=None if self.nameless is None else _kept(self.nameless, kept),
         )
 
     def on(self, images: EvidenceImages) -> SentenceScores:
@@ -236,6 +273,16 @@ def what_if(
     return {"before": before, "after": after, "change": change | {"n_changed": moved}}, edited
 
 
+def nameless_text(text: str, class_name: str) -> str:
+    """A sentence with "the finding" for the name of its class: what it tells, of whatever class."""
+    return _names(class_name).with_neutral_name(text)
+
+
+@lru_cache(maxsize=256)
+def _names(class_name: str) -> ClassNames:
+    return ClassNames([class_name])
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., width) at unit length; one of no length stays as it is."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
@@ -262,6 +309,10 @@ def _with_column(column: np.ndarray, others: np.ndarray, own: np.ndarray, is_lab
     high = np.maximum(column, others)
     total = high + np.log1p(np.exp(-np.abs(column - others)))
     return np.where(is_label[:, None], column, own) - total
+
+
+def _kept(features: tuple[np.ndarray, ...], kept: Sequence[Sequence[int]]) -> tuple[np.ndarray, ...]:
+    return tuple(rows[list(at)] for rows, at in zip(features, kept, strict=True))
 
 
 def _put(rows: tuple[Any, ...], at: int, value: Any) -> tuple[Any, ...]:

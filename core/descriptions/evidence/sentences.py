@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from core.descriptions.evidence.images import EvidenceImages
 from core.descriptions.evidence.random_words import VOCABULARIES, Draw
 from core.descriptions.evidence.replacement import LEVEL, Tested, benjamini_hochberg, replacement_tests
 from core.descriptions.evidence.scores import Place, SentenceScores, log_likelihoods
+from core.descriptions.evidence.suspects import suspects
 from core.evaluation.intervals import Interval
 from core.evaluation.two_part import two_part, undefined
 
@@ -19,6 +21,8 @@ Verdict = Literal["helpful", "harmful", "cannot_tell"]
 LEAST_UNITS = 6
 """Below so many groups (images, where no group is known) there is no verdict."""
 LEAST_UNITS_OF_CLASS = 2
+LEAST_FOR_INTERVAL = 10
+"""Held by fewer units, a class makes intervals of effects too narrow: see `benchmarks.evidence_coverage`."""
 CLAIM = "this sentence in this set on this backbone, over new patients like those of these images"
 
 
@@ -32,7 +36,7 @@ class SentenceEvidence:
     in its place change less. closest_class: whose images it is closest to. p_help: against random words of the less
     telling vocabulary; p_everyday and p_radiological: the same by vocabulary; p_harm: against everyday words.
     p_adjusted: the corrected p of the side that the effect points to, or of the verdict. replacements: random sentences
-    of each vocabulary.
+    of each vocabulary. suspect_class: the class it seems to tell of rather than of its own; see `suspects`.
     """
 
     class_name: str
@@ -56,6 +60,7 @@ class SentenceEvidence:
     replacements: int
     verdict: Verdict
     reason: str
+    suspect_class: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form; the key of the class is "class"."""
@@ -82,8 +87,10 @@ def judged(scores: SentenceScores, tested: Sequence[Tested | None], why: str = "
         for side in ("p_help", "p_harm")
     )
     return [
-        _evidence(scores, place, found, helped, harmed, why)
-        for place, found, helped, harmed in zip(scores.places, tested, helps, harms, strict=True)
+        _evidence(scores, place, found, helped, harmed, why, suspect)
+        for place, found, helped, harmed, suspect in zip(
+            scores.places, tested, helps, harms, suspects(scores), strict=True
+        )
     ]
 
 
@@ -102,8 +109,8 @@ def too_few(scores: SentenceScores) -> str:
 def effect_interval(scores: SentenceScores, place: Place) -> tuple[Interval, float] | None:
     """The effect of a sentence with its 95 % interval over units, and its change of accuracy; None for a lone one.
 
-    The interval is the jackknife's over groups with Student's t, as for a single trained model: none below 10 units or
-    where fewer than 4 hold a class, "approximate" below 30.
+    The interval is the jackknife's over groups with Student's t, as for a single trained model: none where fewer than
+    `LEAST_FOR_INTERVAL` units hold a class, "approximate" below 30 units.
     """
     logits = scores.without(place)
     if logits is None:
@@ -111,14 +118,13 @@ def effect_interval(scores: SentenceScores, place: Place) -> tuple[Interval, flo
     images = scores.images
     gains = scores.log_likelihoods - log_likelihoods(logits, images.labels)
     lost = scores.hits - (logits.argmax(axis=1) == images.labels)
-    return average_interval(scores, gains), float(images.class_average(lost))
+    return average_interval(images, gains), float(images.class_average(lost))
 
 
-def average_interval(scores: SentenceScores, values: np.ndarray) -> Interval:
+def average_interval(images: EvidenceImages, values: np.ndarray) -> Interval:
     """The class average of values (images,) with its 95 % interval over units."""
-    images = scores.images
-    if images.fewest_of_class < 2:
-        why = f"one {images.units.kind[:-1]} holds all images of a class"
+    if images.fewest_of_class < LEAST_FOR_INTERVAL:
+        why = f"{LEAST_FOR_INTERVAL} {images.units.kind} of each class are needed, one has {images.fewest_of_class}"
         nothing = undefined(float(images.class_average(values)), 1, images.n_units, images.units.kind, why)
         return nothing.interval()
     found = two_part(images.pseudo_values(values)[None], images.units.kind, images.fewest_of_class)
@@ -134,13 +140,20 @@ def summary_of(rows: Sequence[SentenceEvidence], scores: SentenceScores) -> dict
         "n_groups": scores.images.n_units,
         "groups": scores.images.units.kind,
         **{name: sum(row.verdict == name for row in rows) for name in ("helpful", "harmful", "cannot_tell")},
+        "suspected": sum(row.suspect_class is not None for row in rows),
         "smallest_effect": median(smallest) if smallest else None,
         "claim": CLAIM,
     }
 
 
 def _evidence(
-    scores: SentenceScores, place: Place, tested: Tested | None, helped: float | None, harmed: float | None, why: str
+    scores: SentenceScores,
+    place: Place,
+    tested: Tested | None,
+    helped: float | None,
+    harmed: float | None,
+    why: str,
+    suspect: str | None,
 ) -> SentenceEvidence:
     found = effect_interval(scores, place)
     interval, accuracy_change = found or (None, None)
@@ -170,6 +183,7 @@ def _evidence(
         replacements=tested.count if tested else 0,
         verdict=verdict,
         reason=reason,
+        suspect_class=suspect,
     )
 
 
@@ -184,11 +198,11 @@ def _verdict(
 ) -> tuple[Verdict, str]:
     if tested is None or helped is None or harmed is None:
         return "cannot_tell", why
-    closest = scores.closest_class(place)
+    closest = scores.closest(scores.told(place)[2])
     if harmed <= LEVEL and tested.p_margin <= tested.p_effect and closest != scores.classes[place.label]:
         return (
             "harmful",
-            f"It fits the images of '{closest}' better than those of its class, more than everyday words do.",
+            f"What it tells fits images of '{closest}' better than those of its class, more than everyday words do.",
         )
     if harmed <= LEVEL and tested.p_effect < tested.p_margin and (effect is None or effect < 0):
         return "harmful", "It lowers the log-likelihood more than everyday words in its place do."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -149,21 +150,24 @@ def test_nonsense_is_helpful_in_at_most_two_of_a_hundred_cases(name: str) -> Non
     assert found.count("harmful") / len(found) <= 0.05
 
 
-def planted(name: str) -> Iterator[dict[str, list[str]]]:
-    """Sets in which the third sentence of one class is one that names another class."""
+def planted(name: str, renamed: bool) -> Iterator[dict[str, list[str]]]:
+    """Sets in which the third sentence of one class is the first of another; renamed: it names the class it is in."""
     texts = SENTENCES[name]
     for label in texts:
         for other in texts:
             if other != label:
+                wrong = re.sub(other, label, texts[other][0], flags=re.IGNORECASE) if renamed else texts[other][0]
                 yield {own: list(rows) for own, rows in texts.items()} | {
-                    label: [*texts[label][:2], texts[other][0], *texts[label][3:]]
+                    label: [*texts[label][:2], wrong, *texts[label][3:]]
                 }
 
 
-@pytest.mark.parametrize(("name", "least"), [("btmri", 0.5), ("cxr3", 0.3)])
-def test_a_sentence_about_another_class_comes_out_as_harmful(name: str, least: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "renamed", "least"), [("btmri", False, 0.5), ("cxr3", False, 0.3), ("btmri", True, 0.1), ("cxr3", True, 0)]
+)
+def test_a_sentence_about_another_class_comes_out_as_harmful(name: str, renamed: bool, least: float) -> None:
     caught, blamed = [], []
-    for sentences in planted(name):
+    for sentences in planted(name, renamed):
         for row in weighed(name, sentences):
             is_planted = row.sentence not in SENTENCES[name][row.class_name]
             (caught if is_planted else blamed).append(row.verdict == "harmful")

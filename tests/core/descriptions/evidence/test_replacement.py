@@ -128,7 +128,7 @@ def test_a_class_of_one_patient_has_no_verdict() -> None:
     groups = ["one" if label == 2 else f"patient {i}" for i, label in enumerate(WORLD.labels)]
     rows = weigh_sentences(WORLD.scores(MIXED, groups), anywhere)
     assert rows[0].reason == "'class 2' is held by 1 of the groups; 2 are needed."
-    assert rows[0].interval == "none: one group holds all images of a class"
+    assert rows[0].interval == "none: 10 groups of each class are needed, one has 1"
 
 
 def test_repeated_images_of_one_patient_change_nothing_but_the_number_of_images() -> None:

@@ -21,7 +21,8 @@ def seeded(*parts: object) -> np.random.Generator:
 class World:
     """Classes named "class 0" and so on, each with a direction of its own.
 
-    A text "about N" lies near the direction of class N, any other anywhere; words after it make texts differ.
+    A text "about N" lies near the direction of class N, any other anywhere; words after it make texts differ. One that
+    names a class in capitals ("CLASS 2: about 0") lies half-way between the two.
     """
 
     def __init__(self, classes: int = 3, per_class: int = 20, noise: float = 0.5, seed: int = 0) -> None:
@@ -35,6 +36,10 @@ class World:
         return np.stack([self._feature(text) for text in texts])
 
     def _feature(self, text: str) -> np.ndarray:
+        name, _, rest = text.partition(": ")
+        if rest:
+            named = self.directions[int(name.split()[1])] if name.startswith("CLASS") else self._feature(name)
+            return unit(named + self._feature(rest))
         anywhere = unit(seeded("text", text).normal(size=WIDTH))
         if not text.startswith("about "):
             return anywhere
