@@ -9,6 +9,7 @@ import typer
 
 from app.commands import (
     backbones,
+    bundle,
     compare,
     database,
     demo,
@@ -71,6 +72,7 @@ for name, module in {
     "images": images,
     "descriptions": descriptions,
     "experiment": experiment,
+    "bundle": bundle,
     "published": published,
     "model": models,
     "job": jobs,

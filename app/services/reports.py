@@ -70,9 +70,9 @@ def report(ctx: Context, name: str, standard: str, *, with_images: bool = False)
 
 def gather(ctx: Context, name: str) -> Study:
     """All that is recorded of an experiment (name or id), a run (id) or a model's run (name or id). Raises NotFound."""
-    experiment = _experiment(ctx, name)
+    experiment = find_experiment(ctx, name)
     if experiment is None:
-        return _of_run(ctx, _run_id(ctx, name))
+        return _of_run(ctx, find_run_id(ctx, name))
     shown = experiments.show(ctx, experiment["id"])
     cells = shown["cells"]
     run_ids = list(dict.fromkeys(cell["run"] for cell in cells if cell["state"] == "done" and cell["run"]))
@@ -99,14 +99,16 @@ def _of_run(ctx: Context, run_id: str) -> Study:
     return _study(ctx, run["name"], "run", [run_id], {}, settings=settings)
 
 
-def _experiment(ctx: Context, name: str) -> dict[str, Any] | None:
+def find_experiment(ctx: Context, name: str) -> dict[str, Any] | None:
+    """An experiment by name or id; None where there is none."""
     try:
         return experiments.get(ctx, name)
     except NotFound:
         return None
 
 
-def _run_id(ctx: Context, name: str) -> str:
+def find_run_id(ctx: Context, name: str) -> str:
+    """A run by its id or its model's name or id. Raises NotFound."""
     for find in (lambda: get_run(ctx, name)["id"], lambda: find_model(ctx, name)["run_id"]):
         try:
             return str(find())

@@ -60,7 +60,7 @@ class Grid:
     """Everything that the cells of one experiment share.
 
     image_sets, targets: by the names the experiment gives them. texts: descriptions by name, or by (image set, name)
-    where each set has its own. home: of features and language models.
+    where each set has its own. home: of features and language models. features: where they are kept instead.
     """
 
     spec: ExperimentSpec
@@ -69,6 +69,7 @@ class Grid:
     targets: Mapping[str, ImageSet]
     texts: Mapping[str | tuple[str, str], DescriptionSet]
     home: Path
+    features: Path | None = None
     _searched: dict[str, LeakSearch] = field(default_factory=dict, init=False)
     _leakage: dict[Any, Leakage] = field(default_factory=dict, init=False)
     _measurable: set[str] = field(default_factory=set, init=False)
@@ -76,7 +77,7 @@ class Grid:
     @cached_property
     def store(self) -> FeatureStore:
         """Features and texts, kept on disk."""
-        return FeatureStore(self.home / "cache" / "features.sqlite")
+        return FeatureStore(self.features or self.home / "cache" / "features.sqlite")
 
     def setup(self, cell: Cell) -> Setup:
         """How a cell is trained. Raises InvalidOption, NotFound."""

@@ -226,8 +226,8 @@ def _run_notes(study: Study) -> str:
 
 def _repeat(study: Study) -> str:
     return (
-        "The settings below, with the fingerprints of the image sets, give every run again; code: promptoscope, "
-        "Apache-2.0. Models lie as folders with the SHA-256 of their weights."
+        "`promptoscope bundle export` writes settings, splits, hashes and answers in a file that repeats every run; "
+        "code: promptoscope, Apache-2.0. Models lie as folders with the SHA-256 of their weights."
         if study.runs
         else ""
     )

@@ -29,6 +29,11 @@ from core.tuning.trusting import trust_sentence
 PACKAGES = ("promptoscope", "torch", "torchvision", "open-clip-torch", "timm", "transformers", "numpy", "pillow")
 
 
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that results depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
 def run_card(
     fitted: Fitted,
     measured: Measurement,
@@ -85,7 +90,7 @@ def run_card(
         "device": str(tower.device),
         "precision": tower.precision,
         "peak_mb": round(peak_memory_mb(), 1),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "versions": versions(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "intervals": measured.intervals(),
         "leakage": leakage.as_dict(),
