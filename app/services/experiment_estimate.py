@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.experiments.cells import Cell
     from core.experiments.costs import Cost
     from core.experiments.estimate import Estimate, Machine
+    from core.images.image_set import ImageSet
     from training_jobs.cells import Work
     from training_jobs.opened import Opened
 
@@ -35,7 +36,8 @@ def estimate(ctx: Context, given: Given, *, measure: bool = False) -> dict[str, 
     backbone, _ = find_folder(spec.backbone, ctx.home, folders=ctx.settings.allow_folders)
     cells = plan_cells(spec, baseline_method())
     methods = list(dict.fromkeys(cell.candidate.method for cell in cells))
-    earlier = _earlier(ctx, cells, backbone)
+    picture_s = ctx.timings.machine(backbone).get("picture_s", {})
+    earlier = _earlier(ctx, cells, backbone, _by_content(picture_s, {**planned.targets, **planned.image_sets}))
     costs = ctx.timings.known(backbone, methods) | earlier
     left = [method for method in methods if method not in costs]
     waited = ctx.timings.time(ctx.settings, backbone, left, _as_asked(ctx, planned)) if measure else []
@@ -78,9 +80,9 @@ def measured_estimate(ctx: Context, opened: Opened, work: Work) -> Estimate:
 
     left, grid = work.waiting(), opened.grid
     backbone = grid.backbone.name
-    costs = _earlier(ctx, left, backbone)
     # what is measured here is done: the search is not repeated
     machine = replace(time_machine(grid), search_s={})
+    costs = _earlier(ctx, left, backbone, _by_content(machine.picture_s, {**grid.targets, **grid.image_sets}))
     for method in dict.fromkeys(cell.candidate.method for cell in left):
         if method not in costs:
             timed = time_method(grid, [cell for cell in left if cell.candidate.method == method])
@@ -88,11 +90,17 @@ def measured_estimate(ctx: Context, opened: Opened, work: Work) -> Estimate:
     return judge(opened.spec, left, grid.image_sets, backbone, costs, machine, grid.targets)
 
 
-def _earlier(ctx: Context, cells: Sequence[Cell], backbone: str) -> dict[str, Cost]:
-    """What the methods of these cells took here before."""
-    from core.experiments.costs import cost_of_earlier
+def _earlier(ctx: Context, cells: Sequence[Cell], backbone: str, picture_s: Mapping[str, float]) -> dict[str, Cost]:
+    """What the methods of these cells took here before, as it would be now. picture_s: of a picture now, by content."""
+    from core.experiments.costs import EarlierPass, at_present_pace, cost_of_earlier
 
     methods = dict.fromkeys(cell.candidate.method for cell in cells)
     with ctx.db.reading() as session:
-        found = {name: cost_of_earlier(records.earlier_costs(session, name, backbone)) for name in methods}
+        passes = [EarlierPass(**each) for each in records.earlier_passes(session, backbone)]
+        runs = {name: records.earlier_costs(session, name, backbone) for name in methods}
+    found = {name: cost_of_earlier(at_present_pace(own, passes, picture_s)) for name, own in runs.items()}
     return {name: cost for name, cost in found.items() if cost is not None}
+
+
+def _by_content(picture_s: Mapping[str, float], image_sets: Mapping[str, ImageSet]) -> dict[str, float]:
+    return {image_sets[name].fingerprint: seconds for name, seconds in picture_s.items() if name in image_sets}

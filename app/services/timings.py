@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 THE_MACHINE = "this machine"
 """Waited for where no method is: what all share."""
+PACE_LASTS_S = 600
+"""After which what all share is timed anew: the machine may have become busier or less so."""
 LONGEST_S = 240
 """A process that takes longer is ended; what it has not timed by then stays unknown."""
 
@@ -32,7 +36,7 @@ class Timings:
         self._lock = threading.Lock()
         self._costs: dict[tuple[str, str], Cost | None] = {}
         self._machines: dict[str, dict[str, Any]] = {}
-        self._sets: set[tuple[str, str]] = set()
+        self._timed_at: dict[tuple[str, str], float] = {}
         self._process: subprocess.Popen[str] | None = None
 
     def known(self, backbone: str, methods: Sequence[str]) -> dict[str, Cost]:
@@ -47,16 +51,18 @@ class Timings:
             return dict(self._machines.get(backbone, {}))
 
     def time(self, settings: Settings, backbone: str, methods: Sequence[str], asked: Mapping[str, Any]) -> list[str]:
-        """Have methods timed that were not, and what cells share on image sets that were not; those methods that are
-        waited for, or THE_MACHINE. asked: see `training_jobs.timing`.
+        """Have methods timed that were not, and what cells share on image sets that were not, or long ago.
+
+        Gives the methods that are waited for, or THE_MACHINE. asked: see `training_jobs.timing`.
 
         While one process is at work, others wait for the next asking. None is begun where memory is short.
         """
-        sets = {(backbone, name) for name in asked["spec"]["images"]}
+        sets, now = {(backbone, name) for name in asked["spec"]["images"]}, time.monotonic()
         with self._lock:
             open_ = [method for method in methods if (backbone, method) not in self._costs]
-            if (open_ or sets - self._sets) and self._process is None and has_room():
-                self._sets |= sets
+            is_old = any(now - self._timed_at.get(each, -math.inf) > PACE_LASTS_S for each in sets)
+            if (open_ or is_old) and self._process is None and has_room():
+                self._timed_at |= dict.fromkeys(sets, now)
                 self._begin(settings, backbone, open_, asked)
             return (open_ or [THE_MACHINE]) if self._process is not None else []
 

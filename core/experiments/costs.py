@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.tuning.config import LoopConfig, MethodConfig, PromptConfig
@@ -13,6 +14,12 @@ from core.tuning.contract import Method
 SPREAD_OF_FIXED, SPREAD_OF_STEPS = 1.8, 1.5
 """Factors by which what was timed by a few steps may be off."""
 LEAST_SPREAD, MOST_SPREAD = 1.2, 3.0
+SPREAD_OF_ONE = 1.4
+"""The least where all that is known comes from trainings in step, which is one measurement."""
+SAME_HOUR = timedelta(hours=1)
+"""Apart by more, a picture does not say how busy the machine was while a cell was computed."""
+MOST_PACE = 6.0
+"""By which factor the machine is believed to be slower or faster than it was."""
 MORE_IN_STEP = 0.6
 """What a further training in step takes of a lone one, where only one number of them has been seen."""
 
@@ -64,6 +71,35 @@ def images_per_step(config: MethodConfig, n_train: int) -> int:
     return max(1, min(config.batch_size, n_train)) if isinstance(config, LoopConfig) else max(1, n_train)
 
 
+@dataclass(frozen=True)
+class EarlierPass:
+    """What a picture took the image tower on average while a cell was computed. image_set: its fingerprint."""
+
+    image_set: str
+    at: datetime
+    seconds: float
+
+
+def at_present_pace(
+    runs: Sequence[Mapping[str, Any]], passes: Sequence[EarlierPass], now: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Earlier cells with the seconds they would take now, on a machine that may be busier or less so than it was.
+
+    runs: as of `cost_of_earlier` with `at`, when each was. now: seconds of a picture by fingerprint of its image set.
+    Each run is scaled by a picture's time now over that of the nearest pass on the same set; a run without one stays.
+    """
+    known = [each for each in passes if each.image_set in now and each.seconds > 0]
+    found = []
+    for run in runs:
+        nearest = min(known, key=lambda each: abs(each.at - run["at"]), default=None)
+        pace = 1.0
+        if nearest is not None and abs(nearest.at - run["at"]) <= SAME_HOUR:
+            pace = min(MOST_PACE, max(1 / MOST_PACE, now[nearest.image_set] / nearest.seconds))
+        times = ("seconds", "training_seconds", "feature_seconds")
+        found.append({**run, **{name: run[name] * pace for name in times}})
+    return found
+
+
 def cost_of_earlier(runs: Sequence[Mapping[str, Any]]) -> Cost | None:
     """The cost of a method by its earlier runs as cells; None where there are none.
 
@@ -79,6 +115,7 @@ def cost_of_earlier(runs: Sequence[Mapping[str, Any]]) -> Cost | None:
     if not stepped:
         return Cost(statistics.median(fixed), 0.0, peak, spread_of_fixed=_spread(fixed))
     alone = [_alone(row) for row in stepped]
+    in_step = len({row["training_seconds"] for row in stepped}) == 1
     like = min(stepped, key=lambda row: abs(_alone(row) - statistics.median(alone)))
     batch = (like.get("options") or {}).get("batch_size") or like["n_train"]
     return Cost(
@@ -88,7 +125,7 @@ def cost_of_earlier(runs: Sequence[Mapping[str, Any]]) -> Cost | None:
         MORE_IN_STEP,
         len(like["classes"]) or None,
         min(batch, like["n_train"]) or None,
-        spread=_spread(alone),
+        spread=max(_spread(alone), SPREAD_OF_ONE if in_step else LEAST_SPREAD),
         spread_of_fixed=max(SPREAD_OF_FIXED, _spread(fixed)),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,14 +18,20 @@ from core.experiments.protocols import draw_cell, trained_classes
 from core.images.image_set import ImageSet
 from core.images.protocol_draws import narrowed_draw
 from core.peak_memory import peak_memory_mb
+from core.tuning.feature_store import FeatureStore
 from core.tuning.features import image_features, tower_facts
 from core.tuning.fitting import Fitted, Seeded, fit_classifiers
 from core.tuning.loop import shares_steps
 from core.tuning.measure import Measurement, measure
 from core.tuning.progress import Progress
 
-PICTURES_TIMED = 32
-"""Test images on which the image tower and a method are timed; their features are kept, so nothing is done twice."""
+PASSES_TIMED, PICTURES_PER_PASS = 4, 16
+"""Passes of test images through the image tower, the first of which only warms up. Features are kept, so that what is
+there is computed again, but nothing twice that is not."""
+LONGEST_TIMED_S = 8.0
+"""After which no further pass of pictures begins, but for the second."""
+IMAGES_SCORED = 32
+"""Test images on which scoring by a method is timed."""
 MOST_IMAGES_TIMED = 128
 """Of training images of the cell on which a method is timed, where there is one with so few."""
 STEPS_TIMED_S = 1.5
@@ -49,16 +57,23 @@ def time_machine(grid: Grid) -> Machine:
 
 
 def _picture_seconds(grid: Grid, image_set: ImageSet) -> float | None:
-    """Seconds of one picture, by the second pass of some whose features are not kept; None where all are."""
-    images, before = image_set.part("test"), grid.store.computed
-    for start in range(0, len(images), PICTURES_TIMED):
-        earlier = grid.store.computed
-        image_features(grid.backbone, images[start : start + PICTURES_TIMED], grid.store)
-        found = grid.store.computed - earlier
-        is_warm = earlier.pictures > before.pictures or len(images) < 2 * PICTURES_TIMED
-        if found.pictures and is_warm:
-            return found.seconds / found.pictures
-    return None
+    """Seconds of one picture now, whether its features are kept or not: the median of passes after a warm one; None
+    without test images.
+    """
+    images = image_set.part("test")
+    passes: list[float] = []
+    if not images:
+        return None
+    started = time.monotonic()
+    while len(passes) < PASSES_TIMED and (len(passes) < 2 or time.monotonic() - started < LONGEST_TIMED_S):
+        at = len(passes) * PICTURES_PER_PASS
+        some = [images[(at + each) % len(images)] for each in range(min(PICTURES_PER_PASS, len(images)))]
+        afresh = FeatureStore()
+        image_features(grid.backbone, some, afresh)
+        passes.append(afresh.computed.seconds / afresh.computed.pictures)
+        grid.store.put(afresh.everything())
+        afresh.close()
+    return statistics.median(passes[1:])
 
 
 def time_method(grid: Grid, cells: Sequence[Cell]) -> Cost | None:
@@ -93,14 +108,13 @@ def _time(grid: Grid, together: Sequence[Cell]) -> Cost:
         planned = grid.setup(first).config(grid.backbone.name)[0].as_dict()["epochs"]
         rounds = max(FEWEST_EPOCHS, min(MOST_EPOCHS, planned, round(STEPS_TIMED_S / max(epoch_s, 0.01))))
         fitted, took, epochs = _fit(grid, [first], rounds)
-        epoch_s = (epochs[-1] - epochs[0]) / (len(epochs) - 1)
-        took -= epoch_s * (len(epochs) - 1)
+        epoch_s = _usual_epoch(epochs)
+        took -= epochs[-1] - epochs[0]
     more, config = 1.0, fitted.method.config
     if len(together) > 1 and shares_steps(type(fitted.method), config) and fitted.report.seconds <= SURELY_WARM_S:
         _fit(grid, together, 1)  # for the features of the others
         _, _, epochs = _fit(grid, together, FEWEST_EPOCHS)
-        all_s = (epochs[-1] - epochs[0]) / (len(epochs) - 1)
-        more = min(1.0, max(0.0, (all_s / epoch_s - 1) / (len(together) - 1)))
+        more = min(1.0, max(0.0, (_usual_epoch(epochs) / epoch_s - 1) / (len(together) - 1)))
     if type(fitted.method).image_path(config) == "trained":
         took *= grid.setup(first).config(grid.backbone.name)[0].as_dict()["views"]  # each passes the tower by itself
     images = len(fitted.draw.train)
@@ -113,6 +127,11 @@ def _time(grid: Grid, together: Sequence[Cell]) -> Cost:
         images_per_step(config, images),
         timed=True,
     )
+
+
+def _usual_epoch(ended: Sequence[float]) -> float:
+    """Seconds of an epoch by when each ended: the median, since a machine with other work stands still now and then."""
+    return statistics.median(later - earlier for earlier, later in itertools.pairwise(ended))
 
 
 def _fit(grid: Grid, together: Sequence[Cell], epochs: int) -> tuple[Fitted, float, list[float]]:
@@ -145,7 +164,7 @@ def _measuring(grid: Grid, cell: Cell, fitted: Fitted) -> float:
     image_set, classes = grid.image_sets[cell.image_set], fitted.method.task.classes
     asked = image_set if set(classes) == set(image_set.classes) else image_set.of_classes(classes)
     whole = asked.part("test")
-    some = whole[:: max(1, len(whole) // PICTURES_TIMED)][:PICTURES_TIMED]
+    some = whole[:: max(1, len(whole) // IMAGES_SCORED)][:IMAGES_SCORED]
     started, before = time.monotonic(), grid.store.computed
     found = measure(fitted.method, some, asked.classes, store=grid.store)
     scoring = time.monotonic() - started - (grid.store.computed - before).seconds

@@ -375,19 +375,34 @@ def runs_of_experiment_alone(session: Session, experiment_id: str) -> list[str]:
 
 
 def earlier_costs(session: Session, method: str, backbone: str, limit: int = 5) -> list[dict[str, Any]]:
-    """What the newest cells of a method on a backbone took, and what it depends on: see `cost_of_earlier`.
+    """What the newest cells of a method on a backbone took, when, and what it depends on: see `cost_of_earlier`.
 
     Lone trainings do not count: their time holds a start of their own.
     """
-    run, cell = RunRow, ExperimentCellRow
-    of_cell = select(cell.run_id).where(cell.run_id == run.id).exists()
+    run = RunRow
     columns = (run.seconds, run.training_seconds, run.feature_seconds, run.trained_together, run.steps, run.peak_mb)
-    query = select(*columns, run.n_train, run.options, run.classes).where(run.method == method, of_cell)
+    told = (run.n_train, run.options, run.classes, run.created_at.label("at"))
+    query = select(*columns, *told).where(run.method == method, _is_of_cell())
     query = query.where(run.backbone == backbone, run.sealed_at.is_not(None), run.seconds > 0)
     # older runs do not say what of their time was training
     query = query.where(run.training_seconds.is_not(None), run.feature_seconds.is_not(None))
     rows = session.execute(query.order_by(run.created_at.desc(), run.id.desc()).limit(limit)).all()
     return [dict(row._mapping) for row in rows]
+
+
+def earlier_passes(session: Session, backbone: str, pictures: int = 16, limit: int = 200) -> list[dict[str, Any]]:
+    """image_set (fingerprint), at and seconds of a picture, of the newest cells that computed features of so many."""
+    run = RunRow
+    seconds = (run.feature_seconds / run.encoded_pictures).label("seconds")
+    query = select(run.image_set_fingerprint.label("image_set"), run.created_at.label("at"), seconds)
+    query = query.where(run.backbone == backbone, run.sealed_at.is_not(None), _is_of_cell())
+    query = query.where(run.encoded_pictures >= pictures, run.feature_seconds > 0)
+    rows = session.execute(query.order_by(run.created_at.desc(), run.id.desc()).limit(limit)).all()
+    return [dict(row._mapping) for row in rows]
+
+
+def _is_of_cell() -> Any:
+    return select(ExperimentCellRow.run_id).where(ExperimentCellRow.run_id == RunRow.id).exists()
 
 
 def _pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:

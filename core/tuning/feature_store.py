@@ -70,6 +70,12 @@ class FeatureStore:
                 found.update({address: torch.from_numpy(np.frombuffer(v, np.float32).copy()) for address, v in rows})
         return found
 
+    def everything(self) -> dict[str, Tensor]:
+        """All vectors by address, of a store that is small."""
+        with _told():
+            addresses = [address for (address,) in self._db.execute("SELECT address FROM features")]
+        return self.get(addresses)
+
     def holds(self, addresses: Iterable[str]) -> set[str]:
         """Those of the addresses that are there."""
         wanted = list(addresses)

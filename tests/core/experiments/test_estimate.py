@@ -5,13 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.experiments.cells import Cell, plan_cells
-from core.experiments.costs import MORE_IN_STEP, Cost, cost_of_earlier, step_scale
+from core.experiments.costs import (
+    LEAST_SPREAD,
+    MORE_IN_STEP,
+    MOST_PACE,
+    SPREAD_OF_ONE,
+    Cost,
+    EarlierPass,
+    at_present_pace,
+    cost_of_earlier,
+    step_scale,
+)
 from core.experiments.estimate import (
     RECORDING_S,
     SPREAD_OF_MACHINE,
@@ -23,9 +34,10 @@ from core.experiments.estimate import (
 )
 from core.experiments.grid import Grid
 from core.experiments.spec import ExperimentSpec
-from core.experiments.timing import time_machine, time_method
+from core.experiments.timing import PASSES_TIMED, PICTURES_PER_PASS, time_machine, time_method
 from core.experiments.unread import unread_pictures
 from core.images.image_set import ImageSet
+from core.tuning.features import image_features
 from core.tuning.registry import get_method
 from tests.core.experiments.conftest import spec_of
 
@@ -148,6 +160,46 @@ def test_a_share_of_steps_with_others_is_no_step_alone() -> None:
     assert found.per_step_s == pytest.approx(alone)
     # as many in step as before take what they took
     assert found.of_steps(6, 3) == pytest.approx(3 * RUN["training_seconds"])
+
+
+def test_earlier_cells_count_as_the_machine_is_now() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    quiet, busy = RUN | {"at": noon}, RUN | {"at": noon + timedelta(minutes=50), "training_seconds": 36.0}
+    passes = [EarlierPass("a", noon, 0.05), EarlierPass("a", noon + timedelta(minutes=45), 0.15)]
+    passes.append(EarlierPass("unlike", noon, 9.0))
+    found = at_present_pace([quiet, busy], passes, {"a": 0.1})
+    assert [run["training_seconds"] for run in found] == pytest.approx([24.0, 24.0])
+    assert [run["seconds"] for run in found] == pytest.approx([40.0, 20.0 / 1.5])
+    # one that is not near in time, on another set or beyond belief says nothing of it
+    later = RUN | {"at": noon + timedelta(hours=3)}
+    assert at_present_pace([later], passes, {"a": 0.1}) == [later]
+    assert at_present_pace([quiet], passes, {"b": 0.1}) == [quiet]
+    (slow,) = at_present_pace([quiet], passes, {"a": 5.0})
+    assert slow["training_seconds"] == pytest.approx(MOST_PACE * 12.0)
+
+
+def test_trainings_in_step_are_one_measurement() -> None:
+    apart = [RUN | {"training_seconds": seconds} for seconds in (12.0, 12.1, 12.2)]
+    assert [cost_of_earlier(runs).spread for runs in ([RUN] * 3, apart)] == [SPREAD_OF_ONE, LEAST_SPREAD]  # type: ignore[union-attr]
+
+
+def test_pictures_are_timed_though_their_features_are_kept(grid_of: GridOf) -> None:
+    grid = grid_of(spec_of(["zero_shot"], seeds=[1]))
+    plain, passes = grid.backbone.encode_images_frozen, []
+
+    def counted(pixels: Any, tokens: Any = None) -> Any:
+        passes.append(len(pixels))
+        return plain(pixels, tokens)
+
+    grid.backbone.encode_images_frozen = counted  # type: ignore[method-assign]
+    first = time_machine(grid).picture_s["shades"]
+    assert passes == [PICTURES_PER_PASS] * PASSES_TIMED
+    # what was timed is kept
+    test = grid.image_sets["shades"].part("test")
+    image_features(grid.backbone, test[: PASSES_TIMED * PICTURES_PER_PASS], grid.store)
+    assert grid.store.computed.pictures == max(0, len(test) - PASSES_TIMED * PICTURES_PER_PASS)
+    assert (time_machine(grid).picture_s["shades"] > 0) == (first > 0)
+    assert sum(passes) >= 2 * PASSES_TIMED * PICTURES_PER_PASS
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "linear_probe", "coop"])

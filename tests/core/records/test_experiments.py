@@ -320,12 +320,13 @@ def test_earlier_costs_are_those_of_cells(database: Database, made: str) -> None
         assert experiments.earlier_costs(session, "coop", "embedded") == []
         cell = claim(session, made)
         assert cell is not None
-        finish(session, cell)
+        run = runs.find_run(session, finish(session, cell))
         assert experiments.earlier_costs(session, "coop", "embedded") == [
             {
                 "seconds": 1.5,
                 "training_seconds": 0.75,
                 "feature_seconds": 0.25,
+                "at": run.created_at,
                 "trained_together": 2,
                 "steps": 4,
                 "peak_mb": 512.5,
@@ -335,6 +336,10 @@ def test_earlier_costs_are_those_of_cells(database: Database, made: str) -> None
             }
         ]
         assert experiments.earlier_costs(session, "kgcoop", "embedded") == []
+        # 8 pictures in a quarter of a second, which is too few to go by unless one asks for so few
+        assert experiments.earlier_passes(session, "embedded") == []
+        (found,) = experiments.earlier_passes(session, "embedded", pictures=8)
+        assert found == {"image_set": run.image_set_fingerprint, "at": run.created_at, "seconds": 0.25 / 8}
 
 
 def test_twenty_thousand_hashes_are_looked_up_at_once(database: Database, made: str) -> None:
