@@ -10,6 +10,7 @@ import { shorten } from "./charts.js";
 import { colourAt, cssColour, inkOn } from "./colour-maps.js";
 import { reliability } from "./experiment-charts.js";
 import { uid } from "./follow.js";
+import { arrange } from "./keep-place.js";
 import { focusPager, pager } from "./pager.js";
 import { dataTable, fileName, saveCsv } from "./plot.js";
 
@@ -17,8 +18,12 @@ const PER_PAGE = 48;
 
 class Answers extends PsElement {
   set ask(ask) {
+    const what = ({ name, parts }) => JSON.stringify([name, parts]);
+    const grown = this.body && what(ask) === what(this.asked);
     this.asked = ask;
-    if (this.isConnected) this.start();
+    if (!this.isConnected) return;
+    if (grown) this.load(this.measuredOn, true);
+    else this.start();
   }
 
   start() {
@@ -38,10 +43,11 @@ class Answers extends PsElement {
     this.load(measured[0]);
   }
 
-  async load(part) {
+  /** quietly: what stands there stays until the new counts have come. */
+  async load(part, quietly = false) {
     const asked = this.asked;
     this.measuredOn = part;
-    this.body.replaceChildren(busy("Counting answers …"));
+    if (!quietly) this.body.replaceChildren(busy("Counting answers …"));
     try {
       const summary = await api.get(`/runs/summary?${this.query(part)}`, { signal: this.signal });
       if (asked === this.asked && part === this.measuredOn) this.draw(summary);
@@ -59,17 +65,22 @@ class Answers extends PsElement {
 
   draw(summary) {
     const plot = reliability(summary, this.asked.name);
-    const chart = plot && h("ps-plot", {});
-    if (chart) chart.content = plot;
-    this.body.replaceChildren(
+    const chart = (old) => {
+      const node = old ?? h("ps-plot", {});
+      node.content = plot;
+      return node;
+    };
+    const counts = () =>
       h(
         "div",
         { class: "ps-pair" },
         h("div", { class: "ps-stack-s" }, this.confusion(summary)),
         h("div", { class: "ps-stack-s" }, perClass(summary, this.asked.name)),
-      ),
-      ...(chart ? [h("div", { class: "ps-stack-s" }, chart)] : []),
-    );
+      );
+    arrange(this.body, [
+      { key: "counts", told: [summary, this.asked], make: counts },
+      ...(plot ? [{ key: "chart", told: plot, make: chart }] : []),
+    ]);
   }
 
   /** Counts by true class (rows) and answer (columns): the shade is the share of its row, the number says the count. */

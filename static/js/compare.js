@@ -31,6 +31,7 @@ import { confirmDialog, follow, linkTo, uid } from "./follow.js";
 import { calibrationText, isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
 import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
+import { replaceKept } from "./keep-place.js";
 import { METRICS, gflopsText, metricOf, metricText } from "./metric-words.js";
 import { fileName, saveCsv } from "./plot.js";
 import { publishedTable } from "./published.js";
@@ -94,7 +95,7 @@ class Compare extends PsElement {
     const answer = async () => {
       const experiment = await api.get(`/experiments/${encodeURIComponent(id)}`, { signal: this.signal });
       const way = link("See its cells", linkTo("/experiments", { id }), "small");
-      head.replaceChildren(stateOf(experiment.state), progressLine(experiment), way);
+      replaceKept(head, stateOf(experiment.state), progressLine(experiment), way);
       results.experiment = experiment;
       if (!results.isConnected) this.page.replaceChildren(head, results);
       return ["queued", "running"].includes(experiment.state);

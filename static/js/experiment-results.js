@@ -1,8 +1,9 @@
 /**
  * <ps-experiment-results>: what an experiment found, one image set and one number of training images at a time.
  *
- * Set `experiment` = an answer of `/experiments/{id}`; setting it again redraws in place. The choice stands in the address
- * (`?set=`, `?amount=`, `?line=`). Nothing is averaged or tested here: the server's rows say what may be said.
+ * Set `experiment` = an answer of `/experiments/{id}`; setting it again redraws in place, and only what has changed. The
+ * choice stands in the address (`?set=`, `?amount=`, `?line=`). Nothing is averaged or tested here: the server's rows say
+ * what may be said.
  */
 
 import {
@@ -35,6 +36,7 @@ import {
 } from "./experiment-words.js";
 import { colourAt, cssColour, inkOn } from "./colour-maps.js";
 import { knownLine, leakageChip, worstLeakage } from "./honesty-words.js";
+import { arrange, replaceKept } from "./keep-place.js";
 import { METRICS, gflopsText, metricOf, metricText } from "./metric-words.js";
 import { saveCsv } from "./plot.js";
 import { publishedTable } from "./published.js";
@@ -68,9 +70,12 @@ class ExperimentResults extends PsElement {
     this.sets = [...new Set(rows.map(setName))];
     this.set = this.sets.includes(param("set")) ? param("set") : this.sets[0];
     this.chooseAmount(param("amount"));
-    this.body = h("div", { class: "ps-stack" });
-    this.choosers = h("div", { class: "ps-option-grid" });
-    this.show(h("div", { class: "ps-stack" }, this.choosers, this.body));
+    if (!this.body) {
+      this.body = h("div", { class: "ps-stack" });
+      this.choosers = h("div", { class: "ps-option-grid" });
+      this.cards = new Map();
+    }
+    if (!this.contains(this.body)) this.show(h("div", { class: "ps-stack" }, this.choosers, this.body));
     this.draw();
   }
 
@@ -98,86 +103,99 @@ class ExperimentResults extends PsElement {
   }
 
   drawChoosers() {
-    const choice = (words, values, value, act) => {
-      const select = h(
-        "select",
-        {},
-        values.map((each) => h("option", { value: each }, each)),
-      );
-      select.value = value;
-      select.addEventListener("change", () => act(select.value));
-      return field(words, select);
-    };
-    const set = choice("Image set", this.sets, this.set, (value) => {
-      this.set = value;
-      setParam("set", value);
-      this.chooseAmount(this.amount);
-      this.draw("set");
+    const choice = (key, words, values, value, act) => ({
+      key,
+      told: [values, value],
+      make: () => {
+        const select = h(
+          "select",
+          {},
+          values.map((each) => h("option", { value: each }, each)),
+        );
+        select.value = value;
+        select.addEventListener("change", () => {
+          act(select.value);
+          this.choosers.querySelector(`[data-choice="${key}"]`)?.focus();
+        });
+        select.dataset.choice = key;
+        return field(words, select);
+      },
     });
-    const amount = choice("Training images per class", this.amounts(), this.amount, (value) => {
-      this.amount = value;
-      setParam("amount", value);
-      this.draw("amount");
-    });
-    set.dataset.choice = "set";
-    amount.dataset.choice = "amount";
-    this.choosers.replaceChildren(
-      ...[this.sets.length > 1 && set, this.amounts().length > 1 && amount].filter(Boolean),
-    );
-    this.choosers.hidden = !this.choosers.children.length;
+    const amounts = this.amounts();
+    const parts = [
+      this.sets.length > 1 &&
+        choice("set", "Image set", this.sets, this.set, (value) => {
+          this.set = value;
+          setParam("set", value);
+          this.chooseAmount(this.amount);
+          this.draw();
+        }),
+      amounts.length > 1 &&
+        choice("amount", "Training images per class", amounts, this.amount, (value) => {
+          this.amount = value;
+          setParam("amount", value);
+          this.draw();
+        }),
+    ].filter(Boolean);
+    arrange(this.choosers, parts);
+    this.choosers.hidden = !parts.length;
   }
 
-  draw(focus) {
+  draw() {
     this.drawChoosers();
     const rows = this.place;
+    const ofSet = `${this.current.name} ${this.set}`;
     const title = `${this.current.name}, ${this.set}, ${this.amount}`;
-    this.body.replaceChildren(
-      this.leaderboardCard(rows, title),
-      ...[
-        this.plotCard(
-          "More training images",
-          growth(this.ofSet(), this.metric, `${this.current.name} ${this.set}`, this.kinds),
-        ),
-        this.plotCard("Classes that were not trained on", baseAndNovel(rows, this.metric, title)),
-        this.matrixCard(rows, title),
-        this.ranksCard(rows, title),
-        this.detailsCard(rows),
-        this.plotCard("What it costs", costs(rows, this.metric, title, this.kinds)),
-      ].filter(Boolean),
-      h("p", { class: "ps-hint" }, RESEARCH_USE),
-    );
-    if (focus) this.choosers.querySelector(`[data-choice="${focus}"] select`)?.focus();
+    const cards = [
+      ["leaderboard", this.leaderboardParts(rows, title)],
+      ["growth", this.chartParts("More training images", growth(this.ofSet(), this.metric, ofSet, this.kinds))],
+      ["halves", this.chartParts("Classes that were not trained on", baseAndNovel(rows, this.metric, title))],
+      ["matrix", this.matrixParts(rows, title)],
+      ["ranks", this.ranksParts(rows, title)],
+      ["details", this.detailsParts(rows)],
+      ["costs", this.chartParts("What it costs", costs(rows, this.metric, title, this.kinds))],
+    ].filter(([, parts]) => parts);
+    for (const [key, parts] of cards) {
+      if (!this.cards.has(key)) this.cards.set(key, h("section", { class: "ps-card" }));
+      arrange(this.cards.get(key), parts);
+    }
+    arrange(this.body, [
+      ...cards.map(([key]) => ({ key, told: "", make: () => this.cards.get(key) })),
+      still("use", h("p", { class: "ps-hint" }, RESEARCH_USE)),
+    ]);
   }
 
-  plotCard(words, content) {
-    if (!content) return null;
-    return h("section", { class: "ps-card" }, h("h2", {}, words), plotOf(content));
+  chartParts(words, content) {
+    return content && [heading(words), plotPart("plot", content)];
   }
 
   // the leaderboard ---------------------------------------------------------------------------------------------
 
-  leaderboardCard(rows, title) {
-    const { protocol } = this.current;
-    const asCsv = () => saveCsv(rowsAsCsv(this.current, rows));
+  leaderboardParts(rows, title) {
+    const { protocol, titles } = this.current;
+    const asCsv = () => saveCsv(rowsAsCsv(this.current, this.place));
     const allAsCsv = () => saveCsv(rowsAsCsv(this.current, this.current.rows));
-    return h(
-      "section",
-      { class: "ps-card" },
-      h("h2", {}, `${this.set}, ${this.amount}`),
-      h("p", { class: "ps-soft" }, `${protocolTitle(protocol)}: ${protocolSentence(protocol)}`),
-      warningsOf(rows),
-      h("p", {}, verdict(rows, this.metric, protocol)),
-      plotOf(leaderboard(rows, this.metric, title, protocol)),
-      this.table(rows, title),
-      rows.some((row) => row.deviations?.[this.metric.name] !== null) && h("p", { class: "ps-hint" }, SPREAD),
-      h(
-        "div",
-        { class: "ps-actions" },
-        button("Download these rows (CSV)", asCsv, "small"),
-        button("Download all rows (CSV)", allAsCsv, "small"),
-      ),
-      publishedTable(rows, (row) => row.line, title),
-    );
+    return [
+      heading(`${this.set}, ${this.amount}`),
+      still("protocol", h("p", { class: "ps-soft" }, `${protocolTitle(protocol)}: ${protocolSentence(protocol)}`)),
+      ...warningsOf(rows).map((line, at) => still(`warning ${at}`, line)),
+      still("verdict", h("p", {}, verdict(rows, this.metric, protocol))),
+      plotPart("plot", leaderboard(rows, this.metric, title, protocol)),
+      { key: "table", told: [rows, titles, title], make: () => this.table(rows, title) },
+      rows.some((row) => row.deviations?.[this.metric.name] !== null) && still("spread", h("p", { class: "ps-hint" }, SPREAD)),
+      {
+        key: "downloads",
+        told: "",
+        make: () =>
+          h(
+            "div",
+            { class: "ps-actions" },
+            button("Download these rows (CSV)", asCsv, "small"),
+            button("Download all rows (CSV)", allAsCsv, "small"),
+          ),
+      },
+      { key: "published", told: [rows, title], make: () => publishedTable(rows, (row) => row.line, title) },
+    ].filter(Boolean);
   }
 
   table(rows, title) {
@@ -241,18 +259,22 @@ class ExperimentResults extends PsElement {
 
   // pairs -------------------------------------------------------------------------------------------------------
 
-  matrixCard(rows, title) {
+  matrixParts(rows, title) {
     const compared = rows.filter((row) => row.rank);
     if (compared.length < 2) return null;
-    const place = h("div", { class: "ps-stack-s" }, busy("Comparing each line with each other …"));
-    this.fillMatrix(place, rows[0]);
-    return h(
-      "section",
-      { class: "ps-card" },
-      h("h2", {}, "Each line against each other"),
-      place,
-      plotOf(ranks(rows, this.metric, title)),
-    );
+    return [
+      heading("Each line against each other"),
+      {
+        key: "pairs",
+        told: [rows, title],
+        make: (old) => {
+          const place = old ?? h("div", { class: "ps-stack-s" }, busy("Comparing each line with each other …"));
+          this.fillMatrix(place, rows[0]);
+          return place;
+        },
+      },
+      plotPart("plot", ranks(rows, this.metric, title)),
+    ].filter(Boolean);
   }
 
   async fillMatrix(place, row) {
@@ -261,64 +283,83 @@ class ExperimentResults extends PsElement {
     if (row.share !== null && row.share !== undefined) asked.set("share", row.share);
     else asked.set("shots", row.shots ?? "all");
     const { id, name } = this.current;
+    const turn = (this.matrixAsked = asked.toString());
     try {
       const answer = await api.get(`/experiments/${encodeURIComponent(id)}/matrix?${asked}`, { signal: this.signal });
+      if (turn !== this.matrixAsked) return;
       const title = `${name}, ${this.set}, ${this.amount}`;
-      place.replaceChildren(...matrixTable(answer, title, this.current));
+      replaceKept(place, ...matrixTable(answer, title, this.current));
     } catch (error) {
       if (error.name !== "AbortError") place.replaceChildren(errorNotice(error, () => this.fillMatrix(place, row)));
     }
   }
 
   /** Ranks count image sets, so they are the same whichever set is chosen. */
-  ranksCard(rows, title) {
+  ranksParts(rows, title) {
     const found = rows.length > 1 && ranksAt(this.current, rows[0]);
     if (!found) return null;
     const { titles } = this.current;
-    return h(
-      "section",
-      { class: "ps-card" },
-      h("h2", {}, "Ranks over image sets"),
-      plotOf(rankPlot(found, titles, title)),
-      rankNodes(found, titles),
-    );
+    return [
+      heading("Ranks over image sets"),
+      plotPart("plot", rankPlot(found, titles, title)),
+      { key: "tests", told: [found, titles], make: () => h("div", { class: "ps-stack-s" }, rankNodes(found, titles)) },
+    ].filter(Boolean);
   }
 
   // one line in detail ------------------------------------------------------------------------------------------
 
-  detailsCard(rows) {
+  detailsParts(rows) {
     const known = rows.filter((row) => row.runs?.some(Boolean));
     if (!known.length) return null;
-    const answers = h("ps-answers");
-    const select = h(
-      "select",
-      {},
-      known.map((row) => h("option", { value: row.line }, row.line)),
-    );
-    select.value = known.some((row) => row.line === param("line")) ? param("line") : known[0].line;
-    const open = () => {
-      const row = known.find((each) => each.line === select.value);
-      answers.ask = {
-        runs: row.runs.filter(Boolean),
-        parts: Object.keys(row.parts ?? {}),
-        name: `${this.current.name}, ${row.line}, ${this.set}, ${this.amount}`,
-      };
+    const lines = known.map((row) => row.line);
+    const row = known.find((each) => each.line === param("line")) ?? known[0];
+    const ask = {
+      runs: row.runs.filter(Boolean),
+      parts: Object.keys(row.parts ?? {}),
+      name: `${this.current.name}, ${row.line}, ${this.set}, ${this.amount}`,
     };
-    select.addEventListener("change", () => {
-      setParam("line", select.value);
-      open();
-    });
-    open();
-    return h("section", { class: "ps-card" }, h("h2", {}, "One line in detail"), field("Line", select), answers);
+    const choose = () => {
+      const select = h(
+        "select",
+        {},
+        lines.map((line) => h("option", { value: line }, line)),
+      );
+      select.value = row.line;
+      select.addEventListener("change", () => {
+        setParam("line", select.value);
+        this.draw();
+      });
+      return field("Line", select);
+    };
+    const answers = (old) => {
+      const node = old ?? h("ps-answers");
+      node.ask = ask;
+      return node;
+    };
+    return [
+      heading("One line in detail"),
+      { key: "line", told: [lines, row.line], make: choose },
+      { key: "answers", told: ask, make: answers },
+    ];
   }
 }
 
-const plotOf = (content) => {
-  if (!content) return null;
-  const plot = h("ps-plot", {});
-  plot.content = content;
-  return plot;
-};
+/** A part of a card that is read only. */
+const still = (key, node) => ({ key, told: node.outerHTML, make: () => node });
+
+const heading = (words) => still("heading", h("h2", {}, words));
+
+/** A part of a card that is a chart: the same one gets what there is to draw. Nothing for no content. */
+const plotPart = (key, content) =>
+  content && {
+    key,
+    told: content,
+    make: (old) => {
+      const plot = old ?? h("ps-plot", {});
+      plot.content = content;
+      return plot;
+    },
+  };
 
 const SPREAD =
   "± is the standard deviation over these seeds, as published tables print it; what a new draw or new patients may bring is the interval.";

@@ -770,6 +770,40 @@ def test_results_grow_while_the_experiment_runs(window: Visit, api: Api) -> None
     assert "Running" in page.locator(".ps-chip").first.inner_text()
 
 
+def test_what_is_read_stays_where_it_was_while_results_grow(window: Visit, api: Api) -> None:
+    whole = answers.experiment("running")
+    notes = {"notes": ["Few calibration images.", "No validation images."]}
+    whole["rows"] = [row | notes for row in whole["rows"]]
+    api.experiments = [whole]
+    page = window.open(WITH_RESULTS, "ps-answers .ps-confusion")
+    folds = [
+        page.locator(".ps-leaderboard tr", has_text="CoOp").locator("details"),
+        page.locator(".ps-card", has_text="More training images").locator("details"),
+        page.locator(".ps-card", has_text="What it costs").locator("details"),
+    ]
+    for fold in folds:
+        fold.locator("summary").click()
+    page.locator("ps-answers .ps-confusion button").first.focus()
+    page.evaluate("document.querySelectorAll('ps-plot').forEach((plot) => (plot.dataset.seen = 'before'))")
+    place = page.evaluate("scrollY")
+    # another cell has been done: all numbers of CoOp are new, and so is a line
+    grown = [row | {"mean": 0.4321, "steps": 4321} if row["line"] == "coop" else row for row in whole["rows"]]
+    shown = next(row for row in grown if (row["line"], row["shots"]) == ("coop", 16))
+    api.experiments = [whole | {"rows": [*grown, shown | {"line": "a new line"}]}]
+    page.wait_for_selector(".ps-leaderboard >> text=4,321")
+    page.wait_for_selector(".ps-leaderboard >> text=a new line")
+    assert [fold.evaluate("(node) => node.open") for fold in folds] == [True, True, True]
+    assert page.evaluate("document.activeElement.closest('.ps-confusion') !== null")
+    assert page.evaluate("[...document.querySelectorAll('ps-plot')].every((plot) => plot.dataset.seen)")
+    assert page.evaluate("scrollY") == place
+    # what is drawn anew gives the focus back as well
+    page.locator(".ps-leaderboard tr", has_text="CoOp").locator("summary").focus()
+    api.experiments = [whole]
+    page.wait_for_selector(".ps-leaderboard >> text=a new line", state="detached")
+    assert page.evaluate("document.activeElement.closest('tr').innerText").startswith("CoOp")
+    assert page.evaluate("document.activeElement.parentElement.open")
+
+
 def test_an_experiment_that_is_gone_is_said_to_be_and_single_runs_are_a_choice(window: Visit, api: Api) -> None:
     api.experiments = [answers.experiment()]
     page = window.open("/compare?experiment=nosuch", "ps-compare .ps-notice")
