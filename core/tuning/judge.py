@@ -117,5 +117,11 @@ def _abstain(own: list[str] | None, reason: str | None, outside: dict[str, Any] 
 
 
 def as_numbers(features: Tensor) -> np.ndarray:
-    """Features (images, width) in float64, outside of torch, of unit length whatever the method makes of them."""
-    return functional.normalize(features.detach().cpu().double(), dim=-1).numpy()
+    """Features (images, width) in float64, outside of torch, of unit length whatever the method makes of them.
+
+    Of several vectors an image (images, vectors, width), as PLOT makes, the mean of their directions counts.
+    """
+    found = functional.normalize(features.detach().cpu().double(), dim=-1)
+    if found.dim() > 2:
+        found = functional.normalize(found.flatten(1, -2).mean(dim=1), dim=-1)
+    return found.numpy()

@@ -345,7 +345,7 @@ class ExperimentResults extends PsElement {
 }
 
 /** A part of a card that is read only. */
-const still = (key, node) => ({ key, told: node.outerHTML, make: () => node });
+const still = (key, node) => ({ key, told: new XMLSerializer().serializeToString(node), make: () => node });
 
 const heading = (words) => still("heading", h("h2", {}, words));
 
