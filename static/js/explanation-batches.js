@@ -197,7 +197,7 @@ class ExplanationBatches extends PsElement {
     this.earlier.replaceChildren(
       page.items.length
         ? h("div", { class: "ps-card" }, h("h2", {}, "Measured before"), h("ul", { class: "ps-stack-s ps-plain-list" }, page.items.map(item)))
-        : h("p", { class: "ps-soft" }, "No set was measured yet. A set of 40 images takes about two minutes on two cores."),
+        : h("p", { class: "ps-soft" }, "No set was measured yet. How long it takes is told once it runs."),
     );
   }
 }

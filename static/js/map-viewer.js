@@ -160,7 +160,7 @@ class MapViewer extends PsElement {
     );
     picture.setAttribute("aria-label", `Download ${map.title} as PNG`);
     if (!array) return [picture];
-    const table = button("CSV", () => saveCsv(gridCsv(array, name)), "quiet ps-button-small");
+    const table = button("CSV", () => saveCsv(gridCsv(array, name, this.current.frame)), "quiet ps-button-small");
     table.setAttribute("aria-label", `Download the values of ${map.title} as CSV`);
     return [picture, table];
   }
@@ -296,14 +296,20 @@ function colourBar(map) {
   );
 }
 
-function gridCsv({ shape, data }, file) {
+/** One row a row of patches; the crop box, in pixels of the upright original, stands at the end of each. */
+function gridCsv({ shape, data }, file, frame) {
   const [rows, columns] = shape;
   const cells = Array.from({ length: rows }, (_, row) => [
     row + 1,
     ...Array.from(data.slice(row * columns, (row + 1) * columns), (value) => (Number.isFinite(value) ? value : "")),
+    ...(frame?.crop_box ?? ["", "", "", ""]),
   ]);
   return {
-    columns: ["patch row", ...Array.from({ length: columns }, (_, column) => `column ${column + 1}`)],
+    columns: [
+      "patch row",
+      ...Array.from({ length: columns }, (_, column) => `column ${column + 1}`),
+      ...["crop_left", "crop_top", "crop_right", "crop_bottom"],
+    ],
     rows: cells,
     file,
   };

@@ -154,6 +154,8 @@ class Api:
             "/classifications/answers-1": answers.CLASSIFICATION,
             "/explanations": items(),
             "/explanations/explained-1": answers.EXPLANATION,
+            "/images/image-1": {**answers.IMAGE, "has_mask": False},
+            "/images/image-1/regions": items(),
         }
 
 
@@ -1146,11 +1148,17 @@ def test_maps_are_painted_from_the_arrays_and_replaced_patches_stay_clear(window
     assert page.evaluate(at, ["difference", 200, 200])[3] == 255
 
 
-def test_the_values_of_a_map_are_downloaded_as_numbers(window: Visit, api: Api) -> None:
+def test_the_values_of_a_map_are_downloaded_as_numbers_with_the_crop_box(
+    window: Visit, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(answers.EXPLANATION, "frame", answers.FRAME)
+    monkeypatch.setitem(answers.EXPLANATION, "region", None)
     page = window.open("/attention?id=explained-1", ".ps-pane canvas")
     button = page.get_by_role("button", name="Download the values of Difference")
     rows = saved_csv(page, button.click)
     assert len(rows) == 5
+    assert rows[0][-4:] == ["crop_left", "crop_top", "crop_right", "crop_bottom"]
+    assert [float(value) for value in rows[1][-4:]] == answers.FRAME["crop_box"]
     assert rows[1][1] == ""
     assert float(rows[1][2]) == pytest.approx(answers.arrays()["difference"][0, 1])
 
