@@ -312,7 +312,11 @@ class ExperimentResults extends PsElement {
     const known = rows.filter((row) => row.runs?.some(Boolean));
     if (!known.length) return null;
     const lines = known.map((row) => row.line);
-    const row = known.find((each) => each.line === param("line")) ?? known[0];
+    // the line that is read stays, though another one may lead by now
+    const table = [this.current.id, this.set, this.amount].join("\n");
+    const read = param("line") ?? (this.read?.table === table ? this.read.line : null);
+    const row = known.find((each) => each.line === read) ?? known[0];
+    this.read = { table, line: row.line };
     const ask = {
       runs: row.runs.filter(Boolean),
       parts: Object.keys(row.parts ?? {}),
