@@ -329,8 +329,7 @@ class Method(nn.Module, ABC):
         """The method's line in lists: name, title, summary, paper, code, licence, needs, trains, image_path and more.
 
         is_simple: it learns a head on frozen features of its shots and no more, so a method that does more has to beat
-        it. starter is the
-        label it is offered under and starter_place its place there, from 1; both None for most.
+        it. starter is the label it is offered under and starter_place its place there, from 1; both None for most.
         """
         return {
             "name": cls.__module__.rsplit(".", 1)[-1],
