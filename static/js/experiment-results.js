@@ -166,7 +166,7 @@ class ExperimentResults extends PsElement {
   }
 
   chartParts(words, content) {
-    return content && [heading(words), plotPart("plot", content)];
+    return content && [heading(words), plotPart("figure", content)];
   }
 
   // the leaderboard ---------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class ExperimentResults extends PsElement {
       still("protocol", h("p", { class: "ps-soft" }, `${protocolTitle(protocol)}: ${protocolSentence(protocol)}`)),
       ...warningsOf(rows).map((line, at) => still(`warning ${at}`, line)),
       still("verdict", h("p", {}, verdict(rows, this.metric, protocol))),
-      plotPart("plot", leaderboard(rows, this.metric, title, protocol)),
+      plotPart("figure", leaderboard(rows, this.metric, title, protocol)),
       { key: "table", told: [rows, titles, title], make: () => this.table(rows, title) },
       rows.some((row) => row.deviations?.[this.metric.name] !== null) && still("spread", h("p", { class: "ps-hint" }, SPREAD)),
       {
@@ -273,7 +273,7 @@ class ExperimentResults extends PsElement {
           return place;
         },
       },
-      plotPart("plot", ranks(rows, this.metric, title)),
+      plotPart("figure", ranks(rows, this.metric, title)),
     ].filter(Boolean);
   }
 
@@ -301,7 +301,7 @@ class ExperimentResults extends PsElement {
     const { titles } = this.current;
     return [
       heading("Ranks over image sets"),
-      plotPart("plot", rankPlot(found, titles, title)),
+      plotPart("figure", rankPlot(found, titles, title)),
       { key: "tests", told: [found, titles], make: () => h("div", { class: "ps-stack-s" }, rankNodes(found, titles)) },
     ].filter(Boolean);
   }
