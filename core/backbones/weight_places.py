@@ -94,6 +94,12 @@ def place_tensor(owner: nn.Module, attribute: str, tensor: Tensor) -> None:
     owner.__dict__[attribute] = tensor
 
 
+def weights_of(block: nn.Module) -> list[Tensor]:
+    """All weights of a block: its parameters, and the tensors that were placed instead of some."""
+    placed = [value for module in block.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    return [*block.parameters(), *placed]
+
+
 def place_added(matrices: Sequence[Matrix], added: Mapping[str, Added]) -> None:
     """Let the products of these matrices get something on top, by `Matrix.name`; an empty mapping takes all away."""
     for (owner, _), rows in _by_owner(matrices).items():

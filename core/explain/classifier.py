@@ -53,12 +53,18 @@ class ExplainedClassifier(Protocol):
 
 
 def check_reads_backbone(classifier: ExplainedClassifier) -> None:
-    """Raises Unavailable for a method that reads pictures with something else than its backbone's image tower."""
+    """Raises Unavailable for a method whose answer is not read from its backbone's image tower, at the class token."""
     method = classifier.method
     if getattr(method, "reader", classifier.backbone) is not classifier.backbone:
         raise Unavailable(
             "A map needs pictures that are read by the backbone's image tower",
             f"{method.title} reads them with an encoder of its own",
+            "Explain a model of another method.",
+        )
+    if elsewhere := getattr(method, "answers_from", ""):
+        raise Unavailable(
+            "A map follows an answer to the class token of one pass",
+            f"{method.title} takes its answer from {elsewhere}",
             "Explain a model of another method.",
         )
 

@@ -274,8 +274,8 @@ def _text(subject: Subject, found: ClassMaps, changed: Redistribution) -> str:
 
 
 def _without_attention(subject: Subject, why: str, image_name: str | None, started: float) -> Explanation:
-    """The answer for a backbone without attention: probabilities and the reason."""
-    reason = f"The backbone '{subject.classifier.backbone.name}' has no attention to show: {why}"
+    """The answer where no map can be made: probabilities and the reason."""
+    reason = f"There are no maps. {why}"
     return Explanation(
         image=image_name,
         class_name=subject.class_name,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from core.backbones.weight_places import weights_of
 from core.explain.captured import Captured, capture
 from core.explain.classifier import ExplainedClassifier
 from core.explain.hiding import Step
@@ -66,25 +66,24 @@ def redrawn_blocks(classifier: ExplainedClassifier, seed: int) -> list[nn.Module
     generator = torch.Generator().manual_seed(seed)
     blocks = classifier.backbone.image_blocks()
     # one row of numbers a seed, begun at another place for each tensor: drawing millions anew would take a second
-    numbers = torch.randn(max(p.numel() for block in blocks for p in block.parameters()) + 1, generator=generator)
+    numbers = torch.randn(max(w.numel() for block in blocks for w in weights_of(block)) + 1, generator=generator)
     return [_redrawn(block, numbers, generator) for block in blocks]
 
 
 def with_blocks(classifier: ExplainedClassifier, drawn: Sequence[nn.Module], depth: int) -> ExplainedClassifier:
     """The same model with its last `depth` image blocks exchanged for these; the shared tower stays as it is."""
-    backbone, method = classifier.backbone, copy.copy(classifier.method)
+    backbone = classifier.backbone
     own = list(backbone.image_blocks())
     mixed = [*own[: len(own) - depth], *drawn[len(own) - depth :]]
-    method.task = replace(method.task, backbone=backbone.with_image_blocks(mixed))
     other = copy.copy(classifier)
-    other.method = method  # type: ignore[misc]
+    other.method = classifier.method.over(backbone.with_image_blocks(mixed))  # type: ignore[misc]
     return other
 
 
 def _redrawn(block: nn.Module, numbers: torch.Tensor, generator: torch.Generator) -> nn.Module:
     other = copy.deepcopy(block)
     with torch.no_grad():
-        for parameter in other.parameters():
+        for parameter in weights_of(other):
             first = int(torch.randint(len(numbers), (1,), generator=generator))
             drawn = numbers.roll(-first)[: parameter.numel()].reshape(parameter.shape).to(parameter)
             spread = parameter.std() if parameter.numel() > 1 else parameter.new_zeros(())

@@ -121,8 +121,12 @@ class DCPL(CoupledPrompts):
             return torch.randn_like(features)
         return torch.randn(features.shape, generator=self.task.generator("noise")).to(features)
 
+    def picture_vectors(self, features: Tensor) -> Tensor:
+        """The image features, without the domain's behind them."""
+        return features[:, : -self._width]
+
     def logits(self, features: Tensor) -> Tensor:
-        images, domain = features.split([features.shape[-1] - self._width, self._width], dim=-1)
+        images, domain = self.picture_vectors(features), features[:, -self._width :]
         words = self.context.vectors + self.meta_net(domain)[:, None, None, :]
         texts = self.context.features(words, dropout=self.drops_text, tokens=self.deep.tokens())
         return self.backbone.logit_scale * torch.einsum("bd,bcd->bc", images, texts)

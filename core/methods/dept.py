@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.backbones.contract import LayerTokens, PartlyEncoded
+from core.backbones.contract import Backbone, LayerTokens, PartlyEncoded
 from core.tuning.averaging import Averaged
 from core.tuning.contract import Batch, ImagePath, Method, PromptConfig, Task, augmentation_option
 from core.tuning.option import option
@@ -90,6 +90,14 @@ class DePT(Averaged):
 
     def encode_images(self, pixels: Tensor | PartlyEncoded) -> Tensor:
         return self.base.encode_images(pixels)
+
+    def over(self, backbone: Backbone) -> Self:
+        other = super().over(backbone)
+        other._modules = self._modules | {"base": self.base.over(backbone)}
+        return other
+
+    def picture_vectors(self, features: Tensor) -> Tensor:
+        return self.base.picture_vectors(features)
 
     def class_features(self) -> Tensor:
         return self.base.class_features()

@@ -49,6 +49,7 @@ class PLOT(MatchedPrompts):
     code = "CHENGY12/PLOT"
     licence = "MIT"
     trains = "context words of several text prompts"
+    answers_from = "each patch of the picture"
     variants: ClassVar = {"reference": {"stop_together": True}}
 
     def __init__(self, config: Config, task: Task) -> None:
@@ -74,6 +75,10 @@ class PLOT(MatchedPrompts):
         found = self.backbone.encode_image_tokens(pixels)
         patches = math.prod(self.backbone.patch_grid)
         return functional.normalize(torch.cat([found[:, :1], found[:, -patches:]], dim=1), dim=-1)
+
+    def picture_vectors(self, features: Tensor) -> Tensor:
+        """The pooled feature."""
+        return features[:, 0]
 
     def logits(self, features: Tensor) -> Tensor:
         texts = self.contexts.raw_features(self.drops_text)

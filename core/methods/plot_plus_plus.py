@@ -57,6 +57,7 @@ class PLOTPlusPlus(MatchedPrompts):
     code = "CHENGY12/PLOT, folder plot-pp"
     licence = "MIT"
     trains = "context words of several text prompts and several sets of vectors in the image tower"
+    answers_from = "several passes through the image tower"
     variants: ClassVar = {"reference": {"stop_together": True}}
 
     def __init__(self, config: Config, task: Task) -> None:
@@ -91,6 +92,10 @@ class PLOTPlusPlus(MatchedPrompts):
         """Features with each set of vectors (batch, sets, joint_width), not of unit norm: their mean is taken first."""
         sets = cast("list[VisualPrompt]", list(self.visual))
         return torch.stack([self.backbone.encode_images(pixels, prompt.tokens()) for prompt in sets], dim=1)
+
+    def picture_vectors(self, features: Tensor) -> Tensor:
+        """The mean of what the sets of vectors see."""
+        return features.mean(dim=1)
 
     def logits(self, features: Tensor) -> Tensor:
         texts = self.contexts.raw_features(self.drops_text)

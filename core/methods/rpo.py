@@ -55,6 +55,7 @@ class RPO(Method):
     code = "mlvlab/RPO"
     licence = "MIT"
     trains = "read-only tokens in both towers"
+    answers_from = "tokens of its own"
     needs = frozenset({"template"})
     renames_classes = True
     variants: ClassVar = {"paper": {"tokens": 4}}

@@ -65,6 +65,11 @@ class AdaptedTowers(Method):
         """The encoder with the method's weights in it; the task's own is shared and untouched."""
         return self._own
 
+    def over(self, backbone: Backbone) -> Self:
+        other = super().over(backbone)
+        other._own = backbone
+        return other
+
     @property
     def changed_matrices(self) -> list[Matrix]:
         """Matrices of the towers that these options change."""

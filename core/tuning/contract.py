@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import sys
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -177,6 +178,8 @@ class Method(nn.Module, ABC):
     """Set for the few methods that people are offered first; the one in place 1 is trained where none is named."""
     reads_unlabelled: ClassVar[bool] = False
     """Learns from pictures without labels beside the shots, which the option "unlabelled" names."""
+    answers_from: ClassVar[str] = ""
+    """What an answer is read from, where it is more than the class token of one pass: no map follows it there."""
     is_baseline: ClassVar[bool] = False
     """Nothing is learned: every comparison holds the others against this one. True for one method."""
 
@@ -235,6 +238,19 @@ class Method(nn.Module, ABC):
     def encode_images(self, pixels: Tensor | PartlyEncoded) -> Tensor:
         """Unit-norm image features (batch, joint_width) as this method sees them. Overridden by trained towers."""
         return functional.normalize(self.backbone.encode_images(pixels, self.visual_tokens()), dim=-1)
+
+    def picture_vectors(self, features: Tensor) -> Tensor:
+        """One vector an image (batch, width), of any length, by which pictures are called alike or not.
+
+        features: as `encode_images` gives them. Overridden where these are several vectors, or hold something else too.
+        """
+        return features
+
+    def over(self, backbone: Backbone) -> Self:
+        """The same method, sharing what it has learned, over a changed copy of the backbone that it reads with."""
+        other = copy.copy(self)
+        other.task = replace(self.task, backbone=backbone)
+        return other
 
     def image_features(self, batch: Batch) -> Tensor:
         """Features of a batch: cached ones, or a pass through the tower."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -50,6 +50,11 @@ class TunedNorms(LearnedWords):
     @property
     def backbone(self) -> Backbone:
         return self._tuned[0] if self._tuned else self.task.backbone
+
+    def over(self, backbone: Backbone) -> Self:
+        other = super().over(backbone)
+        other._tuned = (backbone,) if self._tuned else ()
+        return other
 
     @classmethod
     def image_path(cls, config: Any) -> ImagePath:

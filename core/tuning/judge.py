@@ -32,7 +32,7 @@ class Judge:
     def __init__(self, method: Method, temperature: float, seen: Seen | None, reason: str | None) -> None:
         self.method, self.temperature, self.seen = method, temperature, seen
         self.reason = (reason or NOT_KEPT) if seen is None or not seen.scores else None
-        self._known = None if seen is None else as_numbers(seen.features)
+        self._known = None if seen is None else directions(method, seen.features)
 
     def answers(self, features: Tensor, probabilities: np.ndarray) -> list[dict[str, Any]]:
         """One object an image: set, set_reason, abstain, outside.
@@ -63,7 +63,7 @@ class Judge:
         """p of `outside` of each image, None where nothing calibrates it."""
         if self.seen is None or self._known is None:
             return None
-        return outside_p(nearest_images(as_numbers(features), self._known).score, self.seen.distances)
+        return outside_p(nearest_images(directions(self.method, features), self._known).score, self.seen.distances)
 
     @cached_property
     def _twins(self) -> list[Method]:
@@ -73,7 +73,7 @@ class Judge:
     def _outside(self, features: Tensor) -> list[dict[str, Any] | None]:
         if self.seen is None or self._known is None:
             return [None] * len(features)
-        near = nearest_images(as_numbers(features), self._known)
+        near = nearest_images(directions(self.method, features), self._known)
         p = outside_p(near.score, self.seen.distances)
         images = self.seen.images
         return [
@@ -116,12 +116,11 @@ def _abstain(own: list[str] | None, reason: str | None, outside: dict[str, Any] 
     return f"{len(own)} classes remain at {percent(LEVEL)}" if len(own) > 1 else None
 
 
-def as_numbers(features: Tensor) -> np.ndarray:
-    """Features (images, width) in float64, outside of torch, of unit length whatever the method makes of them.
+def directions(method: Method, features: Tensor) -> np.ndarray:
+    """What stands for each picture (images, width), of unit length, from features as the method makes them."""
+    return as_numbers(method.picture_vectors(features))
 
-    Of several vectors an image (images, vectors, width), as PLOT makes, the mean of their directions counts.
-    """
-    found = functional.normalize(features.detach().cpu().double(), dim=-1)
-    if found.dim() > 2:
-        found = functional.normalize(found.flatten(1, -2).mean(dim=1), dim=-1)
-    return found.numpy()
+
+def as_numbers(vectors: Tensor) -> np.ndarray:
+    """Vectors (images, width) in float64, outside of torch, of unit length."""
+    return functional.normalize(vectors.detach().cpu().double(), dim=-1).numpy()

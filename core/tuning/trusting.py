@@ -25,7 +25,7 @@ from core.images.labelled_image import LabelledImage
 from core.images.shots import ShotDraw
 from core.tuning.contract import Method
 from core.tuning.fitting import Fitted, image_data
-from core.tuning.judge import Judge, as_numbers, stated_by, with_state
+from core.tuning.judge import Judge, directions, stated_by, with_state
 from core.tuning.measure import Measurement, seen_features
 from core.tuning.refits import refits
 from core.tuning.run_notes import known_classes
@@ -176,9 +176,9 @@ def _distances(method: Method, draw: ShotDraw, features: Tensor, store: FeatureS
         if not draw.validation:
             return np.empty(0)
         apart = seen_features(method, one_a_group(draw.validation, seed), store)
-        return nearest_images(as_numbers(apart), as_numbers(features)).score
+        return nearest_images(directions(method, apart), directions(method, features)).score
     groups = group_numbers([image.group for image in draw.train]).numpy()
-    return distances_inside(as_numbers(features), groups, _one_a_group(draw.train, seed))
+    return distances_inside(directions(method, features), groups, _one_a_group(draw.train, seed))
 
 
 def _one_a_group(images: Sequence[LabelledImage], seed: int) -> list[int]:

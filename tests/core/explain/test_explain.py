@@ -234,7 +234,7 @@ def test_a_region_says_what_of_it_the_model_sees_in_original_pixels(classifier, 
 def test_a_backbone_without_attention_answers_with_a_sentence():
     found = explain_image(Classifier(SpotHead(ClosedBackbone()), {"temperature": 1.0}, Path("spot")), spot_picture())
     assert found.maps == []
-    assert found.attention["note"].startswith("The backbone 'bright-spot' has no attention to show: ")
+    assert found.attention["note"].startswith("There are no maps. ")
     assert (found.predicted, found.trust, found.what_if) == ("bright", {}, [])
 
 

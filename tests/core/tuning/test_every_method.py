@@ -30,7 +30,7 @@ from core.tuning.registry import get_method, method_names
 from core.tuning.scores import predict_logits
 from core.tuning.second_encoder import named_encoder
 from core.tuning.train import TrainedRun
-from tests.builders import session_folder, tiny_backbone, tiny_encoder_folder
+from tests.builders import TOWERS, session_folder, tiny_backbone, tiny_encoder_folder
 
 METHODS = method_names()
 CLASSES = ("bright disc", "dark disc", "no disc")
@@ -359,7 +359,7 @@ def test_the_card_says_where_the_method_comes_from(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("towers", ["clip-causal", "timm-causal"])
+@pytest.mark.parametrize("towers", [towers for towers in TOWERS if towers != "timm-bert"])
 def test_the_method_runs_on_other_towers(name: str, towers: str) -> None:
     built = build(name, towers=towers)
     size = built.reader.preprocessing.size
