@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 
 from app.api import schemas
-from app.api.common import InContext, InPages, binary, errors, file_answer, form_body, research_use
+from app.api.common import InContext, InPages, binary, errors, file_answer, form_body, research_use, text_answer
 from app.api.upload import received_form
 from app.api.values import Word
 from app.services import classification, explanation
 
 router = APIRouter(dependencies=[Depends(research_use)])
+MAP_TYPES = ("image/png", "image/svg+xml", "application/zip")
 
 
 @router.get(
@@ -152,10 +153,35 @@ def get_explanation(
     tags=["explanations"],
     summary="Get a map",
     response_class=FileResponse,
-    responses={**errors(404), **binary("The map as a picture, or all arrays", "image/png", "application/zip")},
+    responses={**errors(404), **binary("The map as a picture, or all arrays", *MAP_TYPES)},
 )
-def get_map(explanation_id: Word, kind: Word, ctx: InContext) -> Any:
-    """One map as PNG; the kind `arrays` gives all of them as a NumPy .npz file."""
+def get_map(
+    explanation_id: Word,
+    kind: Word,
+    ctx: InContext,
+    form: Annotated[Literal["png", "svg"], Query(description="`svg` draws patches unsmoothed, with a table.")] = "png",
+) -> Any:
+    """One map as PNG or SVG; the kind `arrays` gives all of them as a NumPy .npz file. Each holds the crop box."""
+    if form == "svg" and kind != explanation.ARRAYS:
+        drawing = explanation.map_drawing(ctx, explanation_id, kind)
+        return text_answer(drawing, "image/svg+xml", f"explanation-{explanation_id}-{kind}.svg", results=True)
     path = explanation.map_file(ctx, explanation_id, kind)
     media_type = "image/png" if path.suffix == ".png" else "application/zip"
     return file_answer(path, media_type, f"explanation-{explanation_id}-{path.stem}{path.suffix}", results=True)
+
+
+@router.get(
+    "/explanations/{explanation_id}/page",
+    tags=["explanations"],
+    summary="Get the page of a case",
+    response_class=Response,
+    responses={**errors(404), **binary("One HTML file that loads nothing; it holds the picture.", "text/html")},
+)
+def get_case_page(
+    explanation_id: Word,
+    ctx: InContext,
+    region: Annotated[Word | None, Query(description="Measure maps against this region of the image.")] = None,
+) -> Any:
+    """Maps with their tables, trust, region, what-if numbers and settings of one image, to keep or to print."""
+    page = explanation.case_page(ctx, explanation_id, region)
+    return text_answer(page, "text/html", f"explanation-{explanation_id}.html", results=True)

@@ -96,6 +96,18 @@ def file_answer(
     return FileResponse(path, media_type=media_type, headers=headers, stat_result=facts)
 
 
+def text_answer(text: str, media_type: str, name: str, *, results: bool = False) -> Response:
+    """A text to be saved as a file under our own name, kept by no cache and run as nothing."""
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    if results:
+        headers[RESEARCH_HEADER] = DISCLAIMER
+    return Response(text, media_type=f"{media_type}; charset=utf-8", headers=headers)
+
+
 def binary(description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entry of an answer that is a file."""
     schema = {"schema": {"type": "string", "format": "binary"}}

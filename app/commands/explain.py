@@ -24,7 +24,9 @@ def explain(
     context: typer.Context,
     model: Annotated[str | None, typer.Option(help="A model folder, or the name or id of a stored model.")] = None,
     image: Annotated[Path | None, typer.Option(help="An image file.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the maps (PNG) and arrays (npz).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the maps (PNG, SVG), arrays (npz) and the page of the case.")
+    ] = None,
     class_name: Annotated[
         str | None, typer.Option("--class", help="Explain this class; the predicted one by default.")
     ] = None,
@@ -50,7 +52,9 @@ def explain(
         raise typer.BadParameter(f"Missing option {missing}: one image needs --model, --image and --out.")
     from core import load_model
     from core.errors import NotFound
-    from core.explain.explain import explain_image
+    from core.explain.case_files import write_case
+    from core.explain.explain import PICTURE_PX, explain_image
+    from core.explain.view import field_of_view
     from core.images.decode import opened_picture
 
     with output(json) as stream:
@@ -61,19 +65,32 @@ def explain(
         region = _region(mask, polygon or [], rgb.size)
         classifier = load_model(find_folder(model), home=settings().home)
         out.mkdir(parents=True, exist_ok=True)
-        found = explain_image(classifier, rgb, class_name, out, region, str(image)).as_dict() | told
-        found["maps"] = [entry | {"file": str(out / entry["file"])} for entry in found["maps"] if entry["file"]]
+        explained = explain_image(classifier, rgb, class_name, out, region, str(image))
+        found = explained.as_dict() | told
+        if found["maps"]:
+            view = field_of_view(rgb, classifier.backbone.preprocessing, PICTURE_PX)
+            page = write_case(out, found | {"image": image.name}, explained.arrays, view, classifier.card)
+            found["page"] = str(page)
+        found["maps"] = [_with_files(entry, out) for entry in found["maps"] if entry["file"]]
         for finding in told["findings"]:
             stream.note(f"{image}: {finding['sentence']}")
         stream.row(found, f"{found['text']}\n")
         for entry in found["maps"]:
             stream.text(f"  {entry['title']}: {entry['file']}")
+        if "page" in found:
+            stream.text(f"  All of it on one page: {found['page']}")
         for sign in found["signatures"]:
             if sign["fires"]:
                 stream.note(f"{sign['title']}. {sign['sentence']}")
         for line in _region_lines(found):
             stream.text(line)
         stream.text(DISCLAIMER)
+
+
+def _with_files(entry: dict[str, Any], out: Path) -> dict[str, Any]:
+    """A map with the paths of its picture and, where it has values, its drawing."""
+    drawing = {"drawing": str(out / f"{entry['kind']}.svg")} if entry["scale"] else {}
+    return entry | {"file": str(out / entry["file"])} | drawing
 
 
 def _region(mask: Path | None, polygons: list[str], size: tuple[int, int]) -> Any:

@@ -137,6 +137,36 @@ def map_file(ctx: Context, explanation_id: str, kind: str) -> Path:
     return path
 
 
+def map_drawing(ctx: Context, explanation_id: str, kind: str) -> str:
+    """One map as SVG with its table. Raises NotFound for another kind, or where the values are gone."""
+    from core.explain.case_files import svg_of
+
+    found, arrays, view, card = _case(ctx, get_explanation(ctx, explanation_id))
+    return svg_of(found, kind, arrays, view, card)
+
+
+def case_page(ctx: Context, explanation_id: str, region_id: str | None = None) -> str:
+    """All of an explanation as one HTML file, measured against a region if one is named. Raises NotFound."""
+    from core.explain.case_files import page_of
+
+    return page_of(*_case(ctx, get_explanation(ctx, explanation_id, region_id)))
+
+
+def _case(ctx: Context, found: dict[str, Any]) -> tuple[dict[str, Any], Any, Image.Image, dict[str, Any]]:
+    """An explanation with its values, the picture that the model sees, and the model's card."""
+    import numpy as np
+
+    with ctx.db.reading() as session:
+        folder = ctx.home / records.find_explanation(session, found["id"]).folder
+    values, below = folder / ARRAYS_FILE, folder / ORIGINAL_FILE
+    if not values.is_file() or not below.is_file():
+        raise NotFound("An explanation with maps", "its files are not there", "Explain the image again.")
+    with np.load(values) as file:
+        arrays = {kind: file[kind] for kind in file.files if not kind.startswith(HEADS)}
+    with Image.open(below) as view:
+        return found, arrays, view.convert("RGB"), get_model(ctx, found["model_id"])
+
+
 def _record(ctx: Context, model: dict[str, Any], image: dict[str, Any], draft: Path, result: dict[str, Any]) -> str:
     folder = ctx.explanations_dir / draft.name
 
@@ -185,13 +215,13 @@ def _paint(folder: Path, entry: dict[str, Any], path: Path) -> None:
         return
     import numpy as np
 
-    from core.explain.paint import overlay
+    from core.explain.paint import overlay, save_picture
 
     with np.load(values) as arrays, Image.open(below) as view:
         painted = overlay(view, arrays[entry["kind"]], tuple(entry["scale"]), entry["colour_map"])
-    with told_when_full(), scratch_folder(folder, ".paint-") as draft:
-        painted.save(draft / path.name)
-        os.replace(draft / path.name, path)
+        with told_when_full(), scratch_folder(folder, ".paint-") as draft:
+            save_picture(painted, draft / path.name, arrays)
+            os.replace(draft / path.name, path)
 
 
 def _with_urls(ctx: Context, row: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from core.explain.explanation import Explanation, ExplanationMap
 from core.explain.frame import Frame, SeenMask, seen_mask
 from core.explain.heads import head_arrays
 from core.explain.measure import Source, measure
-from core.explain.paint import overlay
+from core.explain.paint import overlay, save_picture
 from core.explain.parts import PARTS
 from core.explain.pictures import attention_pictures, class_pictures, original_picture
 from core.explain.redistribution import Redistribution, follows_plain_path, redistribution
@@ -165,7 +165,7 @@ def write_maps(
     np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
     for entry in maps:
         if pictures or entry.scale is None:
-            paint_map(view, entry, arrays).save(folder / f"{entry.kind}.png", compress_level=3)
+            save_picture(paint_map(view, entry, arrays), folder / f"{entry.kind}.png", arrays)
     return [replace(entry, file=f"{entry.kind}.png") for entry in maps]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 ColourMap = Literal["cividis", "vik"]
 SEQUENTIAL: ColourMap = "cividis"
@@ -32,6 +35,18 @@ def overlay(
     colours = colours_of(values, scale, colour_map)
     mixed = np.where(there[..., None], grey_weight * grey + (1 - grey_weight) * colours, grey)
     return Image.fromarray((np.clip(mixed, 0, 1) * 255).round().astype(np.uint8))
+
+
+def save_picture(picture: Image.Image, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a map as PNG that says which pixels of the original it shows, in `crop_box` and `original_px`.
+
+    arrays: the explanation's. Texts of the PNG, numbers apart by blanks: left, top, right, bottom; width, height.
+    """
+    facts = PngInfo()
+    for name in ("crop_box", "original_px"):
+        if name in arrays:
+            facts.add_text(name, " ".join(f"{value:g}" for value in arrays[name]))
+    picture.save(path, "PNG", compress_level=3, pnginfo=facts)
 
 
 def colour_layer(

@@ -7,6 +7,7 @@
 import {
   announce,
   api,
+  at,
   busy,
   button,
   chip,
@@ -478,12 +479,26 @@ function probabilities(found) {
 
 function allDownloads(found) {
   const address = `/api/v1/explanations/${encodeURIComponent(found.id)}/maps/arrays`;
-  const name = `${fileName(found.image || "image", found.class)}.npz`;
+  const name = fileName(found.image || "image", found.class);
   return h(
     "div",
     { class: "ps-actions" },
-    h("a", { class: "ps-button ps-button-small", href: address, download: name }, "Download all values (.npz)"),
+    h("a", { class: "ps-button ps-button-small", href: address, download: `${name}.npz` }, "Download all values (.npz)"),
+    casePage(found, name),
   );
+}
+
+/** Saves the case as one page, measured against the region that is marked at that moment. */
+function casePage(found, name) {
+  const made = h("a", { class: "ps-button ps-button-small", download: `${name}.html` }, "Save as one page (.html)");
+  const aim = () => {
+    const region = param("region");
+    const query = region ? `?region=${encodeURIComponent(region)}` : "";
+    made.href = at(`/api/v1/explanations/${encodeURIComponent(found.id)}/page${query}`);
+  };
+  for (const name of ["pointerdown", "focus", "click"]) made.addEventListener(name, aim);
+  aim();
+  return made;
 }
 
 /** Where the class token's attention goes in each layer, with and without the vectors. */

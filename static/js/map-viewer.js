@@ -160,9 +160,19 @@ class MapViewer extends PsElement {
     );
     picture.setAttribute("aria-label", `Download ${map.title} as PNG`);
     if (!array) return [picture];
+    const drawing = h(
+      "a",
+      {
+        href: `${this.addressOf(map.kind)}?form=svg`,
+        download: `${name}.svg`,
+        class: "ps-button ps-button-quiet ps-button-small",
+      },
+      "SVG",
+    );
+    drawing.setAttribute("aria-label", `Download ${map.title} as SVG with its table`);
     const table = button("CSV", () => saveCsv(gridCsv(array, name, this.current.frame)), "quiet ps-button-small");
     table.setAttribute("aria-label", `Download the values of ${map.title} as CSV`);
-    return [picture, table];
+    return [picture, drawing, table];
   }
 
   // zoom, move, fade --------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """`explain` with a region: a mask file or typed corners."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,3 +83,16 @@ def test_a_mask_of_another_size_is_refused(run, tmp_path):
     result = run("--mask", str(tmp_path / "mask.png"))
     assert result.exit_code == 1
     assert "60 x 40 px; found 61 x 40 px" in result.output
+
+
+def test_a_drawing_a_map_and_one_page_lie_beside_the_pictures(run, tmp_path):
+    found = read(run("--polygon", CORNERS, "--json"))
+    assert found["page"] == str(tmp_path / "out" / "case.html")
+    page = (tmp_path / "out" / "case.html").read_text(encoding="utf-8")
+    assert "Evidence for &#x27;" in page
+    assert "in scan.png" in page
+    assert "In the marked region" in page
+    assert "drawing" not in found["maps"][0], "the picture alone has no values"
+    for entry in found["maps"][1:]:
+        assert "left 10, top 0, right 50, bottom 40" in Path(entry["drawing"]).read_text(encoding="utf-8")
+    assert f"All of it on one page: {found['page']}" in run().stdout

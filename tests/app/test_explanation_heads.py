@@ -51,3 +51,24 @@ def test_strangers_and_other_modes_get_nothing(client, stranger, explained):
     assert stranger.get(f"{explained}/heads/insert").status_code == 401
     assert client.get(f"{explained}/heads/beside").status_code == 422
     assert client.get("/api/v1/explanations/none/sinks").status_code == 404
+
+
+def test_drawings_and_the_page_of_a_case_are_served_as_files(client, stranger, explained):
+    found = client.get(explained).json()
+    drawn = next(entry for entry in found["maps"] if entry["scale"])
+    drawing = client.get(f"{explained}/maps/{drawn['kind']}?form=svg")
+    assert drawing.headers["content-type"] == "image/svg+xml; charset=utf-8"
+    assert "Crop box: left " in drawing.text
+    assert f"Image SHA-256: {found['image_sha256']}" in drawing.text
+    page = client.get(f"{explained}/page")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-disposition"].startswith("attachment;")
+    for answer in (drawing, page):
+        assert answer.headers["x-research-use-only"]
+        assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert "Not tested yet." in page.text
+    client.post(f"{explained}/parts/trust", json={})
+    assert "Not tested yet." not in client.get(f"{explained}/page").text
+    assert client.get(f"{explained}/maps/original?form=svg").status_code == 404
+    assert client.get(f"{explained}/page?region=none").status_code == 404
+    assert stranger.get(f"{explained}/page").status_code == 401
