@@ -161,9 +161,14 @@ class BatchWork:
             batches.keep_measures(session, self.batch.id, model.position, rows, found)
 
     def _sum_up(self, model: BatchModel, asked: BatchSettings, plan: Plan) -> None:
+        from core.explain.model_pairs import against_model
+
         with self.database.reading() as session:
             rows = batches.list_measures(session, self.batch.id, model.position)
+            others = batches.list_measures(session, self.batch.id, 0) if model.position else []
         summaries = summaries_of(rows, asked, [each.key for each in plan.planned], plan.absent)
+        if model.position:
+            summaries = against_model(summaries, rows, others, asked, self.batch.models[0].name)
         with self.database.writing() as session:
             self._check(session)
             batches.keep_result(session, self.batch.id, model.position, summaries)

@@ -16,6 +16,7 @@ from app.commands.output import DISCLAIMER, JsonFlag, Output, command, output
 if TYPE_CHECKING:
     from core.images.image_set import ImageSet
 
+Rows = list[dict[str, Any]]
 COLUMNS = (
     "condition",
     "vectors",
@@ -47,10 +48,11 @@ def batch(
     json: JsonFlag = False,
 ) -> None:
     """Say whether zero vectors move attention from background to lesion on a set: one object an image and condition,
-    then one summary a condition."""
+    then one summary a condition. Those of a second model hold it against the first on the same images."""
     from core import load_model
     from core.errors import InvalidOption
     from core.explain.batch import BatchSettings
+    from core.explain.model_pairs import against_model
     from core.images.labelled_image import PARTS
 
     if part not in PARTS:
@@ -61,10 +63,14 @@ def batch(
         raise InvalidOption("A margin above 0", f"found {margin}")
     chosen = BatchSettings(tuple(vectors or (4,)), tuple(condition or ()), by_block, seed, margin=margin)
     with output(json) as out, read_set(images) as found:
-        summaries = []
+        summaries, kept = [], []
         for name in model:
             classifier = load_model(find_folder(name), home=settings().home)
-            summaries += _run(out, name, classifier, found, part, chosen)
+            told, rows = _run(out, name, classifier, found, part, chosen)
+            if kept:
+                told = against_model(told, rows, kept[0], chosen, model[0])
+            summaries += told
+            kept.append(rows)
         for summary in summaries:
             out.row(summary)
         for name in model:
@@ -88,8 +94,8 @@ def read_set(images: str) -> Iterator[ImageSet]:
         yield found
 
 
-def _run(out: Output, name: str, classifier: Any, found: ImageSet, part: Any, chosen: Any) -> list[dict[str, Any]]:
-    """Rows of one model as they are made; gives its summaries."""
+def _run(out: Output, name: str, classifier: Any, found: ImageSet, part: Any, chosen: Any) -> tuple[Rows, Rows]:
+    """Rows of one model as they are made; gives its summaries and the rows."""
     from core.errors import TooFewImages
     from core.explain.batch import images_at_once, plan_batch, run_batch
     from core.explain.batch_images import calibration_images, images_of_part
@@ -114,11 +120,13 @@ def _run(out: Output, name: str, classifier: Any, found: ImageSet, part: Any, ch
         elif out.as_json:
             out.row({"model": name, **row})
     out.end_progress()
-    return [{"model": name, "part": part, **summary} for summary in summarise(rows, chosen, plan.absent)]
+    return [{"model": name, "part": part, **summary} for summary in summarise(rows, chosen, plan.absent)], rows
 
 
 def _show(out: Output, name: str, summaries: list[dict[str, Any]]) -> None:
     """A table, what does not exist, and the answer, for people."""
+    from core.explain.model_pairs import pair_sentence
+
     if out.as_json:
         return
     out.text(f"{name}: shares of the lesion in the attention on patches, last layers, against nothing added")
@@ -141,6 +149,10 @@ def _show(out: Output, name: str, summaries: list[dict[str, Any]]) -> None:
     for summary in summaries:
         if summary.get("sentence"):
             out.text(summary["sentence"])
+    for sentence in filter(None, map(pair_sentence, summaries)):
+        out.text(sentence)
+    for note in dict.fromkeys(note for s in summaries for note in (s.get("against_model") or {}).get("notes", [])):
+        out.text(note)
 
 
 def _cells(summary: dict[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _absent(key: str, why: str) -> Row:
 
 def _summary(found: Sequence[Row], plain: dict[str, Row], settings: BatchSettings) -> Row:
     first, lesions = found[0], [row for row in found if row["lesion_share"] is not None]
-    groups = _groups(lesions)
+    groups = groups_of(lesions)
     row: Row = {name: first[name] for name in ("condition", "vectors", "key", "title")}
     row |= {"exists": True, "n": len(lesions), "n_images": len(found)}
     row |= {"groups": None if groups is None else len(set(groups)), "draws": first["draws"]}
@@ -157,7 +157,7 @@ def _against(ours: Sequence[Row], theirs: Sequence[Row], settings: BatchSettings
     if not pairs:
         return None
     apart = [row["difference"] - other[row["image"]] for row in pairs]
-    return paired_change(apart, _groups(pairs), settings.margin, settings.seed)
+    return paired_change(apart, groups_of(pairs), settings.margin, settings.seed)
 
 
 def answer(primary: Row, random: Row | None, margin: float) -> str:
@@ -201,10 +201,10 @@ def _range_of(rows: Sequence[Row], name: str, settings: BatchSettings) -> Row | 
     found = [row for row in rows if row[name] is not None]
     if not found:
         return None
-    return paired_change([row[name] for row in found], _groups(found), None, settings.seed).as_dict()
+    return paired_change([row[name] for row in found], groups_of(found), None, settings.seed).as_dict()
 
 
-def _groups(rows: Sequence[Row]) -> list[str] | None:
+def groups_of(rows: Sequence[Row]) -> list[str] | None:
     """A group an image, None where nothing tells groups; an image without one stands for itself."""
     if not any(row["group"] for row in rows):
         return None

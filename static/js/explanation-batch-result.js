@@ -1,6 +1,6 @@
 /** What a batch found for one model: the answer in a sentence, conditions side by side, and a row for each image. */
 
-import { api, at, busy, errorNotice, field, h, percent } from "./core.js";
+import { api, at, busy, count, errorNotice, field, h, percent } from "./core.js";
 import { shortNumber } from "./charts.js";
 import { radios } from "./choices.js";
 import { forest } from "./figures.js";
@@ -49,6 +49,7 @@ function findings(batch, model, rows) {
     ...missing(rows),
     oddsPlot(batch, model, there),
     ...against(there),
+    ...againstModel(batch, model, model.summaries),
     ...notes(first, model),
   ].filter(Boolean);
 }
@@ -186,6 +187,48 @@ function against(rows) {
     h("h3", {}, "Is the change the zeros' own?"),
     h("div", { class: "ps-table-scroll", tabindex: "0", role: "region", "aria-label": columns[0] }, dataTable(columns, pairs.map(line))),
   ];
+}
+
+/** This model minus the first one of the batch, on the same images; by patient where patients are known. */
+function againstModel(batch, model, rows) {
+  const told = rows.filter((row) => row.against_model).map((row) => ({ title: row.title, ...row.against_model }));
+  if (!told.length) return [];
+  const other = told[0].model;
+  const margin = batch.settings.margin;
+  const known = told.map((row) => ({ ...row, ...row.share }));
+  const [low, high] = reach(known, ["mean", "low", "high"], margin);
+  const plot = h("ps-plot");
+  const right = (row) => (row.right ? `${shortNumber(row.right.won)} / ${shortNumber(row.right.lost)}` : "–");
+  plot.content = {
+    title: `The lesion's share: ${model.name} minus ${other}`,
+    sentence: `On the same ${count(told[0].n, "image")}, pair by pair; dashed lines: the margin of ${margin} stated beforehand.`,
+    figure: forest({
+      low,
+      high,
+      format: shortNumber,
+      title: "difference of the lesion's share",
+      lines: [
+        { value: 0, name: "" },
+        { value: -margin, name: "" },
+        { value: margin, name: "" },
+      ],
+      rows: known.map((row) => ({ label: row.title, note: row.verdict ?? "", mean: row.mean, low: row.low, high: row.high })),
+    }),
+    columns: ["Condition", "Images", "Share [95 %]", "p after Holm", "Verdict", "Of the change [95 %]", "Right here / there alone"],
+    rows: known.map((row) => [
+      row.title,
+      row.n,
+      range(row.mean, row.low, row.high),
+      pText(row.p_holm),
+      row.verdict,
+      range(row.change?.mean, row.change?.low, row.change?.high),
+      right(row),
+    ]),
+    csvRows: known.map((row) => [row.title, row.n, row.mean, row.p_holm, row.verdict, row.change?.mean, right(row)]),
+    file: fileName("two-models", batch.image_set.name, model.name),
+  };
+  const said = [...new Set(told.flatMap((row) => row.notes))].map((note) => h("p", { class: "ps-soft" }, note));
+  return [h("h3", { class: "ps-break" }, `Against ${other}`), plot, ...said];
 }
 
 function notes(first, model) {

@@ -151,3 +151,22 @@ def test_conditions_are_listed_with_what_they_isolate(client: TestClient) -> Non
     assert found["C1"]["title"] == "k zero vectors inserted"
     assert found["C3"]["calibrated"]
     assert not found["C3"]["counted"]
+
+
+def test_a_second_model_is_held_against_the_first_image_by_image(
+    client: TestClient, context: Context, model: str
+) -> None:
+    with context.db.writing() as session:
+        asked = runs.RunRequest("phantoms", "zero_shot", backbone=str(tiny_backbone_folder()), shots=2)
+        job_queue.enqueue(session, runs.add_run(session, asked), asked.label)
+    work(context)
+    second = next(each["id"] for each in client.get("/api/v1/models").json()["items"] if each["id"] != model)
+    batch = client.post(PATH, json=wish(model, models=[model, second], conditions=["C1"], vectors=[4])).json()
+    work(context)
+    first, other = client.get(f"{PATH}/{batch['id']}").json()["models"]
+    assert not any("against_model" in each for each in first["summaries"])
+    for each in other["summaries"]:
+        pair = each["against_model"]
+        assert (pair["model"], pair["n"]) == (first["name"], 6)
+        assert pair["share"]["mean"] == pytest.approx(0), "both leave the same tower as it is"
+        assert pair["share"]["verdict"] == "no change that matters"
