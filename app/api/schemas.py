@@ -1133,11 +1133,15 @@ class ExperimentFile(Body):
 
 
 class ExperimentJob(Answer):
-    """The job that works on an experiment, or did last; note names the cell at work."""
+    """The job that works on an experiment, or did last.
+
+    note: the cell at work. waits: what a queued one waits for, in a sentence.
+    """
 
     id: str | int
     state: str
     note: str | None = None
+    waits: str | None = None
     seconds_left: float | None = None
 
 

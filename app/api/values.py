@@ -59,7 +59,7 @@ Id = Word | Annotated[int, Whole, Field(ge=0, le=LARGEST_SQL_INTEGER)]
 
 
 def fit_body(value: Any, depth: int = 0) -> Any:
-    """A JSON body with its texts in NFC. Raises PydanticCustomError for what no field of any body may hold.
+    """A JSON body whose lines end in "\\n". Raises PydanticCustomError for what no field of any body may hold.
 
     That is: unfit texts (also as keys), numbers that are not finite or beyond 64 bits, and deeper nesting than
     DEEPEST_BODY.
@@ -75,6 +75,7 @@ def fit_body(value: Any, depth: int = 0) -> Any:
 
 def _fit_leaf(value: Any) -> Any:
     if isinstance(value, str):
+        value = value.replace("\r\n", "\n")  # as editors on Windows write them
         fault = text_fault(value, lines=True)
         if fault:
             raise PydanticCustomError("text", "Text without control characters; {fault}", {"fault": fault})

@@ -10,6 +10,7 @@ from app.services import experiments
 from app.services.context import Context
 from app.services.experiment_plan import Given, line_titles, parsed
 from app.services.experiment_rows import MOST_ANSWERS, finished_cells
+from app.services.jobs import waiting_sentence
 from app.services.published_beside import put_beside_experiment
 from app.services.runs import answers_of_runs
 from core.errors import NotFound
@@ -69,7 +70,8 @@ def _different(uses: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def progress(ctx: Context, id_or_name: str) -> dict[str, Any]:
     """The experiment with `states`, a letter for each cell in order: w(aiting), r(unning), d(one), f(ailed).
 
-    Also `leakage`, the worst of its finished cells, by image set. Raises NotFound.
+    Also `leakage`, the worst of its finished cells, by image set, and while it is queued `job.waits`, a sentence.
+    Raises NotFound.
     """
     from core.experiments.row_values import worst_leakage
 
@@ -79,6 +81,8 @@ def progress(ctx: Context, id_or_name: str) -> dict[str, Any]:
         states = records.cell_states(session, found["id"])
         for image_set, leakage in records.leakages_of(session, found["id"]):
             leaks[image_set].append(leakage)
+    if found["state"] == "queued":
+        found["job"]["waits"] = waiting_sentence(ctx, found["job"]["id"])
     return found | {
         "states": "".join(STATE_LETTERS[state] for state in states),
         "leakage": {image_set: worst_leakage(own) for image_set, own in leaks.items()},

@@ -71,6 +71,17 @@ def list_workers(ctx: Context) -> list[dict[str, Any]]:
         return records.list_workers(session)
 
 
+def waiting_sentence(ctx: Context, id: str) -> str:
+    """What a queued job waits for: a worker, or jobs before it."""
+    if not list_workers(ctx):
+        return (
+            "No worker runs, so nothing in the queue starts. It goes on by itself as soon as `promptoscope serve` or "
+            "`promptoscope worker` brings one."
+        )
+    position = get_job(ctx, id)["queue_position"] or 1
+    return f"It is number {position} in the queue." if position > 1 else "It is next in the queue."
+
+
 def _check_state(state: States) -> None:
     for each in [state] if isinstance(state, str) else state or []:
         if each not in JOB_STATES:

@@ -24,7 +24,7 @@ from typing import Any
 from core.errors import InvalidInput, InvalidOption, did_you_mean
 from core.evaluation.pseudo_values import PSEUDO_METRICS
 from core.images.labelled_image import digest
-from core.text import fit_text
+from core.text import fit_text, shown
 from core.tuning.method_cards import baseline_method
 
 PROTOCOLS = ("few-shot", "base-to-novel", "cross-set", "full", "realistic")
@@ -35,6 +35,7 @@ BASE_TO_NOVEL_SHOTS = 16
 LARGEST_SEED = 2**31 - 1
 MOST_SHOTS = 2**31 - 1
 MOST_CELLS = 5000
+MOST_KEYS_NAMED, LONGEST_KEY = 10, 60
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -131,12 +132,11 @@ def parse_spec(given: Mapping[str, Any]) -> ExperimentSpec:
     """An experiment from the values of a file, form or request. Raises InvalidOption and InvalidInput by name."""
     values = dict(given)
     options = values.pop("options", {})
-    unknown = sorted(set(values) - KEYS)
-    if unknown:
-        remedy = did_you_mean(unknown[0], KEYS | {"options"}, "Leave it out.")
-        raise InvalidOption(
-            f"Keys of an experiment: {', '.join(sorted(KEYS | {'options'}))}", f"found '{unknown[0]}'", remedy
+    if not values:
+        raise InvalidInput(
+            "An experiment with 'name', 'images' and 'methods'", "found nothing in it", "Write these three first."
         )
+    _check_keys(values)
     protocol = _word(values, "protocol", "few-shot", PROTOCOLS)
     spec = ExperimentSpec(
         name=_text(values, "name"),
@@ -162,6 +162,17 @@ def parse_spec(given: Mapping[str, Any]) -> ExperimentSpec:
     )
     _check_together(spec)
     return spec
+
+
+def _check_keys(values: Mapping[str, Any]) -> None:
+    """Names every key that an experiment does not have, each with the nearest that it has."""
+    known = KEYS | {"options"}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        named = [shown(key, LONGEST_KEY) for key in unknown[:MOST_KEYS_NAMED]]
+        found = ", ".join(f"'{key}'" for key in named)
+        remedies = dict.fromkeys(did_you_mean(key, known, f"Leave out '{key}'.") for key in named)
+        raise InvalidOption(f"Keys of an experiment: {', '.join(sorted(known))}", f"found {found}", " ".join(remedies))
 
 
 KEYS = {each.name for each in fields(ExperimentSpec)} - {"candidates"} | {"methods", "recipes", "variant"}
@@ -297,7 +308,7 @@ def _text(values: Mapping[str, Any], name: str, default: str | None = None) -> s
     if value is None and default is not None:
         return default
     if not isinstance(value, str) or not value.strip():
-        found = f"found {value!r}" if value is not None else f"'{name}' is missing" if values else "found nothing in it"
+        found = f"found {value!r}" if value is not None else f"'{name}' is missing"
         raise InvalidInput(f"An experiment with '{name}', a text", found, "Give one.")
     return fit_text(value, f"'{name}'")
 

@@ -88,11 +88,11 @@ class ExperimentForm extends PsElement {
     this.recipes.methods = methods;
     this.variant = radios(VARIANTS, "default");
     this.shots = checks(SHOTS.map((value) => ({ value, words: String(value), on: FIRST_SHOTS.includes(value) })));
-    this.ownShots = h("input", { type: "text", inputmode: "numeric", autocomplete: "off", placeholder: "3, 32" });
+    this.ownShots = h("input", { type: "text", inputmode: "numeric", autocomplete: "off", placeholder: "such as 3, 32" });
     this.shotsHelp = h("small", { class: "ps-hint" });
     this.shotsBox = part("Training images per class", this.shots.node, this.shotsHelp, field("Other numbers", this.ownShots));
     this.shares = checks(SHARES.map((value) => ({ value, words: `${value} %`, on: true })));
-    this.ownShares = h("input", { type: "text", inputmode: "decimal", autocomplete: "off", placeholder: "1, 50" });
+    this.ownShares = h("input", { type: "text", inputmode: "decimal", autocomplete: "off", placeholder: "such as 1, 50" });
     this.sharesBox = part("Share of the labels", this.shares.node, field("Other shares in %", this.ownShares));
     this.protocol = radios(
       PROTOCOLS.map(([value, words, note]) => ({ value, words, note })),
@@ -184,7 +184,7 @@ class ExperimentForm extends PsElement {
   }
 
   async copyToml() {
-    if (this.missing) return this.say(h("p", { class: "ps-notice ps-notice-bad", role: "alert" }, this.missing));
+    if (this.missing) return this.refuse(this.missing);
     try {
       const { toml } = await api.post("/experiments/file", this.values, { signal: this.signal });
       this.fileBox.hidden = false;
@@ -251,7 +251,7 @@ class ExperimentForm extends PsElement {
     this.metric.value = "balanced_accuracy";
     this.epochs = h("input", { type: "number", min: "1", max: "5000", placeholder: "each method's own" });
     this.views = h("input", { type: "number", min: "1", max: "5000", placeholder: "each method's own" });
-    this.template = h("input", { type: "text", autocomplete: "off", placeholder: "a photo of a {}." });
+    this.template = h("input", { type: "text", autocomplete: "off", placeholder: "such as a photo of a {}." });
     this.compareTo = choice([["", "Each with each other"]]);
     this.modality = h("input", { type: "text", autocomplete: "off", placeholder: "as the images say" });
     this.leakage = h("input", { type: "checkbox", id: uid("leakage") });
@@ -445,23 +445,25 @@ class ExperimentForm extends PsElement {
   async begin(event) {
     event.preventDefault();
     const missing = this.missing;
-    if (missing) return this.say(h("p", { class: "ps-notice ps-notice-bad", role: "alert" }, missing));
+    if (missing) return this.refuse(missing);
     await this.send(this.values);
   }
 
   async sendFile(file) {
     if (!file) return;
     if (file.size > LARGEST_FILE) {
-      return this.say(
-        h(
-          "p",
-          { class: "ps-notice ps-notice-bad", role: "alert" },
-          `An experiment file has at most ${LARGEST_FILE / 1000} kB; '${file.name}' has more.`,
-        ),
-      );
+      this.file.value = "";
+      return this.refuse(`An experiment file has at most ${LARGEST_FILE / 1000} kB; '${file.name}' has more.`);
     }
-    await this.send({ toml: await file.text() });
+    const toml = textOf(await file.arrayBuffer());
     this.file.value = "";
+    if (toml === null) return this.refuse(`An experiment file is text in UTF-8; '${file.name}' holds other bytes. Save it as UTF-8.`);
+    if (!toml.trim()) return this.refuse(`'${file.name}' is empty. Write at least name, images and methods.`);
+    await this.send({ toml });
+  }
+
+  refuse(sentence) {
+    this.say(h("p", { class: "ps-notice ps-notice-bad", role: "alert" }, sentence));
   }
 
   async send(body) {
@@ -529,6 +531,37 @@ function legend(title) {
     : h("legend", {}, words);
 }
 
+/** The text of a file in UTF-8; null for other bytes, which would come out as other letters. */
+function textOf(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** What a method does and what it costs; a summary that says how fast it is needs no second word for that. */
+function aboutMethod(method) {
+  const cost = costWords(method);
+  if (!/\b(slow|slower|slowest|fast|no training)\b/i.test(method.summary)) return `${method.summary} ${cost}`;
+  const how = cost.replace(/^\w+: /, "");
+  return `${method.summary} ${how.charAt(0).toUpperCase()}${how.slice(1)}`;
+}
+
+/** A group of methods that stays folded while none of it is chosen, so that the keyboard need not walk through all. */
+function foldedGroup(words, size, box) {
+  const chosen = h("span", { class: "ps-soft" });
+  const say = () => {
+    const n = box.values.length;
+    chosen.textContent = ` ${count(size, "method")}${n ? `, ${n} chosen` : ""}`;
+  };
+  say();
+  box.node.addEventListener("input", say);
+  box.node.setAttribute("role", "group");
+  box.node.setAttribute("aria-label", words);
+  return h("details", { class: "ps-unfold ps-method-group", open: box.values.length > 0 }, h("summary", {}, words, chosen), box.node);
+}
+
 /** All methods in groups; the first that is offered first and one simple baseline are chosen. */
 function methodGroups(methods) {
   const learned = methods.filter((method) => !method.is_baseline);
@@ -540,13 +573,13 @@ function methodGroups(methods) {
       own.map((method) => ({
         value: method.name,
         words: method.title,
-        note: `${method.summary} ${costWords(method)}`,
+        note: aboutMethod(method),
         on: method === starter || method === simple,
       })),
     );
     boxes.push(box);
     box.node.classList.add("ps-method-checks");
-    return h("fieldset", { class: "ps-stack-s" }, h("legend", {}, words), box.node);
+    return foldedGroup(words, own.length, box);
   });
   const baseline = methods.find((method) => method.is_baseline);
   const always =

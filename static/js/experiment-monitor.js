@@ -30,6 +30,7 @@ import {
 } from "./experiment-words.js";
 import { confirmDialog, follow, linkTo } from "./follow.js";
 import { worstLeakage } from "./honesty-words.js";
+import { replaceKept } from "./keep-place.js";
 import { fileName, saveFile } from "./plot.js";
 
 const POLL_MS = 1200;
@@ -125,14 +126,15 @@ class ExperimentMonitor extends PsElement {
     const active = ["queued", "running"].includes(state);
     const left = active && Number.isFinite(job?.seconds_left) ? ` About ${duration(job.seconds_left)} left.` : "";
     this.facts.textContent = `${progressText(cells, all)}.${left}`;
-    this.now.textContent = active && job?.note ? `Now: ${job.note}` : "";
+    this.now.textContent = (active && (job?.note ? `Now: ${job.note}` : job?.waits)) || "";
     this.now.hidden = !this.now.textContent;
     const key = JSON.stringify([state, cells.failed, cells.waiting, cells.done > 0]);
     if (key === this.actionsFor) return;
     this.actionsFor = key;
     const held = this.actions.contains(document.activeElement);
-    this.actions.replaceChildren(...this.buttons(found, active));
-    if (held) this.heading.focus({ preventScroll: true });
+    replaceKept(this.actions, ...this.buttons(found, active));
+    // the button that was pressed may be gone by now; one that is still there keeps the focus
+    if (held && !this.actions.contains(document.activeElement)) this.heading.focus({ preventScroll: true });
   }
 
   buttons({ id, name, cells }, active) {
@@ -161,7 +163,8 @@ class ExperimentMonitor extends PsElement {
     const key = Object.values(CELL_STATES).map(([mark, words]) =>
       h("li", {}, h("span", { class: `ps-cellmark ps-cell-${words}`, "aria-hidden": "true" }, mark), words),
     );
-    this.grid.replaceChildren(
+    replaceKept(
+      this.grid,
       h("h3", {}, "Cells"),
       h("p", { class: "ps-hint" }, "One mark for each seed."),
       h("ul", { class: "ps-key" }, key),
@@ -182,11 +185,13 @@ class ExperimentMonitor extends PsElement {
     const item = (cell) => {
       const name = `${titleOf(cell.line, found.titles)} on ${cell.image_set}, ${amountText(cell)}, seed ${cell.seed}`;
       const again = button("Try again", () => this.act(`/retry?cell=${cell.position}`), "quiet ps-button-small");
+      again.dataset.key = `cell ${cell.position}`;
       again.setAttribute("aria-label", `Try again: ${name}`);
       return h("li", {}, h("strong", {}, `${name}: `), cell.error?.message ?? "It ended without a message.", " ", again);
     };
     const more = page.total > page.items.length ? ` The first ${page.items.length} are named.` : "";
-    this.failures.replaceChildren(
+    replaceKept(
+      this.failures,
       h(
         "div",
         { class: "ps-notice ps-notice-bad" },

@@ -24,6 +24,7 @@ import "./experiment-form.js";
 import "./experiment-monitor.js";
 import { progressText, protocolTitle, RESEARCH_USE, stateOf } from "./experiment-words.js";
 import { follow, linkTo } from "./follow.js";
+import { replaceKept } from "./keep-place.js";
 import { pager, focusPager } from "./pager.js";
 
 const PER_PAGE = 20;
@@ -69,14 +70,14 @@ class Experiments extends PsElement {
     this.drawn = JSON.stringify(page);
     this.total = page.total;
     this.form.taken = page.items.map((each) => each.name);
-    const held = this.list.contains(document.activeElement) && document.activeElement.dataset.open;
     const place = { offset: this.offset, shown: page.items.length, total: page.total, perPage: PER_PAGE };
     const go = (offset, name) => {
       this.offset = offset;
       this.loadList(name).catch((error) => this.fail(error));
     };
     this.list.hidden = !page.total;
-    this.list.replaceChildren(
+    replaceKept(
+      this.list,
       h("h2", { id: "ps-experiments-title" }, "Experiments"),
       h(
         "ul",
@@ -85,15 +86,19 @@ class Experiments extends PsElement {
       ),
       ...[pager("Pages of experiments", ["experiment"], place, go)].filter(Boolean),
     );
-    if (held) this.list.querySelector(`[data-open="${CSS.escape(held)}"]`)?.focus();
     focusPager(this.list, focus);
   }
 
   row(experiment) {
     const { id, name, cells, n_cells: all } = experiment;
     const open = button(name, () => this.open(id, true), "quiet ps-button-text ps-break");
-    open.dataset.open = id;
+    open.dataset.key = `open ${id}`;
     open.setAttribute("aria-label", `Open the experiment ${name}`);
+    const results = cells.done > 0 && link("Results", linkTo("/compare", { experiment: id }), "small");
+    if (results) {
+      results.dataset.key = `results ${id}`;
+      results.setAttribute("aria-label", `Results of ${name}`);
+    }
     return h(
       "li",
       { class: "ps-card ps-experiment-row" },
@@ -105,7 +110,7 @@ class Experiments extends PsElement {
       ),
       stateOf(experiment.state),
       h("span", { class: "ps-soft" }, progressText(cells, all)),
-      cells.done > 0 && link("Results", linkTo("/compare", { experiment: id }), "small"),
+      results,
     );
   }
 
@@ -121,6 +126,7 @@ class Experiments extends PsElement {
       this.fold.querySelector("summary").focus();
     });
     this.shown.replaceChildren(monitor);
+    this.loadList().catch(() => {});
     if (!focus) return;
     this.fold.open = false;
     await monitor.ready?.catch(() => {});

@@ -67,7 +67,7 @@ function bringBack(root, { open, focus, scrolled }) {
   new Map(keysOf(root, FOCUSABLE)).get(focus)?.focus({ preventScroll: true });
 }
 
-/** Elements of a kind with what tells them apart: their row, what they are called without numbers, and which of those. */
+/** Elements of a kind with what tells them apart: `data-key`, or their row, their words without numbers, and which of those. */
 function keysOf(root, selector) {
   const seen = new Map();
   const found = [...(root.matches?.(selector) ? [root] : []), ...root.querySelectorAll(selector)];
@@ -77,7 +77,7 @@ function keysOf(root, selector) {
     const named = node.localName === "details" ? node.querySelector("summary") : node;
     const label = node.labels?.[0]?.textContent; // of a choice, whose own text is all there is to choose from
     const words = named?.getAttribute("aria-label") ?? label ?? named?.textContent ?? "";
-    const name = [node.localName, rowName, words.replaceAll(/\d+/g, "#")].join("\n");
+    const name = node.dataset.key ?? [node.localName, rowName, words.replaceAll(/\d+/g, "#")].join("\n");
     const at = seen.get(name) ?? 0;
     seen.set(name, at + 1);
     return [`${name}\n${at}`, node];

@@ -15,6 +15,7 @@ from app.services.context import Context
 from core.evaluation.metrics import METRICS
 from core.experiments.spec import parse_spec, parse_toml
 from core.records import experiments as records
+from core.records import jobs as job_records
 from core.records import runs as run_records
 from core.records.experiments import Holder
 from core.records.runs import RunRequest
@@ -93,6 +94,18 @@ def test_an_experiment_is_planned_queued_and_listed(client: TestClient, shades: 
     job = client.get("/api/v1/jobs").json()["items"][0]
     assert (job["experiment_id"], job["cells"]) == (made["id"], {"waiting": 14, "running": 0, "done": 0, "failed": 0})
     assert client.get(f"{URL}/First look").json()["rows"] == []
+
+
+@pytest.mark.usefixtures("shades")
+def test_a_queued_experiment_says_what_it_waits_for(client: TestClient, context: Context) -> None:
+    client.post(URL, json=asked(name="Before", start=True))
+    client.post(URL, json=asked(start=True))
+    waits = client.get(f"{URL}/First look?rows=false").json()["job"]["waits"]
+    assert waits.startswith("No worker runs, so nothing in the queue starts.")
+    with context.db.writing() as session:
+        job_records.beat_worker(session, "w", host="here", pid=1, executor="local", slots=1)
+    assert client.get(f"{URL}/First look?rows=false").json()["job"]["waits"] == "It is number 2 in the queue."
+    assert client.get(f"{URL}/Before?rows=false").json()["job"]["waits"] == "It is next in the queue."
 
 
 def test_cells_come_in_pages_and_by_state(client: TestClient, shades: dict[str, Any], context: Context) -> None:
@@ -219,6 +232,8 @@ def test_values_are_written_as_the_file_that_gives_them_again(client: TestClient
     text = client.post(f"{URL}/file", json=values).json()["toml"]
     assert parse_spec(parse_toml(text)) == parse_spec({key: each for key, each in values.items() if key != "start"})
     assert client.post(f"{URL}/file", json={"toml": text}).json() == {"name": "First look", "toml": text}
+    windows = {"toml": "\ufeff" + text.replace("\n", "\r\n")}
+    assert client.post(f"{URL}/file", json=windows).json() == {"name": "First look", "toml": text}
     error_of(client.post(f"{URL}/file", json=values | {"shots": [0]}), 422)
 
 

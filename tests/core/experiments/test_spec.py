@@ -119,10 +119,17 @@ def test_what_cannot_be_meant_is_refused_by_name(changes: dict[str, Any], words:
 
 
 def test_an_empty_file_is_told_in_words() -> None:
-    with pytest.raises(InvalidInput, match=r"An experiment with 'name', a text; found nothing in it\. Give one\."):
+    with pytest.raises(InvalidInput, match=r"An experiment with 'name', 'images' and 'methods'; found nothing in it\."):
         parse_spec(parse_toml(""))
     with pytest.raises(InvalidInput, match="'name' is missing"):
         parse_spec({"methods": ["coop"]})
+
+
+def test_each_key_that_is_none_is_named_with_the_nearest_one() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_spec({"name": "a", "images": "b", "methods": "c", "shot": [1], "seed": [1], "xyz": 1})
+    assert refused.value.found == "found 'seed', 'shot', 'xyz'"
+    assert refused.value.remedy == "Did you mean 'seeds'? Did you mean 'shots'? Leave out 'xyz'."
 
 
 def test_a_file_from_a_windows_editor_is_read() -> None:
