@@ -21,6 +21,7 @@ from core.peak_memory import peak_memory_mb
 from core.tuning.feature_store import FeatureStore
 from core.tuning.features import image_features, tower_facts
 from core.tuning.fitting import Fitted, Seeded, fit_classifiers
+from core.tuning.flops import gflops_per_image
 from core.tuning.loop import shares_steps
 from core.tuning.measure import Measurement, measure
 from core.tuning.progress import Progress
@@ -171,6 +172,7 @@ def _measuring(grid: Grid, cell: Cell, fitted: Fitted) -> float:
     times = -(-len(whole) // max(1, len(some)))
     started = time.monotonic()
     _all_numbers(replace(found, images=found.images * times, logits=found.logits.repeat(times, axis=0)))
+    gflops_per_image(fitted.method)
     return scoring * times + time.monotonic() - started
 
 

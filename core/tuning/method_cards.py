@@ -53,14 +53,16 @@ def starter_method() -> str:
     return str(min(cards, key=lambda card: card["starter_place"])["name"])
 
 
+@cache
 def baseline_method() -> str:
     """The method that learns nothing, which every comparison holds the others against."""
     return next(str(card["name"]) for card in method_cards() if card["is_baseline"])
 
 
-def simple_methods() -> list[str]:
+@cache
+def simple_methods() -> tuple[str, ...]:
     """Methods that learn without steps: what is called better has to beat the best of them too."""
-    return [str(card["name"]) for card in method_cards() if card["is_simple"]]
+    return tuple(str(card["name"]) for card in method_cards() if card["is_simple"])
 
 
 def write_cards() -> str:
