@@ -165,6 +165,21 @@ class DescriptionReviewRow(Base):
     __table_args__ = (one_of("decision", DECISIONS), Index(None, "description_id", "reader", "id"))
 
 
+class UnsavedWordingRow(Base):
+    """What a reader typed about a sentence and has not saved; saving an edit of the sentence takes it out.
+
+    revision: that of the sentence when it was typed.
+    """
+
+    __tablename__ = "unsaved_wordings"
+
+    description_id: Mapped[str] = mapped_column(ForeignKey("descriptions.id", ondelete="CASCADE"), primary_key=True)
+    reader: Mapped[str] = mapped_column(Name, primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    revision: Mapped[int]
+    changed_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+
 class DescriptionTaskRow(Base):
     """Work about a description set that takes longer than a request: writing sentences, or evidence from images.
 

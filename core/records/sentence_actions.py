@@ -21,6 +21,7 @@ from core.records.sentence_writing import (
     write_action,
 )
 from core.records.sentences import REOPEN, SETTLE, Sentence, hold_set, load_sentences
+from core.records.unsaved_wordings import forget_wordings
 from core.text import shown
 
 DECIDING = (APPROVE, REJECT, FLAG)
@@ -91,6 +92,7 @@ def act(session: Session, set_id: str, order: Order) -> tuple[dict[str, Any], li
     sentences = load_sentences(session, set_id, order.ids, withdrawn=None)
     _check_unchanged(order, sentences)
     if order.kind == "edit":
+        forget_wordings(session, set_id, order.actor, order.ids)
         return _edit(session, set_id, order, sentences)
     changes = _changes(order, sentences)
     if not changes:

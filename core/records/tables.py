@@ -30,6 +30,7 @@ from core.records.description_tables import (
     DescriptionTaskPartRow,
     DescriptionTaskRow,
     DescriptionVersionRow,
+    UnsavedWordingRow,
 )
 from core.records.published_tables import PublishedResultRow
 from core.records.types import JsonList, JsonObject, now
@@ -72,6 +73,7 @@ __all__ = [
     "RegionRow",
     "RunImageRow",
     "RunRow",
+    "UnsavedWordingRow",
     "WorkerRow",
 ]
 

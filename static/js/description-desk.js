@@ -2,6 +2,7 @@
 // news of others. Views listen to it: "summary" (counts are new), "news" (somebody else changed sentences), "reader".
 import { api, listOf } from "./core.js";
 import { Outbox } from "./description-outbox.js";
+import { TypedWordings } from "./description-typed.js";
 
 const READER = "promptoscope-author";
 const BLIND = "promptoscope-blind-reading";
@@ -45,6 +46,7 @@ export class Desk extends EventTarget {
     this.summary = null;
     this.name = remembered(READER);
     this.outbox = texts && new Outbox(this.path(), texts.id);
+    this.typed = texts && new TypedWordings(this);
     this.since = { changed: 0, missing: 0 };
     this.encoders = [EMBEDDED];
     this.outbox?.addEventListener("answered", ({ detail }) => this.#answered(detail));
@@ -64,6 +66,11 @@ export class Desk extends EventTarget {
   // One sentence as this reader may see it now.
   sentence(id) {
     return this.get(`/sentences/${encodeURIComponent(id)}`, this.asRead);
+  }
+
+  // What an earlier page did not save, to be asked before anything is done here.
+  async findLeftOver() {
+    await Promise.all([this.outbox?.findBefore(), this.typed?.find()]);
   }
 
   // ------------------------------------------------------------ the reader

@@ -1,9 +1,9 @@
 // Decisions on their way to the server: one after the other, in the order they were made, each with a key so that sending
-// it twice does it once. What is not acknowledged is also kept in the browser's storage; a page that was closed too early
+// it twice does it once. What is not acknowledged is also kept in the browser's database; a page that was closed too early
 // finds it there again.
 import { ApiError, api, newKey } from "./core.js";
+import { forget, found, keep } from "./description-storage.js";
 
-const STORED = "promptoscope-unsaved";
 const PAUSE_MS = 3000;
 
 // Nothing was decided about what was sent: the server is away or busy, or the session has ended.
@@ -21,9 +21,14 @@ export class Outbox extends EventTarget {
   constructor(path, name) {
     super();
     this.path = path;
-    this.prefix = `${STORED}:${name}:`;
+    this.prefix = `${name}:`;
     this.problem = null;
-    this.before = stored(this.prefix);
+    this.before = [];
+  }
+
+  // What an earlier page left unacknowledged; to be asked before anything is added.
+  async findBefore() {
+    this.before = (await found(this.prefix)).sort((a, b) => a.at - b.at);
   }
 
   get waiting() {
@@ -33,11 +38,11 @@ export class Outbox extends EventTarget {
   // rest: "/actions" or "/undo". about: what a person would recognise it by. Returns the entry; its `done` resolves to
   // the answer or rejects with the error.
   add(rest, body, about = {}, key = newKey()) {
-    const entry = { key, rest, body, about };
+    const entry = { key, rest, body, about, at: performance.timeOrigin + performance.now() };
     entry.done = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
     entry.done.catch(() => {});
     this.#entries.push(entry);
-    keep(this.prefix, entry);
+    this.#keep(entry);
     this.#changed();
     this.#send();
     return entry;
@@ -61,7 +66,7 @@ export class Outbox extends EventTarget {
     const place = this.#entries.indexOf(entry);
     if (place < (this.#isSending ? 1 : 0)) return false;
     Object.assign(entry.body, body);
-    keep(this.prefix, entry);
+    this.#keep(entry);
     return true;
   }
 
@@ -70,13 +75,13 @@ export class Outbox extends EventTarget {
     this.#send();
   }
 
-  // What an earlier page left unacknowledged: sent again with the same keys, or thrown away.
+  // What `before` holds: sent again with the same keys, or thrown away.
   sendAgain() {
     return this.before.splice(0).map(({ rest, body, about, key }) => this.add(rest, body, about, key));
   }
 
   forgetBefore() {
-    for (const { key } of this.before.splice(0)) forget(this.prefix, key);
+    for (const { key } of this.before.splice(0)) forget(this.prefix + key);
   }
 
   async #send() {
@@ -129,39 +134,16 @@ export class Outbox extends EventTarget {
     this.dispatchEvent(new CustomEvent("refused", { detail: { entry, error } }));
   }
 
+  #keep({ key, rest, body, about, at }) {
+    keep(this.prefix + key, { key, rest, body, about, at });
+  }
+
   #settle(entry) {
     this.#entries = this.#entries.filter((other) => other !== entry);
-    forget(this.prefix, entry.key);
+    forget(this.prefix + entry.key);
   }
 
   #changed() {
     this.dispatchEvent(new Event("changed"));
-  }
-}
-
-// ---------------------------------------------------------------- the browser's storage
-
-function keep(prefix, { key, rest, body, about }) {
-  try {
-    localStorage.setItem(prefix + key, JSON.stringify({ key, rest, body, about }));
-  } catch {
-    // Without storage the page still warns before it is left.
-  }
-}
-
-function forget(prefix, key) {
-  try {
-    localStorage.removeItem(prefix + key);
-  } catch {
-    // Nothing was kept.
-  }
-}
-
-function stored(prefix) {
-  try {
-    const names = Object.keys(localStorage).filter((name) => name.startsWith(prefix)).sort();
-    return names.map((name) => JSON.parse(localStorage.getItem(name)));
-  } catch {
-    return [];
   }
 }

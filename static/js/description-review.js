@@ -2,7 +2,7 @@
 // next sentence does not wait for them.
 import { PsElement, announce, busy, button, count, define, empty, fill, h, param, setParam } from "./core.js";
 import { Decisions, SAID, isDeciding } from "./description-decisions.js";
-import { EditEffect } from "./description-effect.js";
+import { EditEffect, effectSoon } from "./description-effect.js";
 import { keyHelp, listenToKeys } from "./description-keys.js";
 import { QueuePanel } from "./description-queue.js";
 import { ReadingOptions } from "./description-reading.js";
@@ -25,6 +25,8 @@ class DescriptionReview extends PsElement {
     this.#listen();
     this.#sayBusy();
     this.#show();
+    this.effect.prepare();
+    if (this.beginsWithEdit && first && this.#mayDecide()) this.card.edit();
   }
 
   get isDirty() {
@@ -34,8 +36,8 @@ class DescriptionReview extends PsElement {
   #draw() {
     this.effect = new EditEffect(this.desk, this.signal);
     this.card = new SentenceCard(this.desk, {
-      editing: () => this.effect.prepare(),
       decide: (kind, more) => this.#decide(kind, more),
+      edit: () => this.#mayDecide() && this.card.edit(),
       save: (text, approve) => this.#save(text, approve),
       undo: () => this.#undo(),
       step: (by) => this.#step(by),
@@ -44,7 +46,10 @@ class DescriptionReview extends PsElement {
       restore: () => this.#decide("restore"),
       settle: (approve) => this.#decide("settle", { approve }),
     });
-    this.reading = new ReadingOptions(this.desk, this.signal, () => this.trail.restart({}));
+    this.reading = new ReadingOptions(this.desk, this.signal, () => {
+      this.effect.prepare();
+      return this.trail.restart({});
+    });
     this.panel = new QueuePanel(this.desk, this.trail, this.signal, {
       open: (row) => this.#open(row),
       bulk: (body, words) => this.#bulk(body, words),
@@ -262,9 +267,12 @@ class DescriptionReview extends PsElement {
   }
 
   async #showEffect(entry) {
-    if (entry.body.kind !== "edit") return;
+    if (entry.body.kind !== "edit" || !entry.row) return;
+    const waiting = this.effect.isReady ? null : effectSoon();
+    if (waiting && !this.pickReason) fill(this.strip, waiting);
     const node = await this.effect.of(entry);
     if (node && !this.pickReason) fill(this.strip, node);
+    else waiting?.remove();
   }
 
   async #news(action) {

@@ -7,14 +7,13 @@ import { showImages, thumbnail } from "./thumbnails.js";
 
 const LONGEST = 2000;
 
-// ask: { editing(), decide(kind, more), save(text, approve), undo(), step(by), remove(), restore(), reopen(), settle(approve) }.
+// ask: { decide(kind, more), edit(), save(text, approve), undo(), step(by), remove(), restore(), reopen(), settle(approve) }.
 export class SentenceCard {
   constructor(desk, ask) {
     this.desk = desk;
     this.ask = ask;
     this.row = null;
     this.className = null;
-    this.drafts = new Map();
     this.title = h("h3", { class: "ps-break", tabindex: "-1" });
     this.place = h("span", { class: "ps-soft" });
     this.examples = h("ul", { class: "ps-examples ps-review-examples" });
@@ -112,7 +111,7 @@ export class SentenceCard {
     return h("div", { class: "ps-review-buttons", role: "group", "aria-label": "Decide" },
       one("approve", "Approve", () => this.ask.decide("approve"), "main"),
       one("reject", "Reject", () => this.ask.decide("reject")),
-      one("edit", "Edit", () => this.edit()),
+      one("edit", "Edit", () => this.ask.edit()),
       one("flag", "Flag", () => this.ask.decide("flag")),
       one("undo", "Undo", () => this.ask.undo()),
       one("previous", "Previous", () => this.ask.step(-1)),
@@ -130,7 +129,8 @@ export class SentenceCard {
   edit(text = null) {
     if (this.input) return this.input.focus();
     const id = uid("wording");
-    this.input = h("textarea", { id, rows: "2", maxlength: LONGEST, spellcheck: "true", class: "ps-review-text", value: text ?? this.drafts.get(this.row.id) ?? this.row.text });
+    this.input = h("textarea", { id, rows: "2", maxlength: LONGEST, spellcheck: "true", class: "ps-review-text", value: text ?? this.desk.typed.of(this.row) ?? this.row.text });
+    this.input.addEventListener("input", () => this.desk.typed.note(this.row, this.input.value));
     this.input.addEventListener("keydown", (event) => this.#editorKey(event));
     fill(this.words,
       h("label", { for: id, class: "ps-label" }, `Wording about ${this.row.class}`),
@@ -139,7 +139,6 @@ export class SentenceCard {
         button("Save", () => this.#save(false), "small"), button("Save and approve", () => this.#save(true), "small"), button("Leave", () => this.#leave(), "small"),
         h("span", { class: "ps-hint" }, "Enter saves, Ctrl+Enter saves and approves, Escape leaves.")));
     this.buttons.hidden = true;
-    this.ask.editing();
     this.input.focus();
     this.input.setSelectionRange(this.input.value.length, this.input.value.length);
   }
@@ -155,7 +154,7 @@ export class SentenceCard {
   #save(approve) {
     const text = this.input.value.split(/\s+/).filter(Boolean).join(" ");
     if (!text) return this.fail(new Error("A sentence needs words. Write some, or leave and remove it."));
-    this.drafts.delete(this.row.id);
+    this.desk.typed.saved(this.row, text);
     this.#leaveEditor();
     this.title.focus({ preventScroll: true });
     this.ask.save(text, approve);
@@ -163,7 +162,6 @@ export class SentenceCard {
 
   // What was typed is there again when the sentence is edited next.
   #leave() {
-    if (this.isDirty) this.drafts.set(this.row.id, this.input.value);
     this.#leaveEditor();
     this.#drawWords();
     this.title.focus({ preventScroll: true });

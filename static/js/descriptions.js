@@ -5,6 +5,7 @@ import {
   setParam,
 } from "./core.js";
 import { Desk } from "./description-desk.js";
+import { LeftOver } from "./description-left-over.js";
 import { VIEWS } from "./description-views.js";
 
 const MOST = 1000;
@@ -94,9 +95,10 @@ class Descriptions extends PsElement {
       this.desk = new Desk(this.imageSet, texts || null, this.signal);
       this.textSelect.value = id ?? "";
       setParam("id", id);
-      await this.desk.refresh();
+      await Promise.all([this.desk.refresh(), this.desk.findLeftOver()]);
       this.#drawWork(view);
       for (const news of ["summary", "reader"]) this.desk.addEventListener(news, () => this.#sayState());
+      this.desk.addEventListener("reader", () => this.desk.typed?.find().then(() => this.left.draw()));
       this.desk.outbox?.addEventListener("changed", () => this.#saySaving());
     } catch (error) {
       this.#failed(error, () => this.#openTexts(id, view));
@@ -156,20 +158,12 @@ class Descriptions extends PsElement {
 
   // What an earlier page could not save before it was closed.
   #offerLeftOver() {
-    const box = this.desk.outbox;
-    if (!box?.before.length) return;
-    const rows = box.before.map(({ body, about }) => h("li", { class: "ps-break" }, `${about.words ?? body.kind ?? "Change"}: “${body.text ?? about.text ?? ""}”`));
-    const answer = (act) => {
-      act();
-      fill(this.leftOver);
-      this.tabs.querySelector("[aria-selected=true]")?.focus();
-    };
-    fill(this.leftOver, h("div", { class: "ps-notice ps-notice-warn", role: "alert" },
-      h("p", {}, `When this page was last closed, ${count(rows.length, "change")} of yours had no answer yet. Sending again does nothing twice.`),
-      h("ul", {}, rows),
-      h("div", { class: "ps-actions" },
-        button("Send again", () => answer(() => box.sendAgain()), "main"),
-        button("Forget them", () => answer(() => box.forgetBefore())))));
+    if (!this.desk.outbox) return;
+    this.left = new LeftOver(this.desk, {
+      done: () => this.tabs.querySelector("[aria-selected=true]")?.focus(),
+      edit: (sentence) => this.#leaving(() => this.#openLinked({ view: "review", sentence, isEdited: true })),
+    });
+    fill(this.leftOver, this.left.node);
   }
 
   // ------------------------------------------------------------ tabs
@@ -178,7 +172,7 @@ class Descriptions extends PsElement {
     return this.views.find((view) => view.name === name) ?? this.views[0];
   }
 
-  #openView(view, focus) {
+  #openView(view, focus, isEdited = false) {
     fill(this.tabs, this.views.map((each) => h("button", {
       type: "button",
       role: "tab",
@@ -195,6 +189,7 @@ class Descriptions extends PsElement {
     setParam("view", view === this.views[0] ? null : view.name);
     this.view = h(view.element);
     this.view.desk = this.desk;
+    this.view.beginsWithEdit = isEdited;
     this.view.addEventListener("ps-texts-saved", ({ detail }) => this.#saved(detail));
     this.view.addEventListener("ps-texts-gone", ({ detail }) => this.#gone(detail));
     this.view.addEventListener("ps-open-view", ({ detail }) => this.#openLinked(detail));
@@ -210,10 +205,10 @@ class Descriptions extends PsElement {
     else if (tab.left < row.left) this.tabs.scrollLeft -= row.left - tab.left;
   }
 
-  // A link from one view into another: { view, sentence }.
-  #openLinked({ view, sentence }) {
+  // A link from one view into another: { view, sentence, isEdited: whether its editor is to be open }.
+  #openLinked({ view, sentence, isEdited = false }) {
     setParam("sentence", sentence);
-    this.#openView(this.#named(view), true);
+    this.#openView(this.#named(view), true, isEdited);
   }
 
   #tabKey(event) {

@@ -83,15 +83,27 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium with a fresh profile; tests are skipped where there is none."""
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
+def program() -> str:
+    """Where Chromium is; tests are skipped where there is none."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
         pytest.skip("no Chromium on this machine: install the package 'chromium'")
+    return found
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Any]:
+    """What drives browsers."""
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def chromium(driver: Any, program: str) -> Iterator[Any]:
+    """A headless Chromium with a fresh profile."""
+    browser = driver.chromium.launch(executable_path=program, args=FLAGS)
+    yield browser
+    browser.close()
 
 
 @dataclass
