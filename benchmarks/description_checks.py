@@ -2,7 +2,8 @@
 
 A sentence of one class is put under the name of another in its stead, once for each other class, and the set is checked
 again; counted are the findings near_other_class alone. Judged so are: the captions that the embedded
-backbone learned from, by the built-in packs of their classes (no pack holds these sentences); the sentences of each
+backbone learned from, by the built-in packs of all or most of their classes (no pack holds these sentences), and those
+of classes without a pack by each other; the sentences of each
 pack by that pack, which knows them; and those of each pack by the other sentences of the set alone, by words and with
 `--embedding` by the features of the embedded backbone. False alarms are the findings in the sets as they are. With
 `--images` also what evidence suspects, by 16 images a class of the test part, which the embedded backbone never saw:
@@ -35,7 +36,7 @@ from core.descriptions.evidence.suspects import suspects
 from core.descriptions.findings.closeness import closeness_findings
 from core.descriptions.findings.naming import ClassNames
 from core.descriptions.findings.other_class import told_by_others, told_by_pack
-from core.descriptions.packs import Pack, fitting, packs
+from core.descriptions.packs import Pack, known_names, known_sentences, packs
 from core.images.image_set import ImageSet
 from core.images.labelled_image import LabelledImage
 from core.tuning.feature_store import FeatureStore
@@ -150,16 +151,29 @@ def described(pack: Pack, classes: Sequence[str]) -> list[str]:
 
 
 def learned_captions() -> dict[str, dict[str, list[str]]]:
-    """Sets of captions whose classes a pack describes, without the classes that none does."""
+    """The sets of captions, by name."""
     sets = json.loads((EMBEDDED_FOLDER / "captions.json").read_text(encoding="utf-8"))["sets"]
-    found = {}
-    for name, each in sets.items():
-        kept = max(
-            ({own: texts for own, texts in each["classes"].items() if pack.matched([own])} for pack in packs()), key=len
-        )
-        if len(kept) > 2 and fitting(list(kept)):
-            found[name] = kept
-    return found
+    return {name: each["classes"] for name, each in sets.items()}
+
+
+def by_checks(sentences: Sentences) -> Judge:
+    """The checks as they are: words of the pack nearest to these classes, else of the other sentences."""
+    names, known = ClassNames(list(sentences), known_names(list(sentences))), known_sentences(list(sentences))
+
+    def judge(rows: Sequence[Row]) -> Sequence[object]:
+        found = told_by_pack(rows, known, names.words)
+        return told_by_others(rows, names.words) if found is None else found
+
+    return judge
+
+
+def whose(classes: Sequence[str]) -> str:
+    """Who judges the sentences of these classes, in words."""
+    known = known_sentences(classes)
+    if not known:
+        return "the others, no pack"
+    name = max(packs(), key=lambda pack: len(described(pack, classes))).name
+    return f"the pack {name}" + ("" if len(known) == len(classes) else f", {len(known)} of {len(classes)} classes")
 
 
 def cpu_seconds(count: int) -> float:
@@ -195,12 +209,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_grad_enabled(False)
     for name, sentences in learned_captions().items():
-        pack = fitting(list(sentences))[0]
-        print(
-            told(
-                f"captions of {name}, by the pack {pack.name}", *rates(sentences, by_pack(pack, list(sentences)), None)
-            )
-        )
+        print(told(f"captions of {name}, by {whose(list(sentences))}", *rates(sentences, by_checks(sentences), None)))
     ways = {"that pack": lambda pack: by_pack(pack, list(pack.sentences)), "words of the others": by_words}
     if arguments.embedding:
         tower = load_backbone("embedded")

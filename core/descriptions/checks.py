@@ -32,7 +32,7 @@ def check_descriptions(
     """All findings that words alone give, sentence by sentence, class by class.
 
     backbones: texts longer than one of these reads are found too; a tokenizer is enough. aliases: further names of a
-    class that count as naming it; None takes those of a built-in pack that describes all classes. pictures: what they
+    class that count as naming it; None takes those of a built-in pack that describes these classes. pictures: what they
     are ("skin photographs"), so that no pack of other pictures judges. What needs features of a text tower is found by
     `core.descriptions.findings.closeness`.
     """
@@ -79,8 +79,9 @@ def _single(rows: Sequence[Row], names: ClassNames) -> Iterator[Placed]:
 
 def _of_others(rows: Sequence[Row], names: ClassNames, known: Mapping[str, Sequence[str]]) -> Iterator[Placed]:
     by_pack = told_by_pack(rows, known, names.words)
-    whose = "the built-in pack tells" if by_pack is not None else "others tell"
     for place, told in enumerate(by_pack if by_pack is not None else told_by_others(rows, names.words)):
+        is_by_pack = by_pack is not None and rows[place][0] in known
+        whose = "the built-in pack tells" if is_by_pack else "others tell"
         if told is not None and not _names_it_alone(rows[place], told, names):
             yield place, "near_other_class", f"tells what {whose} of '{told.class_name}' ({_quoted(told.words)})"
 

@@ -20,6 +20,8 @@ from core.errors import ClassMismatch, NotFound, did_you_mean
 
 PREFIX = "pack:"
 """Before a name it says that a pack is meant, not a stored description set or a file called the same."""
+FEWEST_KNOWN = 3
+"""Fewer names in common may be chance: "normal" and "benign" are classes of many pictures."""
 
 
 @dataclass(frozen=True)
@@ -125,15 +127,26 @@ def fitting(classes: Sequence[str], pictures: str | None = None) -> list[Pack]:
 
 
 def known_names(classes: Sequence[str], pictures: str | None = None) -> dict[str, tuple[str, ...]]:
-    """Further names of classes, as far as a pack describes all of them: what its sentences call them."""
-    found = fitting(classes, pictures)
-    return found[0].names_for(classes) if found else {}
+    """Further names of those classes that the pack nearest to all of them describes: what its sentences call them."""
+    pack, described = _nearest(classes, pictures)
+    return pack.names_for(described) if pack else {}
 
 
 def known_sentences(classes: Sequence[str], pictures: str | None = None) -> dict[str, tuple[str, ...]]:
-    """What a pack that describes all of `classes` tells of each, under these names; {} where there is none."""
-    found = fitting(classes, pictures)
-    return dict(found[0].for_classes(classes).sentences) if found else {}
+    """What that pack tells of each class that it describes, under these names; {} where there is none."""
+    pack, described = _nearest(classes, pictures)
+    return dict(pack.for_classes(described).sentences) if pack else {}
+
+
+def _nearest(classes: Sequence[str], pictures: str | None) -> tuple[Pack | None, list[str]]:
+    """A pack that describes all classes, else the one that describes most: at least FEWEST_KNOWN and half of them."""
+    if found := fitting(classes, pictures):
+        return found[0], list(classes)
+    fit = [pack for pack in packs() if not contradict(pictures or "", pack.pictures)]
+    known = [(pack, [name for name in classes if pack.matched([name])]) for pack in fit]
+    least = max(FEWEST_KNOWN, len(classes) / 2)
+    known = [(pack, own) for pack, own in known if len(own) >= least and pack.matched(own)]
+    return max(known, key=lambda each: len(each[1]), default=(None, []))
 
 
 def _folded(name: str) -> str:

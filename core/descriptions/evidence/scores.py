@@ -70,9 +70,9 @@ class SentenceScores:
 
     @cached_property
     def said_of_several(self) -> frozenset[str]:
-        """What sentences of more than one class tell, beside the name of their class: it speaks for none of them."""
+        """What sentences of most classes tell, beside the name of their class: it speaks for none of them."""
         told = Counter(text for name, own in self._by_class() for text in {nameless_text(text, name) for text in own})
-        return frozenset(text for text, classes in told.items() if classes > 1)
+        return frozenset(text for text, classes in told.items() if classes > len(self.classes) / 2)
 
     def _by_class(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         return zip(self.classes, self.sentences, strict=True)
@@ -164,7 +164,7 @@ class SentenceScores:
     def told(self, place: Place) -> tuple[str, str, np.ndarray]:
         """A sentence without the name of its class, what stands for the name in it, and its feature (width,).
 
-        As it is where nothing is known of it without the name, and where other classes have the same sentence about
+        As it is where nothing is known of it without the name, and where most classes have the same sentence about
         themselves: without the name it would speak for none of them.
         """
         text, name = self.text(place), self.classes[place.label]

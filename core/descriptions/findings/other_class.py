@@ -86,17 +86,22 @@ class Wording:
 
 
 def told_by_pack(rows: Sequence[Row], pack: Mapping[str, Sequence[str]], left_out: Collection[str]) -> Found | None:
-    """For each sentence the other class it tells of, or None, by the sentences of a pack of the same classes.
+    """For each sentence the other class it tells of, or None, by the sentences of a pack of these classes.
 
-    None for all where the pack does not know the wording of the set.
+    Of classes that the pack does not describe the other sentences of the set decide. None for all where the pack does
+    not know the wording of the set.
     """
-    if len(pack) < 2 or not rows:
+    described = [place for place, (name, _) in enumerate(rows) if name in pack]
+    if len(pack) < 2 or not described:
         return None
     wording = Wording(pack, left_out)
-    found = [wording.told(text, name, is_learned=False) for name, text in rows]
-    if not is_recognised([each.margin for each in found]):
+    found = {place: wording.told(rows[place][1], rows[place][0], is_learned=False) for place in described}
+    if not is_recognised([each.margin for each in found.values()]):
         return None
-    return [each if each.margin > LEAST_MARGIN else None for each in found]
+    others = told_by_others(rows, left_out) if len(described) < len(rows) else [None] * len(rows)
+    for place, each in found.items():
+        others[place] = each if each.margin > LEAST_MARGIN else None
+    return others
 
 
 def told_by_others(rows: Sequence[Row], left_out: Collection[str]) -> Found:

@@ -57,6 +57,19 @@ def test_a_sentence_of_a_pack_under_another_name_is_told_with_the_words_that_giv
     assert found.detail == "tells what the built-in pack tells of 'meningioma tumor' ('broad', 'dural', 'tail')"
 
 
+def test_a_pack_that_describes_most_classes_judges_these() -> None:
+    pack = get_pack("dermamnist").for_classes(["melanoma", "nevus", "dermatofibroma"]).sentences
+    sentences = {name: list(texts[:8]) for name, texts in pack.items()}
+    names = ClassNames(list(sentences), {"nevus": ("melanocytic nevus", "mole")})
+    sentences["squamous cell carcinoma"] = [f"A squamous cell carcinoma has {each} scale." for each in ("some", "hard")]
+    assert set(known_sentences(list(sentences))) == set(pack)
+    assert near_others(sentences) == []
+    planted = [names.without_name(text, "nevus") + " melanoma" for text in pack["nevus"][8:18]]
+    found = near_others(sentences | {"melanoma": [*sentences["melanoma"], *planted]})
+    assert set(found) <= set(planted)
+    assert len(found) >= 7
+
+
 def test_a_pack_of_the_same_names_that_tells_of_other_things_does_not_judge() -> None:
     rows = [("benign", "A benign mole of even brown."), ("malignant", "A malignant mole with blue veil and streaks.")]
     pack = get_pack("busi").for_classes(["benign", "malignant"]).sentences

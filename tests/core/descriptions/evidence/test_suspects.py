@@ -66,3 +66,22 @@ def test_few_sentences_and_sets_without_such_features_are_not_judged() -> None:
     assert fewer.nameless is not None
     assert suspects(fewer) == [None] * 12
     assert scores.with_sentence(Place(0, 0), "about 0 new", WORLD.encode).nameless is None
+
+
+def test_sentences_of_which_neither_images_nor_wording_know_the_class_are_not_judged() -> None:
+    nonsense = {f"class {c}": [f"CLASS {c}: word {c} {i}" for i in range(6)] for c in range(3)}
+    assert suspects(WORLD.scores(nonsense).with_nameless(WORLD.encode)) == [None] * 18
+    beside = {name: [*NAMED[name], *own[:2]] for name, own in nonsense.items()}
+    beside["class 0"][3] = PLANTED
+    assert [name for name in suspects(WORLD.scores(beside).with_nameless(WORLD.encode)) if name][:1] == ["class 2"]
+
+
+def test_what_two_of_four_classes_say_of_themselves_is_judged_without_the_name() -> None:
+    world = World(classes=4, noise=2.0)
+    texts = {f"class {c}": [f"CLASS {c}: about {c} {i}" for i in range(6)] for c in range(4)}
+    texts["class 0"][3] = texts["class 2"][0].replace("CLASS 2", "CLASS 0")
+    shared = {name: [text.replace(f"CLASS {name[-1]}", name) for text in own] for name, own in texts.items()}
+    scores = world.scores(shared).with_nameless(world.encode)
+    assert nameless_text(shared["class 0"][3], "class 0") == nameless_text(shared["class 2"][0], "class 2")
+    assert scores.said_of_several == frozenset()
+    assert scores.told(Place(0, 3))[1] == "the finding"
