@@ -655,8 +655,8 @@ class CalibrationError(Answer):
     n: int
     bins: int
     expected: float
-    expected_high: float
-    p: float
+    expected_high: float | None = Field(description="Null where several images are of one group (patient), as is p.")
+    p: float | None
     square: float
     root: float | None = None
 
@@ -846,7 +846,7 @@ class ReliabilityBin(Answer):
     """Answers of one range of stated probability, ranges of equal counts: how sure they were and how often right.
 
     accuracy_low, accuracy_high: Wilson, 95 %, over images. expected_low, expected_high: where the share right of a
-    calibrated model would lie in 95 % of draws.
+    calibrated model would lie in 95 % of draws. All four are null where several images are of one group (patient).
     """
 
     low: float
@@ -854,10 +854,10 @@ class ReliabilityBin(Answer):
     n: int
     confidence: float
     accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    expected_low: float
-    expected_high: float
+    accuracy_low: float | None
+    accuracy_high: float | None
+    expected_low: float | None
+    expected_high: float | None
 
 
 class RunSummary(Answer):
@@ -872,6 +872,7 @@ class RunSummary(Answer):
     classes: list[str]
     n_runs: int
     n_images: int
+    grouped: bool = Field(description="Whether several images are of one group (patient).")
     confusion: list[list[int]]
     per_class: list[ClassNumbers]
     ece: float

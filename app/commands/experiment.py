@@ -231,9 +231,9 @@ def _row_text(row: Mapping[str, Any]) -> dict[str, Any]:
     difference = row["difference"] or {}
     between = None
     if difference.get("mean") is not None:
-        between = f"{difference['mean']:+.3f} to {difference['against']}"
+        between = f"{difference['mean']:+z.3f} to {difference['against']}"
         if difference.get("low") is not None:
-            between += f" ({difference['low']:+.3f} to {difference['high']:+.3f})"
+            between += f" ({difference['low']:+z.3f} to {difference['high']:+z.3f})"
     return {
         "images": row["image_set"] or "mean over sets",
         "line": row["line"],

@@ -16,6 +16,7 @@ from core.records import answers as records
 from core.records import runs as run_records
 from core.text import shown
 
+IMAGE_WISE = {"accuracy_low", "accuracy_high", "expected_low", "expected_high", "p"}
 MOST_ANSWERS = 400_000
 """Answers that are counted at once."""
 
@@ -23,9 +24,10 @@ MOST_ANSWERS = 400_000
 def summary(ctx: Context, run_ids: Sequence[str], part: str | None = None) -> dict[str, Any]:
     """Counts over the answers of runs on one part, by default the ranked one; runs are usually seeds of one line.
 
-    Returns {part, parts, classes, n_runs, n_images, confusion, per_class, ece, brier, log_loss, calibration_error,
-    reliability}: confusion and reliability are summed over the runs, the numbers of classes, ece, brier and log_loss
-    are means of the runs; calibration_error is that of a single run, else None. Raises NotFound, InvalidInput for runs
+    Returns {part, parts, classes, n_runs, n_images, grouped, confusion, per_class, ece, brier, log_loss,
+    calibration_error, reliability}: confusion and reliability are summed over the runs, the numbers of classes, ece,
+    brier and log_loss are means of the runs; calibration_error is that of a single run, else None. grouped: whether
+    several images are of one patient; intervals over images are None then. Raises NotFound, InvalidInput for runs
     that do not have the same classes and images.
     """
     wanted = list(dict.fromkeys(run_ids))
@@ -46,6 +48,8 @@ def summary(ctx: Context, run_ids: Sequence[str], part: str | None = None) -> di
     labels = [np.array([place[row["label"]] for row in rows]) for rows in told]
     stated = [np.array([list(row["probabilities"].values()) for row in rows]) for rows in told]
     tables = [confusion(true, p.argmax(axis=1), len(classes)) for true, p in zip(labels, stated, strict=True)]
+    groups = [row["group"] for row in told[0] if row["group"] is not None]
+    grouped = len(set(groups)) < len(groups)
     by_run = [per_class(p, true, classes) for true, p in zip(labels, stated, strict=True)]
     return {
         "part": part,
@@ -58,9 +62,18 @@ def summary(ctx: Context, run_ids: Sequence[str], part: str | None = None) -> di
         "ece": float(np.mean([expected_calibration_error(p, true) for true, p in zip(labels, stated, strict=True)])),
         "brier": float(np.mean([brier(p, true) for true, p in zip(labels, stated, strict=True)])),
         "log_loss": float(np.mean([log_loss(p, true) for true, p in zip(labels, stated, strict=True)])),
-        "calibration_error": calibration_error(stated[0], labels[0]) if len(wanted) == 1 else None,
-        "reliability": reliability(np.concatenate(stated), np.concatenate(labels), repeats=len(wanted)),
+        "grouped": grouped,
+        "calibration_error": _of_images(calibration_error(stated[0], labels[0]), grouped) if len(wanted) == 1 else None,
+        "reliability": [
+            _of_images(row, grouped)
+            for row in reliability(np.concatenate(stated), np.concatenate(labels), repeats=len(wanted))
+        ],
     }
+
+
+def _of_images(row: dict[str, Any], grouped: bool) -> dict[str, Any]:
+    """The row; without what takes each image for a piece of evidence of its own where several are of one patient."""
+    return row | dict.fromkeys(IMAGE_WISE & row.keys()) if grouped else row
 
 
 def list_images(

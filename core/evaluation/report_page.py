@@ -98,11 +98,11 @@ def _pair(pair: Mapping[str, Any], side: int) -> str:
     ends = [None if pair[name] is None else side * pair[name] for name in ("low", "high")[::side]]
     between = _between({"low": ends[0], "high": ends[1]})
     if not between or pair["p"] is None:
-        return f"{100 * side * pair['mean']:+.1f}; {pair['why'] or 'no interval'}"
+        return f"{100 * side * pair['mean']:+z.1f}; {pair['why'] or 'no interval'}"
     counts = [pair[name] for name in ("wins", "ties", "losses")[::side]]
     counted = "" if None in counts else f"; {counts[0]}/{counts[1]}/{counts[2]}"
     holm = "" if pair["p_holm"] is None else f", by Holm {_p(pair['p_holm'])}"
-    return f"{100 * side * pair['mean']:+.1f} ({between}){counted}; p {_p(pair['p'])}{holm}"
+    return f"{100 * side * pair['mean']:+z.1f} ({between}){counted}; p {_p(pair['p'])}{holm}"
 
 
 def _ranks(ends: Sequence[int]) -> str:

@@ -100,7 +100,7 @@ def _groups(search: TableSearch) -> list[dict[str, Any]]:
         for examined in search.examined
         if examined.n_found
         for column in range(len(examined.sheet.columns))
-        if column not in (examined.columns.path, examined.columns.label)
+        if column not in (examined.columns.path, examined.columns.label, *examined.columns.one_hot)
     ]
     found: dict[str, dict[str, Any]] = {}
     for examined, group in [*usual, *others]:

@@ -67,7 +67,7 @@ class Answers extends PsElement {
     const plot = reliability(summary, this.asked.name);
     const chart = (old) => {
       const node = old ?? h("ps-plot", {});
-      node.content = plot;
+      node.content = { ...plot, cautions: this.asked.cautions };
       return node;
     };
     const counts = () =>
@@ -75,7 +75,7 @@ class Answers extends PsElement {
         "div",
         { class: "ps-pair" },
         h("div", { class: "ps-stack-s" }, this.confusion(summary)),
-        h("div", { class: "ps-stack-s" }, perClass(summary, this.asked.name)),
+        h("div", { class: "ps-stack-s" }, perClass(summary, this.asked)),
       );
     arrange(this.body, [
       { key: "counts", told: [summary, this.asked], make: counts },
@@ -119,6 +119,7 @@ class Answers extends PsElement {
       columns,
       rows: confusion.map((row, at) => [classes[at], ...row]),
       file: fileName(this.asked.name, "confusion"),
+      cautions: this.asked.cautions,
     };
     return [
       h("h3", {}, "Confusion matrix"),
@@ -161,14 +162,15 @@ class Images {
     this.dialog = h(
       "dialog",
       { class: "ps-dialog ps-images-dialog", "aria-labelledby": title },
-      h("h2", { id: title }, words),
+      // first, so that it has the focus in sight: below the images it would lie outside the window
+      h(
+        "header",
+        { class: "ps-dialog-head" },
+        h("h2", { id: title }, words),
+        button("Close", () => this.dialog.close(), "small"),
+      ),
       h("p", { class: "ps-soft" }, `${count(answers, "answer")}${runs > 1 ? ` of ${count(runs, "run")}` : ""}.`),
       this.wall,
-      h(
-        "div",
-        { class: "ps-actions" },
-        button("Close", () => this.dialog.close()),
-      ),
     );
     this.dialog.addEventListener("close", () => this.dialog.remove());
     document.body.append(this.dialog);
@@ -221,7 +223,7 @@ class Images {
   }
 }
 
-function perClass({ per_class: rows, n_runs: runs }, name) {
+function perClass({ per_class: rows, n_runs: runs }, { name, cautions }) {
   const share = (value) => (Number.isFinite(value) ? percent(value) : "–");
   const columns = ["Class", "Test images", "Recall", "Precision", "F1", "AUROC"];
   const shown = rows.map((row) => [
@@ -243,7 +245,7 @@ function perClass({ per_class: rows, n_runs: runs }, name) {
     ),
     button(
       "Download CSV",
-      () => saveCsv({ columns, rows: shown, csvRows, file: fileName(name, "per-class") }),
+      () => saveCsv({ columns, rows: shown, csvRows, file: fileName(name, "per-class"), cautions }),
       "quiet ps-button-small ps-self-start",
     ),
   ];

@@ -7,6 +7,8 @@
  */
 
 const CONFIG = { displayModeBar: false, responsive: false, scrollZoom: false, doubleClick: false, showTips: false };
+const LINE_LENGTH = 115; // characters of 12 px on 900 px
+const LINE_HEIGHT = 17;
 const RESEARCH_USE = "Research use only. Not for use in diagnostic procedures.";
 
 // ---------------------------------------------------------------- the library
@@ -44,25 +46,41 @@ export function forgetChart(area) {
   if (area?.classList.contains("js-plotly-plot")) window.Plotly?.purge(area);
 }
 
-/** A figure as a file ("png" or "svg"), on white with its title, as papers want it. */
-export async function chartFile(figure, title, kind, width = 900) {
+/** A figure as a file ("png" or "svg"), on white with its title, as papers want it; cautions stand below the title. */
+export async function chartFile(figure, title, kind, cautions = [], width = 900) {
   const library = await chartLibrary();
   const theme = themeOf(document.body, "light");
   const { data, layout } = figure(theme, width);
+  const lines = [RESEARCH_USE, ...cautions.flatMap((text) => wrapped(text, LINE_LENGTH))];
   const head = {
     text: plain(title),
-    subtitle: { text: RESEARCH_USE, font: { size: 12, color: theme.soft } },
+    subtitle: { text: lines.map(plain).join("<br>"), font: { size: 12, color: theme.soft } },
     x: 0,
     xref: "paper",
+    y: 1,
+    yanchor: "top",
+    yref: "container",
+    pad: { t: 14 },
     font: { size: 17 },
   };
-  const margin = { ...layout.margin, t: (layout.margin?.t ?? 0) + 64, r: Math.max(24, layout.margin?.r ?? 0) };
-  const whole = { ...layout, width, height: layout.height + 64, title: head, margin, paper_bgcolor: theme.surface };
+  const above = 64 + (lines.length - 1) * LINE_HEIGHT;
+  const margin = { ...layout.margin, t: (layout.margin?.t ?? 0) + above, r: Math.max(24, layout.margin?.r ?? 0) };
+  const whole = { ...layout, width, height: layout.height + above, title: head, margin, paper_bgcolor: theme.surface };
   const address = await library.toImage(
     { data, layout: whole, config: CONFIG },
     { format: kind, width, height: whole.height, scale: kind === "png" ? 2 : 1 },
   );
   return (await fetch(address)).blob();
+}
+
+/** A text in lines of at most `length` characters, broken between words. */
+function wrapped(text, length) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    if (lines.at(-1) && lines.at(-1).length + word.length >= length) lines.push(word);
+    else lines.push([lines.pop(), word].filter(Boolean).join(" "));
+  }
+  return lines;
 }
 
 /** The colours of the page where `area` stands, as the style sheet gives them for light or dark. */

@@ -28,7 +28,7 @@ import { forest } from "./figures.js";
 import "./experiment-results.js";
 import { progressText, stateOf, tookText } from "./experiment-words.js";
 import { confirmDialog, follow, linkTo, uid } from "./follow.js";
-import { calibrationText, isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
+import { calibrationText, cautionsOf, isBad, leakageChip, leakageFacts, leakageLine } from "./honesty-words.js";
 import { stateChip } from "./job-words.js";
 import { lossPlot } from "./job-monitor.js";
 import { replaceKept } from "./keep-place.js";
@@ -95,7 +95,7 @@ class Compare extends PsElement {
     const answer = async () => {
       const experiment = await api.get(`/experiments/${encodeURIComponent(id)}`, { signal: this.signal });
       const way = link("See its cells", linkTo("/experiments", { id }), "small");
-      replaceKept(head, stateOf(experiment.state), progressLine(experiment), way);
+      replaceKept(head, stateOf(experiment), progressLine(experiment), way);
       results.experiment = experiment;
       if (!results.isConnected) this.page.replaceChildren(head, results);
       return ["queued", "running"].includes(experiment.state);
@@ -219,7 +219,7 @@ class Compare extends PsElement {
     const shots = group.shots === null ? "all training images" : count(group.shots, "shot");
     const title = `${group.image_set.name}, ${shots} per class`;
     const plot = h("ps-plot", {});
-    plot.content = this.plotOf(group, title);
+    plot.content = { ...this.plotOf(group, title), cautions: cautionsOf(group.rows, group.backbone) };
     return h(
       "section",
       { class: "ps-card" },
@@ -645,7 +645,12 @@ function textOf(value) {
 
 function answersOf(run) {
   const answers = h("ps-answers", {});
-  answers.ask = { runs: [run.id], parts: Object.keys(run.parts ?? {}), name: run.name || run.method_title };
+  answers.ask = {
+    runs: [run.id],
+    parts: Object.keys(run.parts ?? {}),
+    name: run.name || run.method_title,
+    cautions: cautionsOf([run]),
+  };
   return answers;
 }
 

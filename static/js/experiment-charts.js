@@ -285,7 +285,7 @@ export function ranks(rows, metric, title) {
 }
 
 /** How often answers of each confidence were right. summary: of `/runs/summary`. */
-export function reliability({ reliability: bins, n_runs: runs, ece, brier, calibration_error: error }, title) {
+export function reliability({ reliability: bins, n_runs: runs, ece, brier, calibration_error: error, grouped }, title) {
   const known = bins ?? [];
   const drawn = known.filter((bin) => bin.n >= SMALL_BIN);
   if (!known.length) return null;
@@ -294,15 +294,19 @@ export function reliability({ reliability: bins, n_runs: runs, ece, brier, calib
   const seeds = runs > 1 ? `, means of ${count(runs, "seed")}` : "";
   const scores = `Brier score ${brier.toFixed(3)}, expected calibration error (15 equal bins, as papers print it) ${ece.toFixed(3)}${seeds}.`;
   const chance = error
-    ? ` Over ranges of equal counts the error is ${error.value.toFixed(3)}; a perfectly calibrated model would show ${error.expected.toFixed(3)}, up to ${error.expected_high.toFixed(3)}.`
+    ? ` Over ranges of equal counts the error is ${error.value.toFixed(3)}; a perfectly calibrated model would show ${error.expected.toFixed(3)}${grouped ? "" : `, up to ${error.expected_high.toFixed(3)}`}.`
     : "";
+  const bars = grouped
+    ? "Several images are of one patient, so no intervals over images are drawn."
+    : "In the grey band 95 % of perfectly calibrated models would lie. Bars: 95 % (Wilson).";
+  const between = (low, high) => (low === null ? "–" : `${percent(low, 0)} to ${percent(high, 0)}`);
   return {
     title: "Reliability: how often the model is right when it is so sure",
-    sentence: `On the dotted line stated probabilities are right; in the grey band 95 % of perfectly calibrated models would lie. Bars: 95 % (Wilson). ${scores}${chance}${left}`,
+    sentence: `On the dotted line stated probabilities are right. ${bars} ${scores}${chance}${left}`,
     figure: curves({
       height: 300,
       diagonal: true,
-      band: {
+      band: !grouped && {
         places: drawn.map((bin) => bin.confidence),
         low: drawn.map((bin) => bin.expected_low),
         high: drawn.map((bin) => bin.expected_high),
@@ -311,8 +315,8 @@ export function reliability({ reliability: bins, n_runs: runs, ece, brier, calib
         {
           name: "right",
           points: drawn.map((bin) => [bin.confidence, bin.accuracy]),
-          low: drawn.map((bin) => bin.accuracy_low),
-          high: drawn.map((bin) => bin.accuracy_high),
+          low: grouped ? [] : drawn.map((bin) => bin.accuracy_low),
+          high: grouped ? [] : drawn.map((bin) => bin.accuracy_high),
         },
       ],
       x: {
@@ -329,8 +333,8 @@ export function reliability({ reliability: bins, n_runs: runs, ece, brier, calib
       bin.n,
       percent(bin.confidence),
       percent(bin.accuracy),
-      `${percent(bin.accuracy_low, 0)} to ${percent(bin.accuracy_high, 0)}`,
-      `${percent(bin.expected_low, 0)} to ${percent(bin.expected_high, 0)}`,
+      between(bin.accuracy_low, bin.accuracy_high),
+      between(bin.expected_low, bin.expected_high),
     ]),
     csvColumns: "low high answers mean_stated share_right right_low right_high calibrated_low calibrated_high".split(" "),
     csvRows: known.map((bin) => [

@@ -120,7 +120,7 @@ class ExperimentMonitor extends PsElement {
 
   drawHead(found) {
     const { cells, n_cells: all, state, job } = found;
-    this.chip.replaceChildren(stateOf(state));
+    this.chip.replaceChildren(stateOf(found));
     this.bar.value = all ? cells.done / all : 0;
     this.bar.textContent = percent(all ? cells.done / all : 0, 0);
     const active = ["queued", "running"].includes(state);
@@ -182,25 +182,27 @@ class ExperimentMonitor extends PsElement {
   async drawFailures(found) {
     if (!found.cells.failed) return this.failures.replaceChildren();
     const page = await api.get(this.path(`/cells?state=failed&limit=${MOST_FAILURES}`), { signal: this.signal });
-    const item = (cell) => {
-      const name = `${titleOf(cell.line, found.titles)} on ${cell.image_set}, ${amountText(cell)}, seed ${cell.seed}`;
-      const again = button("Try again", () => this.act(`/retry?cell=${cell.position}`), "quiet ps-button-small");
-      again.dataset.key = `cell ${cell.position}`;
-      again.setAttribute("aria-label", `Try again: ${name}`);
-      return h("li", {}, h("strong", {}, `${name}: `), cell.error?.message ?? "It ended without a message.", " ", again);
+    const nameOf = (cell) =>
+      `${titleOf(cell.line, found.titles)} on ${cell.image_set}, ${amountText(cell)}, seed ${cell.seed}`;
+    const again = (cell) => {
+      const node = button("Try again", () => this.act(`/retry?cell=${cell.position}`), "quiet ps-button-small");
+      node.dataset.key = `cell ${cell.position}`;
+      node.setAttribute("aria-label", `Try again: ${nameOf(cell)}`);
+      return node;
     };
+    // a reason that many cells share is read once
+    const item = ([reason, cells]) =>
+      cells.length === 1
+        ? h("li", {}, h("strong", {}, `${nameOf(cells[0])}: `), reason, " ", again(cells[0]))
+        : h("li", {}, reason, h("ul", {}, cells.map((cell) => h("li", {}, h("strong", {}, nameOf(cell)), " ", again(cell)))));
     const more = page.total > page.items.length ? ` The first ${page.items.length} are named.` : "";
     replaceKept(
       this.failures,
       h(
         "div",
         { class: "ps-notice ps-notice-bad" },
-        h(
-          "p",
-          {},
-          `${count(page.total, "cell")} failed; the others go on without ${page.total === 1 ? "it" : "them"}.${more}`,
-        ),
-        h("ul", {}, page.items.map(item)),
+        h("p", {}, `${failedText(found)}${more}`),
+        h("ul", {}, [...byReason(page.items)].map(item)),
       ),
     );
   }
@@ -252,6 +254,24 @@ class ExperimentMonitor extends PsElement {
       this.failures.replaceChildren(errorNotice(error));
     }
   }
+}
+
+/** How many cells failed, and what that means for the others. */
+function failedText({ cells, n_cells: all, state }) {
+  const failed = count(cells.failed, "cell");
+  if (cells.failed === all) return all === 1 ? "The only cell failed." : `All ${failed} failed.`;
+  if (["queued", "running"].includes(state)) return `${failed} failed; the others go on without ${cells.failed === 1 ? "it" : "them"}.`;
+  return `${failed} failed; ${cells.waiting ? `${cells.done} are done, ${cells.waiting} wait` : "all others are done"}.`;
+}
+
+/** Failed cells by what their error says. */
+function byReason(cells) {
+  const found = new Map();
+  for (const cell of cells) {
+    const reason = cell.error?.message ?? "It ended without a message.";
+    found.set(reason, [...(found.get(reason) ?? []), cell]);
+  }
+  return found;
 }
 
 /** Lines by rows, training images by columns, a mark for each seed. */

@@ -26,6 +26,7 @@ import {
   amountText,
   betterWords,
   differenceText,
+  points,
   protocolSentence,
   protocolTitle,
   pText,
@@ -35,7 +36,7 @@ import {
   tookText,
 } from "./experiment-words.js";
 import { colourAt, cssColour, inkOn } from "./colour-maps.js";
-import { knownLine, leakageChip, worstLeakage } from "./honesty-words.js";
+import { cautionsOf, knownLine, leakageChip, worstLeakage } from "./honesty-words.js";
 import { arrange, replaceKept } from "./keep-place.js";
 import { METRICS, gflopsText, metricOf, metricText } from "./metric-words.js";
 import { saveCsv } from "./plot.js";
@@ -50,7 +51,8 @@ const setName = (row) => row.image_set ?? MEAN;
 
 class ExperimentResults extends PsElement {
   set experiment(experiment) {
-    const told = JSON.stringify([experiment.rows, experiment.rank_tests]);
+    const empty = experiment.rows.length ? null : [experiment.state, experiment.cells];
+    const told = JSON.stringify([experiment.rows, experiment.rank_tests, empty]);
     const same = told === this.told;
     this.told = told;
     const rows = experiment.rows.map((row) => ({ ...row, line: titleOf(row.line, experiment.titles) }));
@@ -65,7 +67,7 @@ class ExperimentResults extends PsElement {
     if (!this.current) return;
     const { rows } = this.current;
     if (!rows.length)
-      return this.show(h("p", { class: "ps-soft" }, "No cell is finished yet: results appear here one by one."));
+      return this.show(h("p", { class: "ps-soft" }, nothingYet(this.current)));
     this.metric = metricOf(rows[0].metric) ?? METRICS[1];
     this.sets = [...new Set(rows.map(setName))];
     this.set = this.sets.includes(param("set")) ? param("set") : this.sets[0];
@@ -148,12 +150,12 @@ class ExperimentResults extends PsElement {
     const title = `${this.current.name}, ${this.set}, ${this.amount}`;
     const cards = [
       ["leaderboard", this.leaderboardParts(rows, title)],
-      ["growth", this.chartParts("More training images", growth(this.ofSet(), this.metric, ofSet, this.kinds))],
-      ["halves", this.chartParts("Classes that were not trained on", baseAndNovel(rows, this.metric, title))],
+      ["growth", this.chartParts("More training images", growth(this.ofSet(), this.metric, ofSet, this.kinds), this.ofSet())],
+      ["halves", this.chartParts("Classes that were not trained on", baseAndNovel(rows, this.metric, title), rows)],
       ["matrix", this.matrixParts(rows, title)],
       ["ranks", this.ranksParts(rows, title)],
       ["details", this.detailsParts(rows)],
-      ["costs", this.chartParts("What it costs", costs(rows, this.metric, title, this.kinds))],
+      ["costs", this.chartParts("What it costs", costs(rows, this.metric, title, this.kinds), rows)],
     ].filter(([, parts]) => parts);
     for (const [key, parts] of cards) {
       if (!this.cards.has(key)) this.cards.set(key, h("section", { class: "ps-card" }));
@@ -165,8 +167,8 @@ class ExperimentResults extends PsElement {
     ]);
   }
 
-  chartParts(words, content) {
-    return content && [heading(words), plotPart("figure", content)];
+  chartParts(words, content, rows) {
+    return content && [heading(words), plotPart("figure", content, rows)];
   }
 
   // the leaderboard ---------------------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ class ExperimentResults extends PsElement {
       still("protocol", h("p", { class: "ps-soft" }, `${protocolTitle(protocol)}: ${protocolSentence(protocol)}`)),
       ...warningsOf(rows).map((line, at) => still(`warning ${at}`, line)),
       still("verdict", h("p", {}, verdict(rows, this.metric, protocol))),
-      plotPart("figure", leaderboard(rows, this.metric, title, protocol)),
+      plotPart("figure", leaderboard(rows, this.metric, title, protocol), rows),
       { key: "table", told: [rows, titles, title], make: () => this.table(rows, title) },
       rows.some((row) => row.deviations?.[this.metric.name] !== null) && still("spread", h("p", { class: "ps-hint" }, SPREAD)),
       {
@@ -269,15 +271,16 @@ class ExperimentResults extends PsElement {
         told: [rows, title],
         make: (old) => {
           const place = old ?? h("div", { class: "ps-stack-s" }, busy("Comparing each line with each other …"));
-          this.fillMatrix(place, rows[0]);
+          this.fillMatrix(place, rows);
           return place;
         },
       },
-      plotPart("figure", ranks(rows, this.metric, title)),
+      plotPart("figure", ranks(rows, this.metric, title), rows),
     ].filter(Boolean);
   }
 
-  async fillMatrix(place, row) {
+  async fillMatrix(place, rows) {
+    const [row] = rows;
     const asked = new URLSearchParams();
     if (row.image_set) asked.set("image_set", row.image_set);
     if (row.share !== null && row.share !== undefined) asked.set("share", row.share);
@@ -288,9 +291,9 @@ class ExperimentResults extends PsElement {
       const answer = await api.get(`/experiments/${encodeURIComponent(id)}/matrix?${asked}`, { signal: this.signal });
       if (turn !== this.matrixAsked) return;
       const title = `${name}, ${this.set}, ${this.amount}`;
-      replaceKept(place, ...matrixTable(answer, title, this.current));
+      replaceKept(place, ...matrixTable(answer, title, this.current, cautionsOf(rows)));
     } catch (error) {
-      if (error.name !== "AbortError") place.replaceChildren(errorNotice(error, () => this.fillMatrix(place, row)));
+      if (error.name !== "AbortError") place.replaceChildren(errorNotice(error, () => this.fillMatrix(place, rows)));
     }
   }
 
@@ -301,7 +304,7 @@ class ExperimentResults extends PsElement {
     const { titles } = this.current;
     return [
       heading("Ranks over image sets"),
-      plotPart("figure", rankPlot(found, titles, title)),
+      plotPart("figure", rankPlot(found, titles, title), this.current.rows),
       { key: "tests", told: [found, titles], make: () => h("div", { class: "ps-stack-s" }, rankNodes(found, titles)) },
     ].filter(Boolean);
   }
@@ -321,6 +324,7 @@ class ExperimentResults extends PsElement {
       runs: row.runs.filter(Boolean),
       parts: Object.keys(row.parts ?? {}),
       name: `${this.current.name}, ${row.line}, ${this.set}, ${this.amount}`,
+      cautions: cautionsOf([row]),
     };
     const choose = () => {
       const select = h(
@@ -351,19 +355,29 @@ class ExperimentResults extends PsElement {
 /** A part of a card that is read only. */
 const still = (key, node) => ({ key, told: new XMLSerializer().serializeToString(node), make: () => node });
 
+function nothingYet({ state, cells, n_cells: all }) {
+  if (cells.failed === all) return "Every cell failed, so there is nothing to compare. Its cells say why, and can be tried again.";
+  if (["queued", "running"].includes(state)) return "No cell is finished yet: results appear here one by one.";
+  return "No cell is finished, and nobody works on them. Start the experiment from its cells.";
+}
+
 const heading = (words) => still("heading", h("h2", {}, words));
 
 /** A part of a card that is a chart: the same one gets what there is to draw. Nothing for no content. */
-const plotPart = (key, content) =>
-  content && {
-    key,
-    told: content,
-    make: (old) => {
-      const plot = old ?? h("ps-plot", {});
-      plot.content = content;
-      return plot;
-    },
-  };
+const plotPart = (key, drawn, rows) => {
+  const content = drawn && { ...drawn, cautions: cautionsOf(rows) };
+  return (
+    content && {
+      key,
+      told: content,
+      make: (old) => {
+        const plot = old ?? h("ps-plot", {});
+        plot.content = content;
+        return plot;
+      },
+    }
+  );
+};
 
 const SPREAD =
   "± is the standard deviation over these seeds, as published tables print it; what a new draw or new patients may bring is the interval.";
@@ -476,7 +490,7 @@ const PAIR_FIELDS = [
 ];
 
 /** The matrix as a table, rows minus columns, in points; the colour repeats the sign and size. */
-function matrixTable({ matrix: found }, title, { titles, protocol }) {
+function matrixTable({ matrix: found }, title, { titles, protocol }, cautions) {
   const matrix = found && titledMatrix(found, titles);
   if (!matrix) return [h("p", { class: "ps-soft" }, "Fewer than two lines can be compared here.")];
   const metric = metricOf(matrix.metric);
@@ -512,6 +526,7 @@ function matrixTable({ matrix: found }, title, { titles, protocol }) {
       "research use only, not for diagnosis",
     ]),
     file: `${title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}-pairs`,
+    cautions,
   };
   return [
     h("p", { class: "ps-hint" }, hint),
@@ -560,8 +575,6 @@ function matrixTable({ matrix: found }, title, { titles, protocol }) {
     button("Download pairs (CSV)", () => saveCsv(csv), "quiet ps-button-small ps-self-start"),
   ];
 }
-
-const points = (value) => `${value > 0 ? "+" : ""}${(100 * value).toFixed(1)}`;
 
 const turned = (pair) => ({
   ...pair,

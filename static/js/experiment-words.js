@@ -44,7 +44,11 @@ const STATES = {
   failed: ["Done, but cells failed", "bad"],
 };
 
-export const stateOf = (name) => chip(...(STATES[name] ?? [name, ""]));
+/** The state of an experiment, {state, cells, n_cells}, as a chip. */
+export function stateOf({ state, cells, n_cells: all }) {
+  if (state === "failed" && cells.failed === all) return chip("All cells failed", "bad");
+  return chip(...(STATES[state] ?? [state, ""]));
+}
 
 /** Mark, word and tone of a cell's state; the mark tells them apart without colours. */
 export const CELL_STATES = {
@@ -68,15 +72,20 @@ export function betterWords(row) {
   return row.beats ? "Better than both baselines" : "Not shown to be better";
 }
 
+/** A difference in points, with its sign; none where it rounds to nothing. */
+export function points(value) {
+  const text = (100 * value).toFixed(1);
+  return Number(text) === 0 ? "0.0" : `${value > 0 ? "+" : ""}${text}`;
+}
+
 /** "+4.2 points (1.0 to 7.4), p 0.012 (Holm)" of a difference, or why there is none. */
 export function differenceText(difference) {
   if (!difference) return "";
-  const sign = (value) => `${value > 0 ? "+" : ""}${(100 * value).toFixed(1)}`;
   if (difference.low === null)
-    return `${sign(difference.mean)} points, no interval${difference.why ? `: ${difference.why}` : ""}`;
+    return `${points(difference.mean)} points, no interval${difference.why ? `: ${difference.why}` : ""}`;
   const p = difference.p_holm ?? difference.p;
   const tested = p === null || p === undefined ? "" : `, p ${pText(p)}${difference.p_holm === null ? "" : " (Holm)"}`;
-  return `${sign(difference.mean)} points (${sign(difference.low)} to ${sign(difference.high)})${tested}`;
+  return `${points(difference.mean)} points (${points(difference.low)} to ${points(difference.high)})${tested}`;
 }
 
 export const pText = (p) => (p < 0.001 ? "< 0.001" : p.toFixed(3));

@@ -108,7 +108,7 @@ class Experiments extends PsElement {
         open,
         h("span", { class: "ps-soft" }, protocolTitle(experiment.protocol)),
       ),
-      stateOf(experiment.state),
+      stateOf(experiment),
       h("span", { class: "ps-soft" }, progressText(cells, all)),
       results,
     );

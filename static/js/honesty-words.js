@@ -32,12 +32,22 @@ export const isDoubtful = (leakage) => Boolean(leakage?.doubts || leakage?.near_
 
 /** Of what several rows say of leakage, the worst, as a strong paragraph or a weaker one; empty where none is found. */
 export function worstLeakage(leaks) {
+  const worst = worstOf(leaks);
+  if (!worst) return "";
+  return h("p", { class: `ps-notice ${isBad(worst) ? "ps-notice-bad" : "ps-notice-warn"}` }, worst.sentence);
+}
+
+/** What has to go along with every file of these rows: the worst leakage, and classes known before, as sentences. */
+export function cautionsOf(rows, backbone = rows[0]?.backbone) {
+  const known = [...new Set(rows.flatMap((row) => row.known_classes ?? []))];
+  return [worstOf(rows.map((row) => row.leakage))?.sentence, knownText(known, backbone)].filter(Boolean);
+}
+
+function worstOf(leaks) {
   const used = (leak) => KINDS.reduce((sum, [kind]) => sum + (leak[kind]?.by_drawn ?? 0), 0);
   const rank = (leak) => [isBad(leak), Boolean(leak.allowed), leak.doubts ?? 0, used(leak)].map(Number);
   const worse = (a, b) => rank(b).reduce((known, value, at) => known || value - rank(a)[at], 0);
-  const [worst] = leaks.filter((leak) => leak && (isBad(leak) || leak.allowed || isDoubtful(leak))).sort(worse);
-  if (!worst) return "";
-  return h("p", { class: `ps-notice ${isBad(worst) ? "ps-notice-bad" : "ps-notice-warn"}` }, worst.sentence);
+  return leaks.filter((leak) => leak && (isBad(leak) || leak.allowed || isDoubtful(leak))).sort(worse)[0];
 }
 
 /** The leakage of a run as a paragraph; strong where it makes the numbers too good. */
@@ -57,9 +67,13 @@ export function leakageChip(leakage) {
 
 /** Classes that the encoder's text side has learned from labelled images, as a paragraph. */
 export function knownLine(names, backbone) {
+  const text = knownText(names, backbone);
+  return text && h("p", { class: "ps-notice ps-notice-warn" }, text);
+}
+
+function knownText(names, backbone) {
   if (!names?.length) return "";
-  const text = `The text side of the encoder '${backbone}' has learned ${names.join(", ")} from labelled images: zero-shot and few-shot numbers on them are not honest ones.`;
-  return h("p", { class: "ps-notice ps-notice-warn" }, text);
+  return `The text side of the encoder '${backbone}' has learned ${names.join(", ")} from labelled images: zero-shot and few-shot numbers on them are not honest ones.`;
 }
 
 /** How far calibrated probabilities can be trusted, as a sentence; empty where nothing is known. */

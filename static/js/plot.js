@@ -3,7 +3,7 @@
  *
  * Set `content` = {title, sentence, figure (see `charts.js`), columns: [text], rows: [[text or number]], file}; csvRows and
  * csvColumns give full precision where the table rounds. Setting it again redraws in place, so that an open table stays
- * open while a curve grows.
+ * open while a curve grows. `cautions` (sentences) go along with every file, for numbers that are better than honest ones.
  */
 
 import { announce, button, define, h, PsElement } from "./core.js";
@@ -85,7 +85,7 @@ class Plot extends PsElement {
   async savePicture(kind) {
     try {
       saveFile(
-        await chartFile(this.current.figure, this.current.title || this.current.sentence, kind),
+        await chartFile(this.current.figure, this.current.title || this.current.sentence, kind, this.current.cautions),
         `${this.current.file}.${kind}`,
       );
     } catch (error) {
@@ -124,9 +124,13 @@ export function csvText(columns, rows) {
   return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
-/** Offers the rows of a plot's content as a file. */
-export function saveCsv({ columns, rows, csvColumns, csvRows, file }) {
-  const text = csvText(csvColumns || columns, csvRows || rows);
+/** Offers the rows of a plot's content as a file; what its cautions say stands in a column of its own. */
+export function saveCsv({ columns, rows, csvColumns, csvRows, file, cautions }) {
+  const more = cautions?.length ? [cautions.join(" ")] : [];
+  const text = csvText(
+    [...(csvColumns || columns), ...more.map(() => "caution")],
+    (csvRows || rows).map((row) => [...row, ...more]),
+  );
   saveFile(new Blob([text], { type: "text/csv;charset=utf-8" }), `${file}.csv`);
 }
 

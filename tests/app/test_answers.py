@@ -14,8 +14,13 @@ from core.records.runs import RunRequest
 SUMMARY, IMAGES = "/api/v1/runs/summary", "/api/v1/runs/predictions"
 
 
-def sealed(context: Context, uploaded: dict, seed: int, right: dict[str, list[bool]], part: str = "test") -> str:
-    """A finished run that is right with 0.8 where asked, else names the other class with 0.7."""
+def sealed(
+    context: Context, uploaded: dict, seed: int, right: dict[str, list[bool]], part: str = "test", a_patient: int = 0
+) -> str:
+    """A finished run that is right with 0.8 where asked, else names the other class with 0.7.
+
+    a_patient: how many images in a row are of one patient; 0 for patients that are not known.
+    """
     rows: list[dict[str, Any]] = []
     for label, hits in right.items():
         other = "dark" if label == "bright" else "bright"
@@ -25,6 +30,7 @@ def sealed(context: Context, uploaded: dict, seed: int, right: dict[str, list[bo
             rows.append(
                 {"file": f"test/{label}/{at}.png", "label": label, "predicted": max(told, key=lambda n: told[n])}
                 | {"probabilities": probabilities}
+                | ({"group": f"{label} {at // a_patient}"} if a_patient else {})
             )
     facts = {"backbone": "embedded", "variant": "default", "metrics": {"accuracy": 0.5}}
     with context.db.writing() as session:
@@ -38,6 +44,22 @@ def two_seeds(context: Context, uploaded: dict) -> list[str]:
     first = {"bright": [True, True, False], "dark": [True, False, False]}
     second = {"bright": [True, False, False], "dark": [True, True, True]}
     return [sealed(context, uploaded, seed, right) for seed, right in ((1, first), (2, second))]
+
+
+def test_no_interval_counts_images_where_several_are_of_one_patient(
+    client: TestClient, context: Context, uploaded: dict
+) -> None:
+    right = {"bright": [True, True, False, True], "dark": [True, False, False, True]}
+    several, one = (sealed(context, uploaded, seed, right, a_patient=seed) for seed in (2, 1))
+    found = client.get(SUMMARY, params={"run": [several]}).json()
+    ends = ("accuracy_low", "accuracy_high", "expected_low", "expected_high")
+    assert found["grouped"]
+    assert {row[end] for row in found["reliability"] for end in ends} == {None}
+    assert (found["calibration_error"]["expected_high"], found["calibration_error"]["p"]) == (None, None)
+    assert found["calibration_error"]["value"] > 0
+    found = client.get(SUMMARY, params={"run": [one]}).json()
+    assert not found["grouped"]
+    assert None not in {row[end] for row in found["reliability"] for end in ends}
 
 
 def test_answers_of_seeds_are_counted_together(client: TestClient, two_seeds: list[str]) -> None:

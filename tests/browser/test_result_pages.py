@@ -730,6 +730,14 @@ def test_what_makes_results_too_good_stands_above_them_and_at_each_row(results: 
     head, *rows = saved_csv(page, page.get_by_role("button", name="Download all rows (CSV)").click)
     assert {row[head.index("leakage")] for row in rows} == {COPIES}
     assert {row[head.index("classes_known_before")] for row in rows} == {"benign"}
+    for name in ("Download pairs (CSV)", "Download CSV"):  # of each table and chart
+        for button in page.get_by_role("button", name=name, exact=True).all():
+            head, *rows = saved_csv(page, button.click)
+            assert head[-1] == "caution"
+            assert all(row[-1].startswith(COPIES) and "has learned benign" in row[-1] for row in rows)
+    with page.expect_download() as svg:
+        page.get_by_role("button", name="Download SVG").first.click()
+    assert " ".join(COPIES.split()[:6]) in Path(svg.value.path()).read_text("utf-8")
 
 
 def test_what_only_looks_like_leakage_is_a_warning_above_results_and_above_cells(window: Visit, api: Api) -> None:
@@ -995,6 +1003,72 @@ def test_an_experiment_starts_from_a_file(window: Visit, api: Api) -> None:
     assert sent_to(api, "/experiments") == [{"toml": text}]
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "'e.toml' is empty. Write at least name, images and methods."),
+        (
+            'name = "Gewebe f\u00fcr"'.encode("latin-1"),
+            "An experiment file is text in UTF-8; 'e.toml' holds other bytes.",
+        ),
+        (b"\x89PNG\r\n\x1a\n\x00", "An experiment file is text in UTF-8; 'e.toml'"),
+        (b"a" * 200_001, "An experiment file has at most 200 kB; 'e.toml' has more."),
+    ],
+)
+def test_a_file_that_is_no_experiment_is_refused_in_words_and_the_next_one_is_read(
+    window: Visit, api: Api, content: bytes, words: str
+) -> None:
+    page = window.open("/experiments", EXPERIMENT_READY)
+
+    def choose(content: bytes) -> None:
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Start from a TOML file…").press("Enter")
+        chooser.value.set_files({"name": "e.toml", "mimeType": "text/plain", "buffer": content})
+
+    choose(content)
+    page.wait_for_selector(".ps-start-bar [role=alert]")
+    assert words in page.locator(".ps-start-bar [role=alert]").inner_text()
+    assert sent_to(api, "/experiments") == []
+    choose(b'name = "a"\r\n')
+    page.wait_for_selector("ps-experiment-monitor h2")
+    assert sent_to(api, "/experiments") == [{"toml": 'name = "a"\r\n'}]
+
+
+def test_an_experiment_is_planned_and_started_with_the_keyboard_alone(window: Visit, api: Api) -> None:
+    page = window.open("/experiments", EXPERIMENT_READY)
+
+    def tab_to(words: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            label = page.evaluate("(e => (e.labels?.[0] ?? e).innerText)(document.activeElement)")
+            if label.startswith(words):
+                return
+        pytest.fail(f"Tab does not lead to {words}")
+
+    tab_to("Name of the experiment")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Keys alone")
+    tab_to("CoOp")
+    page.keyboard.press("Space")
+    tab_to("Few-shot")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    tab_to("2")
+    page.keyboard.press("Space")
+    tab_to("5 seeds")
+    page.keyboard.press("ArrowUp")
+    tab_to("Start experiment")
+    api.experiments, api.progress = [answers.experiment_in_short("queued")], [answers.in_progress("w" * 14, "queued")]
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".ps-cell-grid")
+    page.wait_for_function("document.activeElement.localName === 'h2'")
+    (sent,) = sent_to(api, "/experiments")
+    assert (sent["name"], sent["methods"], sent["protocol"]) == ("Keys alone", ["linear_probe"], "few-shot")
+    assert (sent["shots"], sent["seeds"]) == ([1, 2, 4], [1, 2, 3])
+    page.wait_for_selector("ps-experiments li")
+    assert "Open the experiment" in page.locator("ps-experiments li button").first.get_attribute("aria-label")
+
+
 def test_cells_are_followed_and_failed_ones_named_and_tried_again(window: Visit, api: Api) -> None:
     api.experiments = [answers.experiment_in_short("running")]
     steps = [answers.in_progress(states) for states in ("dd" + "r" + "w" * 11, "d" * 12 + "rw")]
@@ -1003,7 +1077,7 @@ def test_cells_are_followed_and_failed_ones_named_and_tried_again(window: Visit,
     assert page.locator("ps-experiment-monitor .ps-notice-bad").count() == 0
     page.wait_for_selector("ps-experiment-monitor .ps-notice-bad")
     notice = page.locator("ps-experiment-monitor .ps-notice-bad").inner_text()
-    assert "1 cell failed; the others go on without it." in notice
+    assert "1 cell failed; all others are done." in notice
     assert f"CoOp on brain, 16 shots, seed 3: {answers.FAILURE['message']}" in notice
     assert "13 of 14 cells done, 1 failed" in page.locator("ps-experiment-monitor").inner_text()
     row = page.locator(".ps-cell-grid tbody tr", has_text="CoOp")
@@ -1011,6 +1085,56 @@ def test_cells_are_followed_and_failed_ones_named_and_tried_again(window: Visit,
     page.get_by_role("button", name="Try 1 failed cell again").click()
     page.wait_for_timeout(200)
     assert api.sent[-1][0] == "/experiments/experiment-1/retry"
+
+
+def focused(page: Any) -> str:
+    """What has the focus: its label, or what stands on it."""
+    return page.evaluate("(e => e.getAttribute('aria-label') || e.innerText)(document.activeElement)")
+
+
+def test_a_failed_cell_is_tried_again_alone_by_keyboard_while_others_run(window: Visit, api: Api) -> None:
+    api.experiments = [answers.experiment_in_short("running")]
+    api.progress = [answers.in_progress(states) for states in ("d" * 11 + "rwf", "d" * 12 + "rf")]
+    page = window.open("/experiments?id=experiment-1", "ps-experiment-monitor .ps-notice-bad")
+    name = "Try again: CoOp on brain, 16 shots, seed 3"
+    page.get_by_role("button", name=name).focus()
+    page.wait_for_selector("text=12 of 14 cells done, 1 running, 1 failed")
+    page.wait_for_timeout(200)  # the list of failures was drawn anew meanwhile, and must not have lost the focus
+    assert focused(page) == name
+    assert measured(page) == NOTHING_WRONG
+    with page.expect_request("**/retry?cell=13") as sent:
+        page.keyboard.press("Enter")
+    assert sent.value.method == "POST"
+    page.wait_for_function("document.activeElement.localName === 'h2'")
+
+
+def test_what_is_said_of_failed_cells_fits_how_many_there_are(window: Visit, api: Api) -> None:
+    api.experiments = [answers.experiment_in_short("failed") | {"rows": []}]
+    api.progress = [answers.in_progress("f" * 14, "failed")]
+    page = window.open("/experiments?id=experiment-1", "ps-experiment-monitor .ps-notice-bad")
+    monitor = page.locator("ps-experiment-monitor").inner_text()
+    assert "All cells failed" in monitor
+    assert "All 14 cells failed." in monitor
+    assert "go on" not in monitor
+
+
+def test_the_focus_stays_on_stop_and_on_a_table_while_cells_run(window: Visit, api: Api) -> None:
+    api.experiments = [answers.experiment_in_short("queued")]
+    waiting = answers.in_progress("w" * 14, "queued")
+    waits = "No worker runs, so nothing in the queue starts."
+    api.progress = [waiting | {"job": waiting["job"] | {"waits": waits}}]
+    page = window.open("/experiments?id=experiment-1", ".ps-cell-grid")
+    assert waits in page.locator("ps-experiment-monitor").inner_text()
+    page.get_by_role("button", name="Stop", exact=True).focus()
+    api.progress = [answers.in_progress("r" + "w" * 13)]
+    page.wait_for_selector("text=1 running, 13 waiting")
+    assert focused(page) == "Stop"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert focused(page) == "Cells on brain"
+    api.progress = [answers.in_progress("dr" + "w" * 12)]
+    page.wait_for_selector("text=1 of 14 cells done")
+    assert focused(page) == "Cells on brain"
 
 
 def test_stopping_asks_first_and_going_on_is_one_press(window: Visit, api: Api) -> None:

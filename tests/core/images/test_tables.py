@@ -15,6 +15,7 @@ from core.images.columns import ColumnChoice
 from core.images.image_set import ImageSet
 from core.images.masks import mask_path
 from core.images.read import read_image_set, read_uploaded_files
+from core.images.recognition import recognise
 from tests.core.images import builders as b
 
 Files = dict[str, bytes]
@@ -168,6 +169,14 @@ def test_notes_of_several_tables_are_told_once_and_diag_names_classes(tmp_path: 
     image_set = as_folder(files, tmp_path)
     assert image_set.classes == ("Cyst", "Stone")
     assert image_set.notes.count("The numbers in 'target' take their names from 'diag'.") == 1
+
+
+def test_a_one_hot_column_is_a_class_and_is_not_offered_as_a_patient() -> None:
+    names = [f"i{n}.png" for n in range(6)]
+    rows = [f"{name},{n % 2},{1 - n % 2},P{n // 2}" for n, name in enumerate(names)]
+    found = recognise([*names, "t.csv"], {"t.csv": table("image,MEL,NV,person", *rows)})
+    assert found["classes"] == ["MEL", "NV"]
+    assert [row["column"] for row in found["groups"]] == ["person"]
 
 
 def test_isic_one_hot_columns_are_the_classes_and_empty_ones_are_left_out(tmp_path: Path) -> None:
