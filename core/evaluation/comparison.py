@@ -19,6 +19,7 @@ from core.evaluation.model_intervals import NONE, confusion_intervals, small_cla
 from core.evaluation.pseudo_values import NEED_PROBABILITIES, PSEUDO_METRICS, RANGES
 from core.evaluation.run_answers import Answers, MeasuredRuns
 from core.evaluation.two_part import TwoPart, of_measured_rows
+from core.tuning.config import image_passes
 
 MAIN_METRIC = "balanced_accuracy"
 NO_ZERO_SHOT = "no zero-shot run yet: run it to have the baseline"
@@ -164,12 +165,6 @@ def _answers(rows: Sequence[Mapping[str, Any]], look_up: LookUp | None) -> Answe
     return look_up(ids) if look_up and compared else None
 
 
-def _image_passes(run: Run) -> float | None:
-    """Images that went through a training, each as often as it did; None where that is not known."""
-    batch, steps = (run.get("options") or {}).get("batch_size"), run.get("steps")
-    return batch * steps if batch and steps else None
-
-
 def _tell_apart(rows: Sequence[dict[str, Any]]) -> None:
     """Write into each of a method's rows in what it differs from the others, so that their names do not look alike."""
     facts = [
@@ -285,7 +280,7 @@ def _row(runs: Sequence[Run], notes: list[str]) -> dict[str, Any]:
         "n_val": first.get("n_val"),
         "n_test": first.get("n_test"),
         **{name: _mean([run.get(name) for run in kept]) for name in COSTS},
-        "image_passes": _mean([_image_passes(run) for run in kept]),
+        "image_passes": _mean([image_passes(run) for run in kept]),
         "metrics": each,
         "run_ids": [run.get("id") for run in kept],
         "leakage": max(leaks, key=_severity, default=None),

@@ -15,6 +15,7 @@ from core.experiments.finished import Finished, Line
 from core.experiments.joined_notes import joined_notes
 from core.experiments.protocols import BASE, NOVEL, TEST
 from core.experiments.spec import ExperimentSpec
+from core.tuning.config import image_passes
 
 MEAN_OF_TARGETS = "mean of targets"
 BASELINE, BEST_SIMPLE = "baseline", "best simple"
@@ -140,8 +141,8 @@ def costs_of(cells: Sequence[Finished]) -> dict[str, Any]:
         known = [cell.record[name] for cell in cells if cell.record.get(name) is not None]
         found[name] = float(np.mean(known)) if known else None
     first = cells[0].record
-    batch = (first.get("options") or {}).get("batch_size")
-    found["image_passes"] = found["steps"] * batch if batch and found["steps"] else None
+    passes = [each for cell in cells if (each := image_passes(cell.record)) is not None]
+    found["image_passes"] = float(np.mean(passes)) if passes else None
     found["labelled_to_choose"] = float(np.mean([cell.record.get("n_val") or 0 for cell in cells]))
     return found | {"n_train": first.get("n_train"), "precision": first.get("precision")}
 

@@ -20,6 +20,21 @@ def steps_per_epoch(images: int, batch_size: int, drop_last: bool = True) -> int
     return max(1, images // batch_size) if drop_last else math.ceil(images / batch_size)
 
 
+def image_passes(run: Mapping[str, Any]) -> float | None:
+    """Images that went through a training, each as often as it did; None where that is not known.
+
+    run: a record with `steps`, `n_train` and `options`. A batch is never more than the images there are, and an epoch
+    without `drop_last` ends with the rest.
+    """
+    options = run.get("options") or {}
+    steps, images, batch = run.get("steps"), run.get("n_train"), options.get("batch_size")
+    if not steps or not images or not batch:
+        return None
+    drops = bool(options.get("drop_last", True))
+    in_epoch = steps_per_epoch(images, batch, drops)
+    return steps / in_epoch * (min(images, in_epoch * batch) if drops else images)
+
+
 def augmentation_option(default: str, further: Mapping[str, str] | None = None) -> Any:
     """The option of how the views of a training image are drawn. further: kinds that others do not have, explained."""
     told = "".join(f" {name}: {what}." for name, what in (further or {}).items())

@@ -9,6 +9,7 @@ from core.backbones.contract import PartlyEncoded
 from core.images.image_set import ImageSet
 from core.images.shots import draw_shots
 from core.tuning import data
+from core.tuning.config import image_passes
 from core.tuning.contract import LoopConfig
 from core.tuning.data import ImageData
 from core.tuning.feature_store import FeatureStore
@@ -77,3 +78,24 @@ def test_further_views_change_the_crop_that_the_step_sees(disc_set: ImageSet) ->
 def pixels_of(images: ImageSet, augmentation: str, index: torch.Tensor) -> torch.Tensor:
     files = draw_shots(images, 3, 1).train
     return view_pixels(tiny_backbone(), [files[i] for i in index.tolist()], augmentation, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("batch", "drop_last", "images", "steps", "passes"),
+    [
+        (4096, False, 16, 300, 300 * 16),  # a batch is never more than there is
+        (32, True, 16, 100, 100 * 16),
+        (4, True, 18, 40, 40 * 4),  # two of 18 are left out of each epoch
+        (4, False, 18, 50, 10 * 18),
+    ],
+)
+def test_images_that_went_through_a_training_are_counted_as_they_were_drawn(
+    batch: int, drop_last: bool, images: int, steps: int, passes: int
+) -> None:
+    run = {"options": {"batch_size": batch, "drop_last": drop_last}, "n_train": images, "steps": steps}
+    assert image_passes(run) == passes
+
+
+def test_without_steps_or_a_batch_no_passes_are_counted() -> None:
+    assert image_passes({"options": {"batch_size": 4}, "n_train": 8, "steps": 0}) is None
+    assert image_passes({"options": {}, "n_train": 8, "steps": 5}) is None
