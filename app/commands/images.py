@@ -10,6 +10,7 @@ import typer
 
 from app.commands.home import opened
 from app.commands.output import FAILED, JsonFlag, Output, command, output
+from core.errors import InvalidOption
 
 GroupOption = Annotated[
     str | None,
@@ -30,27 +31,62 @@ app = typer.Typer(help="Image sets: added, listed, checked and exported.", no_ar
 @command
 def add(
     path: Annotated[Path, typer.Argument(help="Folder, zip, CSV manifest, split_*.json or .npz.")],
-    name: Annotated[str, typer.Option(help="Name of the new set.")],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the new set; of a published one its own if left out.")
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Published set that it is; see `promptoscope images benchmarks`."),
+    ] = None,
     modality: Annotated[str | None, typer.Option(help="What the pictures are, such as 'breast ultrasound'.")] = None,
     group: GroupOption = None,
     label: LabelOption = None,
     json: JsonFlag = False,
 ) -> None:
-    """Copy images into the home folder as a named set."""
+    """Copy images into the home folder as a named set; with --as as the papers read it."""
     from app.services.image_sets import list_problems
     from app.services.incoming_images import add_from_path
+    from core.images.benchmarks import get_benchmark
     from core.images.columns import ColumnChoice
     from core.images.signature_store import kept_signatures
 
     with output(json) as out, opened() as ctx, kept_signatures(ctx.settings.signatures_path):
         _require(path)
-        found = add_from_path(ctx, path, name, modality, ColumnChoice(group, label))
+        title = get_benchmark(published).title if published else None
+        if not (called := name or title):
+            raise InvalidOption("A name for the new set", "found none", "Give --name NAME, or --as a published set.")
+        found = add_from_path(ctx, path, called, modality, ColumnChoice(group, label), published=published)
         found["problems"] = list_problems(ctx, found["id"])
         out.row(found, f"Added '{found['name']}': {found['n_images']} images in {len(found['classes'])} classes.")
         _show_counts(out, found["classes"])
         for note in found["notes"]:
             out.text(note)
         _warn(out, found["problems"])
+
+
+@app.command("benchmarks")
+@command
+def benchmarks_(
+    name: Annotated[str | None, typer.Argument(help="One of them, with the files that are expected.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """List the published image sets that `images add PATH --as NAME` knows, and where each is to be had."""
+    from core.images.benchmarks import benchmarks, get_benchmark
+
+    with output(json) as out:
+        if name is None:
+            rows = [each.as_dict() for each in benchmarks().values()]
+            out.table(rows, ("name", "title", "modality", "n_classes", "layout", "licence"), "")
+            return
+        one = get_benchmark(name)
+        numbers = ", ".join(f"{number:,} {part}" for part, number in one.as_dict()["images"].items())
+        out.row(one.as_dict(), f"{one.title} ({one.modality}): {numbers}")
+        out.text(f"Classes in label order: {'; '.join(one.classes)}")
+        out.text(f"Used by {', '.join(one.used_by)}. From {one.source}.")
+        out.text(f"Licence: {one.licence or 'not said plainly at the source: read its terms before use'}.")
+        for note in one.notes:
+            out.text(note)
+        out.text(f"Expected files:\n{one.tree}")
 
 
 @app.command("list")

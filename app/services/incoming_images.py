@@ -24,7 +24,8 @@ from core.images.image_set import ImageSet
 from core.images.limits import Limits, megabytes
 from core.images.masks import mask_path
 from core.images.phantoms import make_phantoms
-from core.images.read import read_image_set, read_uploaded_files
+from core.images.published import read_benchmark
+from core.images.read import ReadOptions, read_image_set, read_uploaded_files
 from core.images.recognition import recognise
 from core.images.store import Staging
 from core.records import audit
@@ -37,15 +38,27 @@ DEMO_SEED = 1
 
 
 def add_from_path(
-    ctx: Context, path: str | Path, name: str, modality: str | None = None, choice: ColumnChoice | None = None
+    ctx: Context,
+    path: str | Path,
+    name: str,
+    modality: str | None = None,
+    choice: ColumnChoice | None = None,
+    *,
+    published: str | None = None,
 ) -> dict[str, Any]:
     """Add a folder, zip, manifest, split file or .npz of this machine; its files are copied into the store.
 
-    choice: columns of a table that a person chose instead of the recognised ones.
+    choice: columns of a table that a person chose instead of the recognised ones. published: the benchmark whose
+    layout and class names the files are read by, see `core.images.published`. Raises InvalidOption, UnreadableSource.
     """
     name, modality = checked_name(name), _checked_modality(modality)
     with ctx.store.staging() as staged:
-        found = read_image_set(Path(path), name, store_dir=staged.folder, modality=modality, choice=choice)
+        if published is None:
+            found = read_image_set(Path(path), name, store_dir=staged.folder, modality=modality, choice=choice)
+        else:
+            options: ReadOptions = {"store_dir": staged.folder, "choice": choice}
+            options |= {"modality": modality} if modality else {}
+            found = replace(read_benchmark(path, published, **options), name=name)
         return _record(ctx, found, staged, "folder")
 
 

@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, Any
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.templates import SOURCE as FROM_TEMPLATES
 from core.errors import InvalidOption, NotFound, did_you_mean
+from core.images.benchmarks import benchmark_tables
 from core.tuning.registry import check_method_name, get_method
 
 if TYPE_CHECKING:
     from core.tuning.contract import MethodConfig
 
 BASE_TO_NOVEL = "base-to-novel"
+FEW_SHOT_BENCHMARK = "BiomedCoOp"
+"""Whose eleven image sets few-shot recipes are for."""
 ALL = "all"
 SHOWN_DIGITS = 8
 EMPTY = "empty"
@@ -193,14 +196,19 @@ def recipe_sentence(record: Mapping[str, Any]) -> str:
 
 
 @cache
+def recipe_sets() -> dict[str, dict[str, Any]]:
+    """The published image sets that recipes are for, by name: those of the few-shot benchmark of eleven."""
+    return {name: table for name, table in benchmark_tables().items() if FEW_SHOT_BENCHMARK in table["used_by"]}
+
+
+@cache
 def _recipes() -> dict[str, Recipe]:
     folder = files("core.tuning") / "recipes"
-    data_sets = tomllib.loads((folder / "data_sets.toml").read_text("utf-8"))
     found: dict[str, Recipe] = {}
     for method in sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=lambda entry: entry.name):
         for file in sorted((entry for entry in method.iterdir() if entry.name.endswith(".toml")), key=str):
             data = tomllib.loads(file.read_text("utf-8"))
-            recipes = read_recipes(method.name, file.name.removesuffix(".toml"), data, data_sets)
+            recipes = read_recipes(method.name, file.name.removesuffix(".toml"), data, recipe_sets())
             found |= {recipe.name: recipe for recipe in recipes}
     return found
 

@@ -182,6 +182,26 @@ def test_images_are_added_listed_checked_and_exported(run, zip_path, tmp_path):
     assert run("images", "add", zip_path, "--name", "Shades").exit_code == 1
 
 
+def test_a_published_set_is_read_by_its_name_or_told_how_it_should_look(run, tmp_path):
+    for number, name in enumerate(("BCC", "NEV", "MEL", "MISC", "SK")):
+        for place in range(4):
+            path = tmp_path / "derm" / ("train" if place < 3 else "test") / name / f"{place}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png(10 * number + place))
+    added = rows(run("images", "add", tmp_path / "derm", "--as", "derm7pt", "--json"))[0]
+    assert (added["name"], added["modality"]) == ("Derm7pt", "dermatoscopy")
+    names = ["basal cell carcinoma", "nevus", "melanoma", "miscellaneous", "seborrheic keratosis"]
+    assert [each["name"] for each in added["classes"]] == names
+    refused = run("images", "add", tmp_path / "derm", "--as", "chaoyang")
+    assert refused.exit_code == 1
+    assert "train/serrated_lesion/" in refused.stderr
+    assert run("images", "add", tmp_path / "derm").exit_code == 2
+    told = run("images", "benchmarks", "derm7pt")
+    assert "Classes in label order: basal cell carcinoma; nevus" in told.stdout
+    assert "read its terms before use" in told.stdout
+    assert len(rows(run("images", "benchmarks", "--json"))) == 29
+
+
 def test_check_lists_problems_and_fails_where_parts_leak(run, tmp_path):
     pictures = labelled_pictures()
     pictures |= {"test/dark/copy.png": pictures["train/dark/0.png"], "train/dark/x.txt": b"text"}

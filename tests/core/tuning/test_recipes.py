@@ -26,12 +26,13 @@ from core.tuning.recipe import (
     recipe_names,
     recipe_record,
     recipe_sentence,
+    recipe_sets,
 )
 from core.tuning.registry import get_method, method_names
 from tests.builders import tiny_backbone
 
 FOLDER = files("core.tuning") / "recipes"
-FILES = sorted(path for path in Path(str(FOLDER)).rglob("*.toml") if path.stem != "data_sets")
+FILES = sorted(Path(str(FOLDER)).rglob("*.toml"))
 KNOWN_KEYS = {
     "backbone",
     "seeds",
@@ -59,7 +60,7 @@ def parsed(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_file_holds_known_keys_data_sets_and_options(path: Path) -> None:
-    data, data_sets = parsed(path), parsed(Path(str(FOLDER)) / "data_sets.toml")
+    data, data_sets = parsed(path), recipe_sets()
     options = {row["name"] for row in get_method(path.parent.name).Config.schema()}
     assert set(data) <= KNOWN_KEYS
     assert set(data["provenance"]) == {"paper", "repository", "commit", "place"}
@@ -192,7 +193,7 @@ def test_a_hash_names_the_values_and_not_their_wording() -> None:
     recipe = get_recipe("biomed_dpt/paper-2025/btmri/few-shot")
     assert recipe.hash == "f034756574eba1518b913572ea59d774414407894593811cdd4ff08a28d4e76e"
     path = Path(str(FOLDER)) / "biomed_dpt" / "paper-2025.toml"
-    data, data_sets = parsed(path), parsed(Path(str(FOLDER)) / "data_sets.toml")
+    data, data_sets = parsed(path), recipe_sets()
 
     def again() -> Recipe:
         return next(iter(read_recipes("biomed_dpt", "paper-2025", data, data_sets)))
@@ -271,7 +272,7 @@ def test_what_is_to_be_given_deviates_where_it_is_left_empty() -> None:
 
 def test_notes_of_a_data_set_and_of_one_of_its_protocols_add_up() -> None:
     path = Path(str(FOLDER)) / "biomed_dpt" / "paper-2025.toml"
-    data, data_sets = parsed(path), parsed(Path(str(FOLDER)) / "data_sets.toml")
+    data, data_sets = parsed(path), recipe_sets()
     data["notes"], data["by_data_set"]["notes"] = ["all"], {"busi": ["the set"]}
     for protocol in data["protocols"].values():
         protocol["notes"] = []
