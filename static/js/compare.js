@@ -574,7 +574,7 @@ function nothingYet(notes) {
   return empty(
     "Nothing to compare yet",
     "When a training is done, its result appears here beside zero-shot, the encoder without any training.",
-    notes?.length &&
+    notes?.length > 0 &&
       h(
         "ul",
         { class: "ps-soft" },

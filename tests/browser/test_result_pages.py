@@ -185,6 +185,7 @@ def test_an_empty_page_says_what_comes_first_and_has_one_main_button(window: Vis
     page = window.open(path, ".ps-empty")
     assert page.locator(".ps-empty h2").inner_text() == EMPTY_TITLES[path]
     assert page.locator(".ps-slot .ps-button-main").count() == 1
+    assert "0" not in page.locator(".ps-empty").inner_text().splitlines()
     assert measured(page) == NOTHING_WRONG
 
 
