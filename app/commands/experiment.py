@@ -215,7 +215,11 @@ def _show_rows(out: Output, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows[0]["protocol"] == "full":
             out.table([_full_text(row) for row in rows], tuple(_full_text(rows[0])), "")
             out.text("Behind ± stands the standard deviation over seeds.")
-        out.text(f"Numbers are {rows[0]['metric'].replace('_', ' ')}.")
+        out.text(_numbers_are(rows[0]))
+        parts = [_parts_text(row) for row in rows if row["parts"]]
+        if parts:
+            out.text("By what it was measured on:")
+            out.table(parts, tuple(dict.fromkeys(name for row in parts for name in row)), "")
         claims = _by_sentence((row["claim"], row) for row in rows if row["claim"])
         for sentence, places in claims.items():
             out.text(f"Intervals hold for {sentence}{f' ({places})' if len(claims) > 1 else ''}.")
@@ -245,6 +249,18 @@ def _row_text(row: Mapping[str, Any]) -> dict[str, Any]:
         "difference": between,
         "beats": row["beats"],
     }
+
+
+def _numbers_are(row: Mapping[str, Any]) -> str:
+    metric = row["metric"].replace("_", " ")
+    both = row["protocol"] == "base-to-novel"
+    return f"Numbers are {f'the harmonic mean of {metric} over base and novel classes' if both else metric}."
+
+
+def _parts_text(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The ranked number on each part: base and novel classes, or other image sets."""
+    place = {"images": row["image_set"] or "mean over sets", "line": row["line"], "shots": _amount(row)}
+    return place | {name: part["mean"] for name, part in row["parts"].items()}
 
 
 def _full_text(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,7 +311,9 @@ def _by_sentence(pairs: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, st
 def _amount(place: Mapping[str, Any]) -> str:
     if place.get("share") is not None:
         return f"{place['share']:.0%} of the labels"
-    return "all" if place["shots"] is None else f"{place['shots']} shots"
+    if place["shots"] is None:
+        return "all"
+    return f"{place['shots']} {'shot' if place['shots'] == 1 else 'shots'}"
 
 
 def _short(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -202,6 +202,7 @@ class ExperimentResults extends PsElement {
 
   table(rows, title) {
     const others = METRICS.filter((metric) => metric !== this.metric);
+    const only = this.current.protocol === "base-to-novel" ? ", base classes" : "";
     const columns = [
       ["Line", null],
       [rankedTitle(this.metric, this.current.protocol), (row) => withInterval(this.metric, row)],
@@ -215,7 +216,7 @@ class ExperimentResults extends PsElement {
         "Ranks",
         (row) => (row.rank ? (row.rank[0] === row.rank[1] ? row.rank[0] : `${row.rank[0]}–${row.rank[1]}`) : "–"),
       ],
-      ...others.map((metric) => [metric.title, (row) => withSpread(metric, row)]),
+      ...others.map((metric) => [`${metric.title}${only}`, (row) => withSpread(metric, row)]),
       ["Update steps", (row) => whole(row.steps)],
       ["Image passes", (row) => whole(row.image_passes)],
       ["Images used to choose", (row) => whole(row.labelled_to_choose)],

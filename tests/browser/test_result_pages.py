@@ -718,6 +718,12 @@ def test_base_and_novel_classes_stand_side_by_side(results: Any) -> None:
     text = page.locator("main#main").inner_text()
     assert "highest harmonic mean of balanced accuracy" in text
     assert "Nothing is called better: no simple baseline can name new classes" in text
+    # the other metrics are of one half, which has to be told beside a mean of both
+    heads = page.locator(".ps-leaderboard th[scope=col]").all_inner_texts()
+    assert {"Accuracy, base classes", "Macro F1, base classes"} <= set(heads)
+    head, *rows = saved_csv(page, page.get_by_role("button", name="Download these rows (CSV)").click)
+    assert {row[head.index("other_metrics_of")] for row in rows} == {"base classes"}
+    assert all(0 < float(row[head.index("base")]) <= 1 for row in rows)
     page.get_by_label("Measured on").select_option("novel")
     page.wait_for_selector("ps-answers .ps-confusion")
 
