@@ -29,7 +29,8 @@ function cells(each) {
 function chanceCell(each) {
   if (each.low === null) return [h("span", {}, "–"), h("span", { class: "ps-hint" }, "a harmonic mean")];
   if (each.better === "equal") return [h("span", {}, "equal")];
-  const range = `${chance(each.low)} to ${chance(each.high)}`;
+  const [low, high] = [chance(each.low), chance(each.high)];
+  const range = low === high ? low : `${low} to ${high}`;
   const order = each.better === "ours" ? "ours is higher" : "published is higher";
   const mark = each.mark === null ? "" : `; ${chance(each.mark)} at the overlap of our own runs`;
   return [h("span", {}, range), h("span", { class: "ps-hint" }, `${order}, on ${each.n} images${mark}`)];
