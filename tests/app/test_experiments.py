@@ -581,3 +581,13 @@ def test_warnings_and_notes_name_the_rows_they_are_on():
     ]
     assert _warnings(rows) == {"3 of 9 test images are copies.": "coop, kgcoop on a"}
     assert _notes(rows) == {"Few groups.": "coop, kgcoop on a; coop, kgcoop on b"}
+
+
+def test_numbers_of_base_to_novel_say_that_they_are_harmonic_means_and_show_both_halves() -> None:
+    from app.commands.experiment import _numbers_are, _parts_text
+
+    row = {"image_set": "brain", "line": "coop", "shots": 1, "share": None, "metric": "balanced_accuracy"}
+    row |= {"protocol": "base-to-novel", "parts": {"base": {"mean": 0.9}, "novel": {"mean": 0.6}}}
+    assert _numbers_are(row) == "Numbers are the harmonic mean of balanced accuracy over base and novel classes."
+    assert _numbers_are(row | {"protocol": "few-shot"}) == "Numbers are balanced accuracy."
+    assert _parts_text(row) == {"images": "brain", "line": "coop", "shots": "1 shot", "base": 0.9, "novel": 0.6}
