@@ -26,6 +26,7 @@ from app.commands import (
     published,
     recipes,
     report,
+    reproduce,
     serve,
     train,
 )
@@ -64,6 +65,8 @@ for module in (serve, doctor, train, predict, compare, report, demo):
         app.command()(function)
 for function in description_evidence.COMMANDS:
     descriptions.app.command()(function)
+for function in reproduce.COMMANDS:
+    experiment.app.command()(function)
 for name, module in {
     "backbones": backbones,
     "explain": explain,

@@ -58,14 +58,14 @@ def run(
         ended = run_here(
             ctx,
             found["id"],
-            on_cells=lambda cells: _show_cells(out, cells),
+            on_cells=lambda cells: show_cells(out, cells),
             on_progress=lambda cell, progress: line.show_text(f"{cell.label}: {progress_text(progress)}"),
             on_estimate=clock.start,
         )
         line.end()
         clock.stop()
         if not json:
-            _say_what_failed(out, list_cells(ctx, found["id"], state="failed"))
+            say_what_failed(out, list_cells(ctx, found["id"], state="failed"))
         _show_rows(out, beside(ctx, found, list_rows(ctx, found["id"])))
         if ended["cells"]["failed"]:
             raise typer.Exit(FAILED)
@@ -80,10 +80,10 @@ def show(name: Name, json: JsonFlag = False) -> None:
     with output(json) as out, opened() as ctx:
         found = experiments.show(ctx, name)
         if json:
-            _show_cells(out, found["cells"])
+            show_cells(out, found["cells"])
         else:
             out.text(_sentence(found["experiment"]))
-            _say_what_failed(out, [cell for cell in found["cells"] if cell["state"] == "failed"])
+            say_what_failed(out, [cell for cell in found["cells"] if cell["state"] == "failed"])
         _show_rows(out, beside(ctx, found["experiment"], found["rows"]))
         for note in found["notes"]:
             out.note(note)
@@ -170,7 +170,7 @@ def _planned(plan: Any, json: bool) -> dict[str, Any]:
         raise typer.Exit(WRONG_USE) from None
 
 
-def _show_cells(out: Output, cells: Sequence[Mapping[str, Any]]) -> None:
+def show_cells(out: Output, cells: Sequence[Mapping[str, Any]]) -> None:
     for cell in cells:
         _show_cell(out, cell)
 
@@ -196,10 +196,10 @@ def _cell_text(cell: Mapping[str, Any]) -> str:
     return f"{place}: {known}, {how}"
 
 
-def _say_what_failed(out: Output, cells: Sequence[Mapping[str, Any]]) -> None:
+def say_what_failed(out: Output, cells: Sequence[Mapping[str, Any]]) -> None:
     if cells:
         out.text(f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'} failed:")
-        _show_cells(out, cells)
+        show_cells(out, cells)
 
 
 def _show_rows(out: Output, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -63,7 +63,8 @@ def batch(
         raise InvalidOption("A margin above 0", f"found {margin}")
     chosen = BatchSettings(tuple(vectors or (4,)), tuple(condition or ()), by_block, seed, margin=margin)
     with output(json) as out, read_set(images) as found:
-        summaries, kept = [], []
+        summaries: Rows = []
+        kept: list[Rows] = []
         for name in model:
             classifier = load_model(find_folder(name), home=settings().home)
             told, rows = _run(out, name, classifier, found, part, chosen)

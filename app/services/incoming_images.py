@@ -62,14 +62,17 @@ def add_from_path(
         return _record(ctx, found, staged, "folder")
 
 
-def kept_from_path(ctx: Context, path: str | Path) -> dict[str, Any]:
+def kept_from_path(ctx: Context, path: str | Path, published: str | None = None) -> dict[str, Any]:
     """The stored set with exactly the images at a path, added under a name made from the path where there is none.
 
-    Raises UnreadableSource.
+    published: the benchmark that it is, which then names it. Raises UnreadableSource, InvalidOption.
     """
     path = Path(path)
     with ctx.store.staging() as staged:
-        found = read_image_set(path, _name_from(path), store_dir=staged.folder)
+        if published is None:
+            found = read_image_set(path, _name_from(path), store_dir=staged.folder)
+        else:
+            found = read_benchmark(path, published, store_dir=staged.folder)
         with ctx.db.reading() as session:
             known = records.ids_of_fingerprint(session, found.fingerprint)
             name = _free_name(session, found.name)

@@ -26,8 +26,9 @@ def read_benchmark(path: str | Path, name: str, **options: Unpack[ReadOptions]) 
     """
     benchmark = get_benchmark(name)
     found_at = place_of(Path(path), benchmark)
+    wanted: ReadOptions = {"modality": benchmark.modality, **options}
     try:
-        found = read_image_set(found_at, benchmark.title, **{"modality": benchmark.modality, **options})
+        found = read_image_set(found_at, benchmark.title, **wanted)
     except UnreadableSource as error:
         error.remedy = f"{error.remedy} {_expected(benchmark)}".strip()
         error.args = (error.sentence,)

@@ -98,7 +98,9 @@ def told_by_pack(rows: Sequence[Row], pack: Mapping[str, Sequence[str]], left_ou
     found = {place: wording.told(rows[place][1], rows[place][0], is_learned=False) for place in described}
     if not is_recognised([each.margin for each in found.values()]):
         return None
-    others = told_by_others(rows, left_out) if len(described) < len(rows) else [None] * len(rows)
+    others: list[Told | None] = [None] * len(rows)
+    if len(described) < len(rows):
+        others = told_by_others(rows, left_out)
     for place, each in found.items():
         others[place] = each if each.margin > LEAST_MARGIN else None
     return others
