@@ -65,6 +65,11 @@ class Preprocessing:
     interpolation: str = "bicubic"
     resize: str = "shortest"
 
+    def levels(self, pixels: Tensor) -> Tensor:
+        """Model input (..., 3, rows, columns) as values in [0, 1] again."""
+        mean, std = (torch.tensor(v, device=pixels.device)[:, None, None] for v in (self.mean, self.std))
+        return pixels * std + mean
+
 
 class PictureReader(Protocol):
     """What frozen features of pictures come from: a backbone, or an image encoder without text.

@@ -35,8 +35,8 @@ from core.errors import InvalidInput, InvalidOption
 from core.tuning.averaging import Averaged, gaussian_weights
 from core.tuning.class_texts import LearnedWords
 from core.tuning.contract import ImagePath, PromptConfig, Task, augmentation_option
-from core.tuning.hidden_states import text_tower_states
 from core.tuning.option import option
+from core.tuning.state_words import Intervention, StatesToWords, class_states
 from core.tuning.text_context import DeepWords, TextContext
 from core.tuning.visual_prompt import VisualPrompt, check_depth
 
@@ -121,7 +121,7 @@ class CILMP(Averaged, LearnedWords):
         tower = task.backbone
         check_depth(config.depth or 1, min(tower.image_layers, tower.text_layers), "image or text")
         # kept with the model, so that whoever loads it needs no language model
-        self.register_buffer("states", _states(task).to(tower.device))
+        self.register_buffer("states", class_states(task).to(tower.device))
         layers, width = self.states.shape[1:]
         self._rows = _intervened_rows(config.intervened_rows, layers)
         self.context = TextContext(tower, task.classes, config.template, n=config.context_length)
@@ -211,74 +211,12 @@ class CILMP(Averaged, LearnedWords):
                 part.subspace.copy_(left @ right)
 
 
-class StatesToWords(nn.Module):
-    """The states of a language model as words of one depth: changed at both ends by the image, then projected.
-
-    width: of the states. joint: of image features. words: of the text tower. rank: of the subspace and the projection.
-    """
-
-    def __init__(self, width: int, joint: int, words: int, rank: int) -> None:
-        super().__init__()
-        self.prefix, self.suffix = Intervention(width, joint, rank), Intervention(width, joint, rank)
-        # the start of nn.Linear is the published one: Kaiming-uniform with a = sqrt 5
-        self.down, self.up = nn.Linear(width, rank, bias=False), nn.Linear(rank, words, bias=False)
-
-    def forward(self, states: Tensor, images: Tensor, rows: int, dropout: float) -> Tensor:
-        """Words (batch, classes, layers, words) of states (classes, layers, width) and images (batch, joint).
-
-        The first `rows` layers go through the prefix, the last through the suffix, those between stay as they are.
-        """
-        last = states.shape[1] - rows
-        first, late = self.prefix(states[:, :rows], images, dropout), self.suffix(states[:, last:], images, dropout)
-        between = self._project(states[:, rows:last]).expand(len(images), -1, -1, -1)
-        return torch.cat([self._project(first), between, self._project(late)], dim=2)
-
-    def _project(self, states: Tensor) -> Tensor:
-        return self.up(self.down(states))
-
-
-class Intervention(nn.Module):
-    """A change of states inside a small subspace, conditioned on the image.
-
-    rho = W2 (W1 v + b1) + b2, r = rho * h, delta = Ws [h; r] + bs - h R, h' = dropout(h + R delta), where v is the
-    unit-norm image feature and h a state. Dropout hits the whole state, not the change alone. Source: CILMP.
-    """
-
-    def __init__(self, width: int, joint: int, rank: int) -> None:
-        super().__init__()
-        self.subspace = nn.Parameter(nn.init.orthogonal_(torch.empty(width, rank)))
-        self.source = nn.Linear(2 * width, rank)
-        self.image_down, self.image_up = nn.Linear(joint, rank), nn.Linear(rank, width)
-
-    def forward(self, states: Tensor, images: Tensor, dropout: float) -> Tensor:
-        """Changed states (batch, classes, rows, width) of states (classes, rows, width), images (batch, joint)."""
-        rho = self.image_up(self.image_down(images))[:, None, None, :]
-        h = states.expand(len(images), -1, -1, -1)
-        delta = self.source(torch.cat([h, rho * h], dim=-1)) - h @ self.subspace
-        return functional.dropout(h + delta @ self.subspace.T, dropout, training=dropout > 0)
-
-
 def averaging_weights(epochs: int, std: float | None = None) -> Tensor:
     """Weights (epochs,), float64, that sum to 1: a Gaussian around the last epoch. std: None takes 30 % of the epochs.
 
     Source: CILMP, Gaussian prompt averaging with mean 100 and standard deviation 30 of 100 epochs.
     """
     return gaussian_weights(epochs, epochs, std or STD_SHARE * epochs)
-
-
-def _states(task: Task) -> Tensor:
-    """States (classes, layers, width) in label order: those of the task, or of the backbone's own text layers."""
-    if not task.hidden_states:
-        return text_tower_states(task.backbone, [task.descriptions.sentences[name] for name in task.classes])
-    found = [task.hidden_states.get(name) for name in task.classes]
-    shapes = {tuple(states.shape) for states in found if states is not None}
-    if any(states is None for states in found) or len(shapes) != 1 or len(next(iter(shapes))) != 2:
-        raise InvalidInput(
-            "Each class needs hidden states (layers, width) of one language model",
-            f"{sum(states is not None for states in found)} of {len(found)} classes have some, in shapes {shapes}",
-            "Read them again for all classes.",
-        )
-    return torch.stack([states.float() for states in found if states is not None])
 
 
 def _intervened_rows(asked: int | None, layers: int) -> int:

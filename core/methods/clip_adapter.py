@@ -19,31 +19,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.tuning.class_texts import PlainTexts
-from core.tuning.contract import SCHEDULES, LoopConfig, Task, augmentation_option
+from core.tuning.config import AdapterConfig
+from core.tuning.contract import Task
 from core.tuning.option import option
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(AdapterConfig):
     """Options of CLIP-Adapter."""
 
-    drop_last: bool = option(False, "Images that fill no batch are left out of an epoch.", advanced=True)
     ratio: float = option(0.2, "Share of the adapted feature in the mix.", bounds=(0.0, 1.0))
     unit_norm: bool = option(True, "Bring the mixed feature to unit norm.", advanced=True)
     reduction: int = option(
         4, "The network's hidden layer is the feature width divided by this.", bounds=(1, 256), advanced=True
     )
-    epochs: int = option(20, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
     learning_rate: float = option(0.01, "Step size after the warm-up.", bounds=(0.0, 100.0))
     momentum: float = option(0.0, "Momentum of SGD.", bounds=(0.0, 1.0), advanced=True)
     weight_decay: float = option(0.0, "Weight decay.", bounds=(0.0, 10.0), advanced=True)
-    schedule: str = option(
-        "cosine_by_step",
-        "Course of the learning rate.",
-        choices=SCHEDULES,
-        advanced=True,
-    )
-    augmentation: str = augmentation_option("mild")
 
 
 class CLIPAdapter(PlainTexts):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from core.backbones.attention import drop
 from core.backbones.weight_places import Matrix, place_weights
-from core.tuning.adapted_towers import AdaptedConfig, AdaptedTowers
+from core.tuning.adapted_towers import AdaptedTowers, SmoothlyAdaptedConfig
 from core.tuning.contract import Task, steps_per_epoch
 from core.tuning.option import option
 
@@ -40,7 +40,7 @@ POSITIONS = {
 
 
 @dataclass(frozen=True)
-class Config(AdaptedConfig):
+class Config(SmoothlyAdaptedConfig):
     """Options of CLIP-LoRA."""
 
     rank: int = option(2, "Rank of each change.", bounds=(1, 256))
@@ -64,13 +64,6 @@ class Config(AdaptedConfig):
     )
     learning_rate: float = option(2e-4, "Step size at the start.", bounds=(0.0, 100.0))
     weight_decay: float = option(1e-2, "Weight decay of what is learned.", bounds=(0.0, 10.0), advanced=True)
-    schedule: str = option(
-        "cosine_by_step",
-        "Course of the learning rate: by epoch with a warm-up, by step, swinging, or none.",
-        choices=("cosine", "cosine_by_step", "cosine_swing", "constant"),
-        advanced=True,
-    )
-    final_rate: float = option(1e-6, "Learning rate that the course ends at.", bounds=(0.0, 1.0), advanced=True)
 
     def settled(self, images: int, classes: int) -> Self:
         if self.updates is not None or self.epochs:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from core.backbones.weight_places import place_weights
 from core.errors import BackboneMismatch
-from core.tuning.adapted_towers import AdaptedConfig, AdaptedTowers
+from core.tuning.adapted_towers import AdaptedTowers, SmoothlyAdaptedConfig
 from core.tuning.contract import Task
 from core.tuning.option import option
 
@@ -32,20 +32,13 @@ SMALLEST = 1e-7
 
 
 @dataclass(frozen=True)
-class Config(AdaptedConfig):
+class Config(SmoothlyAdaptedConfig):
     """Options of CLIP-SVD."""
 
     decay_to: str = option("zero", "What weight decay draws the values to.", choices=("zero", "start"), advanced=True)
     learning_rate: float = option(5e-3, "Step size at the start.", bounds=(0.0, 100.0))
     weight_decay: float = option(0.0, "Weight decay of the values.", bounds=(0.0, 10.0), advanced=True)
     warmup_epochs: int = option(0, "Epochs at the warm-up rate.", unit="epochs", bounds=(0, 1000), advanced=True)
-    schedule: str = option(
-        "cosine_by_step",
-        "Course of the learning rate: by epoch with a warm-up, by step, swinging, or none.",
-        choices=("cosine", "cosine_by_step", "cosine_swing", "constant"),
-        advanced=True,
-    )
-    final_rate: float = option(1e-6, "Learning rate that the course ends at.", bounds=(0.0, 1.0), advanced=True)
 
 
 class CLIPSVD(AdaptedTowers):

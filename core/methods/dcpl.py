@@ -102,9 +102,7 @@ class DCPL(CoupledPrompts):
         if (encoder := self.task.encoder) is None:
             with torch.no_grad():
                 return functional.normalize(self.backbone.encode_images(pixels), dim=-1)
-        recipe = self.backbone.preprocessing
-        mean, std = (torch.tensor(v, device=pixels.device)[:, None, None] for v in (recipe.mean, recipe.std))
-        return encoder.encode(pixels * std + mean)
+        return encoder.encode(self.backbone.preprocessing.levels(pixels))
 
     def encode_images(self, pixels: Tensor | PartlyEncoded) -> Tensor:
         """Unit-norm image features with the domain's vectors behind them: (batch, joint_width + width)."""

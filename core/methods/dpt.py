@@ -13,32 +13,24 @@ variant "reference"). Class-aware visual prompts are not offered.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from core.backbones.contract import LayerTokens
 from core.tuning.class_texts import LearnedWords
-from core.tuning.contract import ImagePath, PromptConfig, Task
+from core.tuning.contract import PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import POSITIONS, TextContext
-from core.tuning.visual_prompt import VisualPrompt
+from core.tuning.visual_prompt import VisuallyPrompted, VisualPromptConfig
 
 
 @dataclass(frozen=True)
-class Config(PromptConfig):
+class Config(VisualPromptConfig, PromptConfig):
     """Options of DPT."""
 
     position: str = option("end", "Where the class name stands.", choices=POSITIONS, advanced=True)
-    visual_tokens: int = option(4, "Learned vectors in the image tower.", unit="tokens", bounds=(1, 64))
-    visual_depth: int | None = option(
-        1, "Layers that get vectors of their own; empty: every layer.", unit="layers", bounds=(1, 64)
-    )
-    visual_mode: str = option(
-        "replace", "The vectors replace the first patches or stand beside them.", choices=("replace", "insert")
-    )
     text_dropout: bool = option(True, "The text tower's own dropout is active while training.", advanced=True)
 
 
-class DPT(LearnedWords):
+class DPT(VisuallyPrompted, LearnedWords):
     """Cross-entropy through both towers."""
 
     title = "DPT"
@@ -54,13 +46,3 @@ class DPT(LearnedWords):
         self.context = TextContext(
             task.backbone, task.classes, config.template, n=config.context_length, position=config.position
         )
-        self.visual = VisualPrompt(
-            task.backbone, config.visual_tokens, config.visual_depth, config.visual_mode, task.generator()
-        )
-
-    @classmethod
-    def image_path(cls, config: Any) -> ImagePath:
-        return "trained"
-
-    def visual_tokens(self) -> LayerTokens:
-        return self.visual.tokens()

@@ -15,12 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-from torch.nn import functional
-
-from core.tuning.class_texts import HeldWords
-from core.tuning.contract import Batch, PromptConfig, Task
-from core.tuning.losses import knowledge_distance
+from core.tuning.class_texts import NearPlainWords
+from core.tuning.contract import PromptConfig, Task
 from core.tuning.option import option
 from core.tuning.text_context import TextContext
 
@@ -36,7 +32,7 @@ class Config(PromptConfig):
     batch_size: int = option(128, "Images per step.", unit="images", bounds=(1, 4096))
 
 
-class KgCoOp(HeldWords):
+class KgCoOp(NearPlainWords):
     """Cross-entropy + weight x (1 - mean cosine of learned and plain class features)."""
 
     title = "KgCoOp"
@@ -50,11 +46,3 @@ class KgCoOp(HeldWords):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.context = TextContext(task.backbone, task.classes, config.template, n=config.context_length)
-
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        texts = self.class_features()
-        logits = self.backbone.logit_scale * self.image_features(batch) @ texts.T
-        return {
-            "cross_entropy": functional.cross_entropy(logits, batch.labels),
-            "knowledge": self.config.knowledge_weight * knowledge_distance(texts, self._teacher),
-        }

@@ -83,6 +83,7 @@ class LPPlusPlus(PlainTexts):
     licence = "MIT"
     trains = "a linear classifier and one blend weight per class"
     trains_by_steps = False
+    fitted = ("weight", "bias", "alpha")
     variants: ClassVar = {"reference": {"bias_start": "random", "support_view": "mild"}}
 
     weight: Tensor

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import timm
 import torch
@@ -37,9 +37,6 @@ from core.tuning.contract import (
 from core.tuning.kept_epoch import KeptEpoch
 from core.tuning.option import option
 from core.tuning.pixel_reader import PixelReader
-
-if TYPE_CHECKING:
-    pass
 
 ARCHITECTURE = "resnet18"
 TRAINED_TRUNK_RATE = 0.1
@@ -145,10 +142,7 @@ class ResNet18(KeptEpoch):
     def encode_images(self, pixels: Tensor | PartlyEncoded) -> Tensor:
         """Pooled features (batch, 512) of pixels, normalised anew where the weights came with another recipe."""
         assert isinstance(pixels, Tensor), "steady_layers asks for pixels"
-        recipe = self._reader.preprocessing
-        known, spread = (torch.tensor(v, device=pixels.device)[:, None, None] for v in (recipe.mean, recipe.std))
-        levels = pixels * spread + known
-        own = (levels - self.mean[:, None, None]) / self.std[:, None, None]
+        own = (self._reader.preprocessing.levels(pixels) - self.mean[:, None, None]) / self.std[:, None, None]
         found: Tensor = self.net.forward_head(self.net.forward_features(own), pre_logits=True)
         return found
 

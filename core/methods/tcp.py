@@ -20,9 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.tuning.class_texts import HeldWords, learned_context
-from core.tuning.contract import Batch, PromptConfig, Task, augmentation_option
-from core.tuning.losses import knowledge_distance
+from core.tuning.class_texts import NearPlainWords, learned_context
+from core.tuning.contract import PromptConfig, Task, augmentation_option
 from core.tuning.option import option
 
 
@@ -60,7 +59,7 @@ class Config(PromptConfig):
     augmentation: str = augmentation_option("crop_flip")
 
 
-class TCP(HeldWords):
+class TCP(NearPlainWords):
     """KgCoOp's loss; from one layer on a small network's output stands in the place of the learned words."""
 
     title = "TCP"
@@ -104,14 +103,6 @@ class TCP(HeldWords):
         if self._matched:
             words = match_length(words, hidden[:, 1:end])
         return torch.cat([hidden[:, :1], words.to(hidden.dtype), hidden[:, end:]], dim=1)
-
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        texts = self.class_features()
-        logits = self.backbone.logit_scale * self.image_features(batch) @ texts.T
-        return {
-            "cross_entropy": functional.cross_entropy(logits, batch.labels),
-            "knowledge": self.config.knowledge_weight * knowledge_distance(texts, self._teacher),
-        }
 
 
 class QuickGELU(nn.Module):

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from core.tuning.cache_model import BLEND_CHOICE, Blend, affinity_scores, choose_blend, one_hot
 from core.tuning.class_texts import PlainTexts
-from core.tuning.contract import SCHEDULES, Choice, LoopConfig, Task, augmentation_option
+from core.tuning.config import AdapterConfig
+from core.tuning.contract import Choice, Task
 from core.tuning.loop import fit
 from core.tuning.option import option
 from core.tuning.support import SupportConfig, support_features
@@ -37,10 +38,9 @@ TRAINING_BETA = 1.0
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig, SupportConfig):
+class Config(AdapterConfig, SupportConfig):
     """Options of Tip-Adapter-F."""
 
-    drop_last: bool = option(False, "Images that fill no batch are left out of an epoch.", advanced=True)
     train_alpha: float = option(
         1.0, "Weight of the cache while its keys are trained, where none is searched.", bounds=(0.0, 100.0)
     )
@@ -52,19 +52,11 @@ class Config(LoopConfig, SupportConfig):
         advanced=True,
     )
     search: bool = option(True, "Choose the cache's weight and sharpness on validation images or inside the shots.")
-    epochs: int = option(20, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
     batch_size: int = option(256, "Images per step.", unit="images", bounds=(1, 4096))
     learning_rate: float = option(0.001, "Step size at the start.", bounds=(0.0, 100.0))
     optimizer: str = option("adamw", "Update rule.", choices=("sgd", "adam", "adamw"), advanced=True)
     epsilon: float = option(1e-4, "Stabiliser of Adam and AdamW.", bounds=(0.0, 1.0), advanced=True)
     weight_decay: float = option(0.01, "Weight decay.", bounds=(0.0, 10.0), advanced=True)
-    schedule: str = option(
-        "cosine_by_step",
-        "Course of the learning rate.",
-        choices=SCHEDULES,
-        advanced=True,
-    )
-    augmentation: str = augmentation_option("mild")
 
 
 class TipAdapterF(PlainTexts):

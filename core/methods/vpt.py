@@ -11,29 +11,19 @@ and leaves the text alone; the default follows it, variant "paper" inserts in ev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from core.backbones.contract import LayerTokens
 from core.tuning.class_texts import PlainTexts
-from core.tuning.contract import ImagePath, LoopConfig, Task
-from core.tuning.option import option
-from core.tuning.visual_prompt import VisualPrompt
+from core.tuning.contract import LoopConfig
+from core.tuning.visual_prompt import VisuallyPrompted, VisualPromptConfig
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class Config(VisualPromptConfig, LoopConfig):
     """Options of VPT."""
 
-    visual_tokens: int = option(4, "Learned vectors in the image tower.", unit="tokens", bounds=(1, 64))
-    visual_depth: int | None = option(
-        1, "Layers that get vectors of their own; empty: every layer.", unit="layers", bounds=(1, 64)
-    )
-    visual_mode: str = option(
-        "replace", "The vectors replace the first patches or stand beside them.", choices=("replace", "insert")
-    )
 
-
-class VPT(PlainTexts):
+class VPT(VisuallyPrompted, PlainTexts):
     """Cross-entropy through the whole image tower."""
 
     title = "VPT"
@@ -44,16 +34,3 @@ class VPT(PlainTexts):
     trains = "vectors inside the image tower"
     renames_classes = True
     variants: ClassVar = {"paper": {"visual_mode": "insert", "visual_depth": None}}
-
-    def __init__(self, config: Config, task: Task) -> None:
-        super().__init__(config, task)
-        self.visual = VisualPrompt(
-            task.backbone, config.visual_tokens, config.visual_depth, config.visual_mode, task.generator()
-        )
-
-    @classmethod
-    def image_path(cls, config: Any) -> ImagePath:
-        return "trained"
-
-    def visual_tokens(self) -> LayerTokens:
-        return self.visual.tokens()

@@ -35,6 +35,19 @@ class AdaptedConfig(LoopConfig):
         return self.tuned in ("both", tower)
 
 
+@dataclass(frozen=True)
+class SmoothlyAdaptedConfig(AdaptedConfig):
+    """Those of methods whose learning rate falls step by step."""
+
+    schedule: str = option(
+        "cosine_by_step",
+        "Course of the learning rate: by epoch with a warm-up, by step, swinging, or none.",
+        choices=("cosine", "cosine_by_step", "cosine_swing", "constant"),
+        advanced=True,
+    )
+    final_rate: float = option(1e-6, "Learning rate that the course ends at.", bounds=(0.0, 1.0), advanced=True)
+
+
 class AdaptedTowers(Method):
     """Base of methods with weights of their own in the towers; scores are scaled cosines with the template's texts.
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.descriptions.templates import template_ensemble
-from core.tuning.contract import Method, Task
+from core.tuning.contract import Batch, Method, Task
+from core.tuning.losses import knowledge_distance
 from core.tuning.text_context import TextContext
 
 
@@ -61,6 +62,21 @@ class HeldWords(LearnedWords):
         super().__init__(config, task)
         sentence = config.teacher_template or config.template
         self.register_buffer("_teacher", task.template_features(sentence), persistent=False)
+
+
+class NearPlainWords(HeldWords):
+    """Cross-entropy + weight x (1 - mean cosine of the class features with that sentence's): KgCoOp's loss.
+
+    Their options have `knowledge_weight`.
+    """
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        texts = self.class_features()
+        logits = self.backbone.logit_scale * self.image_features(batch) @ texts.T
+        return {
+            "cross_entropy": functional.cross_entropy(logits, batch.labels),
+            "knowledge": self.config.knowledge_weight * knowledge_distance(texts, self._teacher),
+        }
 
 
 def learned_context(config: Any, task: Task, **more: Any) -> TextContext:

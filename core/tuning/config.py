@@ -107,6 +107,16 @@ class LoopConfig(MethodConfig):
 
 
 @dataclass(frozen=True)
+class AdapterConfig(LoopConfig):
+    """Options of methods that train something small on kept image features, as the published adapters do."""
+
+    drop_last: bool = option(False, "Images that fill no batch are left out of an epoch.", advanced=True)
+    epochs: int = option(20, "Passes over the training images.", unit="epochs", bounds=(1, 5000))
+    schedule: str = option("cosine_by_step", "Course of the learning rate.", choices=SCHEDULES, advanced=True)
+    augmentation: str = augmentation_option("mild")
+
+
+@dataclass(frozen=True)
 class PromptConfig(LoopConfig):
     """Options of methods that learn words of the text prompt."""
 

@@ -178,6 +178,8 @@ class Method(nn.Module, ABC):
     """Set for the few methods that people are offered first; the one in place 1 is trained where none is named."""
     reads_unlabelled: ClassVar[bool] = False
     """Learns from pictures without labels beside the shots, which the option "unlabelled" names."""
+    fitted: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    """Names of what a closed form or a solver finds; the optimiser's part are the parameters."""
     answers_from: ClassVar[str] = ""
     """What an answer is read from, where it is more than the class token of one pass: no map follows it there."""
     is_baseline: ClassVar[bool] = False
@@ -311,6 +313,13 @@ class Method(nn.Module, ABC):
         """Choose what is chosen on validation images (`data.validation`), never on test images."""
 
     # saving -----------------------------------------------------------------------------------------------------
+
+    def learned_numbers(self) -> int:
+        """How many numbers were learned: parameters that are trained, and what was fitted without steps."""
+        trained = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        if self.trains_by_steps:
+            return trained
+        return trained + sum(value.numel() for name, value in self.named_buffers() if name in self.fitted)
 
     def learned_state(self) -> dict[str, Tensor]:
         """What is saved: parameters and persistent buffers."""

@@ -93,13 +93,8 @@ def change_pixels(name: str, pixels: Tensor, preprocessing: Preprocessing, drawn
     change = PIXEL_CHANGES[plain]
     if name.endswith(RAW) or plain == "noise":
         found = change(pixels, drawn)
-        return found if name.endswith(RAW) else _normalised(_grey_levels(found, preprocessing), preprocessing)
-    return _normalised(change(_grey_levels(pixels, preprocessing), drawn), preprocessing)
-
-
-def _grey_levels(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
-    mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
-    return pixels * std + mean
+        return found if name.endswith(RAW) else _normalised(preprocessing.levels(found), preprocessing)
+    return _normalised(change(preprocessing.levels(pixels), drawn), preprocessing)
 
 
 def _normalised(levels: Tensor, preprocessing: Preprocessing) -> Tensor:

@@ -85,7 +85,7 @@ def run_card(
             "fingerprint": task.descriptions.fingerprint,
             "sentences": {name: list(texts) for name, texts in task.descriptions.sentences.items()},
         },
-        "trainable_parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
+        "trainable_parameters": method.learned_numbers(),
         "gflops_per_image": round(gflops_per_image(method), 4),
         "device": str(tower.device),
         "precision": tower.precision,

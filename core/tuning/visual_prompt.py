@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from core.backbones.contract import Backbone, LayerTokens
 from core.errors import InvalidOption
+from core.tuning.contract import ImagePath, Method, MethodConfig, Task
+from core.tuning.option import option
 
 RANDOM_STD = 0.02
 
@@ -43,6 +46,36 @@ class VisualPrompt(nn.Module):
         """The vectors as the tower takes them."""
         vectors: tuple[Tensor, ...] = tuple(self.vectors)
         return LayerTokens(vectors, self._mode, self._start)
+
+
+@dataclass(frozen=True)
+class VisualPromptConfig(MethodConfig):
+    """Options of methods with one visual prompt, of their own options the part that concerns it."""
+
+    visual_tokens: int = option(4, "Learned vectors in the image tower.", unit="tokens", bounds=(1, 64))
+    visual_depth: int | None = option(
+        1, "Layers that get vectors of their own; empty: every layer.", unit="layers", bounds=(1, 64)
+    )
+    visual_mode: str = option(
+        "replace", "The vectors replace the first patches or stand beside them.", choices=("replace", "insert")
+    )
+
+
+class VisuallyPrompted(Method):
+    """Base of methods that learn a visual prompt by these options, and train it through the whole image tower."""
+
+    def __init__(self, config: Any, task: Task) -> None:
+        super().__init__(config, task)
+        self.visual = VisualPrompt(
+            task.backbone, config.visual_tokens, config.visual_depth, config.visual_mode, task.generator()
+        )
+
+    @classmethod
+    def image_path(cls, config: Any) -> ImagePath:
+        return "trained"
+
+    def visual_tokens(self) -> LayerTokens:
+        return self.visual.tokens()
 
 
 def check_depth(depth: int, layers: int, tower: str) -> None:

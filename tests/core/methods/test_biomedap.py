@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from core.errors import InvalidOption
-from core.methods.biomedap import Fusion
 from core.tuning.contract import Batch
+from core.tuning.fusion import Fusion
 from tests.builders import tiny_backbone
 from tests.core.methods.test_vpt import pixels
 from tests.core.tuning.test_every_method import build

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from core.descriptions.templates import template_descriptions
 from core.errors import InvalidInput, InvalidOption
-from core.methods.cilmp import STAND_IN, Intervention, StatesToWords, averaging_weights
+from core.methods.cilmp import STAND_IN, averaging_weights
 from core.tuning.contract import Batch, Method, Task
 from core.tuning.loop import fit
 from core.tuning.registry import get_method
+from core.tuning.state_words import Intervention, StatesToWords
 from tests.builders import tiny_backbone
 from tests.core.methods.test_vpt import pixels
 from tests.core.tuning.test_every_method import CLASSES, build, clustered_data, data_for

@@ -351,6 +351,19 @@ def test_every_option_has_help_and_keeps_its_bounds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_learned_numbers_count_what_is_trained_and_what_is_fitted(name: str, trained: Callable[[str], Shared]) -> None:
+    run = trained(name).run
+    kind = get_method(name)
+    learned = {key: value.numel() for key, value in run.model.method.learned_state().items()}
+    counted = run.record["trainable_parameters"]
+    if kind.trains_by_steps:
+        assert counted == sum(p.numel() for p in run.model.method.parameters() if p.requires_grad) > 0
+    else:
+        assert counted == sum(learned[key] for key in kind.fitted if key in learned)
+    assert (counted == 0) == kind.trains.startswith("nothing")
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_the_card_says_where_the_method_comes_from(name: str) -> None:
     card = get_method(name).card()
     assert {"name", "title", "paper", "licence", "needs", "trains", "image_path"} <= set(card)
