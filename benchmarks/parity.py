@@ -1,17 +1,19 @@
 """Replay recorded traces of reference implementations and print how far ours is from them.
 
-    python -m benchmarks.parity FOLDER [--home HOME]
+    python -m benchmarks.parity FOLDER [--home HOME] [--record]
 
 Prints a row a trace: the largest difference of a step's loss, of its parts, of evaluation logits and of the learned
 context. Methods that are not built yet are listed as skipped. Exits 1 when a difference is beyond its limit or nothing
-could be compared.
+could be compared. With --record the traces that fit are named by method in `benchmarks/parity.json`, for the docs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -45,12 +47,15 @@ from core.tuning.data import TensorData
 from core.tuning.loop import fit
 from core.tuning.registry import get_method
 
+FILE = Path(__file__).with_suffix(".json")
+
 
 def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder with set.json and traces")
     parser.add_argument("--home", type=Path, default=Settings().home, help="where the rebuilt model is kept")
+    parser.add_argument("--record", action="store_true", help="write which methods fit")
     arguments = parser.parse_args()
     try:
         rows = replay_all(arguments.folder, arguments.home)
@@ -58,6 +63,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(table(rows))
+    if arguments.record:
+        FILE.write_text(json.dumps(fitting(rows), indent=1) + "\n", "utf-8")
     compared = [row for row in rows if not row.skipped]
     return 0 if compared and all(row.fits for row in compared) else 1
 
@@ -68,10 +75,20 @@ def replay_all(folder: Path, home: Path) -> list[Row]:
     seed = shared.facts["weights_seed"]
     tower_folder = parity_backbone_folder(home / "cache" / f"parity-{seed}", seed)
     backbone = load_backbone(str(tower_folder), device="cpu", precision="fp32", home=home)
-    return [
-        replay_cilmp(trace, home) if trace.record["method"] == "cilmp" else replay(trace, shared, backbone)
-        for trace in traces
-    ]
+    found = []
+    for trace in traces:
+        name = trace.record["method"]
+        row = replay_cilmp(trace, home) if name == "cilmp" else replay(trace, shared, backbone)
+        found.append(replace(row, method=METHODS[name][0] if name in METHODS else OTHER_NAMES.get(name, name)))
+    return found
+
+
+def fitting(rows: list[Row]) -> dict[str, list[str]]:
+    """Our name of each method -> the traces that it replays inside the limits; none where one does not fit."""
+    compared = [row for row in rows if not row.skipped]
+    failed = {row.method for row in compared if not row.fits}
+    names = sorted({row.method for row in compared} - failed)
+    return {name: [row.trace for row in compared if row.method == name] for name in names}
 
 
 def replay(trace: Trace, shared: TraceSet, backbone: Backbone) -> Row:
@@ -257,6 +274,8 @@ DIRECT: dict[str, Callable[[Trace, TraceSet, Backbone], Row]] = {
     "lp_plus_plus": _lp_plus_plus,
 }
 """Traces that hold something else than four steps of gradient descent."""
+OTHER_NAMES = {"lp": "linear_probe"}
+"""The reference's name of such a method -> ours, where they differ."""
 
 
 def _task(trace: Trace, shared: TraceSet, backbone: Backbone) -> Task:

@@ -17,7 +17,8 @@ LIMITS = {"loss": 1e-4, "parts": 1e-4, "logits": 1e-3, "context": 1e-5, "moved":
 class Row:
     """One trace's outcome; a difference is None where the trace has nothing of the kind.
 
-    moved: the difference of what was learned as a share of how far it moved, in units of the share that is allowed.
+    method: our name of it. moved: the difference of what was learned as a share of how far it moved, in units of the
+    share that is allowed.
     """
 
     trace: str
@@ -27,6 +28,7 @@ class Row:
     context: float | None = None
     moved: float | None = None
     skipped: str = ""
+    method: str = ""
 
     @property
     def fits(self) -> bool:

@@ -6,6 +6,7 @@ Each page is a pure function of the code, so that `tests/test_docs.py` can say w
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 import tempfile
@@ -96,6 +97,9 @@ def methods_page() -> str:
         "[Papers and code](../explanation/papers-and-code.md) tells where the two differ. A recipe names what was "
         "published for one data set and protocol: `--recipe NAME`.",
         method_table(),
+        "## Side by side",
+        comparison_text(),
+        comparison_table(),
         *(_method_section(name, get_method(name)) for name in names),
     )
 
@@ -107,6 +111,64 @@ def method_table() -> str:
     cards = [get_method(name).card() for name in method_names()]
     rows = [(f"`{c['name']}`", c["title"], c["trains"], c["image_path"], c["summary"]) for c in cards]
     return table(("name", "method", "what is learned", "image tower", "in one line"), rows)
+
+
+def comparison_text() -> str:
+    """What the numbers of the table beneath are, and where they come from."""
+    costs = _recorded("method_costs")
+    return (
+        "Learned numbers are those of the default options on four classes with 16 images each; what is kept for each "
+        "image or class counts where it is learned. Seconds are those of one processor core for an epoch of these 64 "
+        "images on BiomedCLIP's towers, or for the whole fit where nothing is trained by steps; what is kept "
+        f"beforehand, such as features, is not in them. Measured on {costs['machine']}, PyTorch {costs['torch']}, in "
+        "float32, by `python -m benchmarks.method_costs`. How long a training takes in all follows from its number of "
+        'epochs. "Checked against" says whether numbers that the official code gave are reproduced, step by step '
+        "(`make parity`), or those worked out from the paper's formulas and from the code as read."
+    )
+
+
+def comparison_table() -> str:
+    """One line a method: what it learns, needs and costs, what it was checked against, and the first difference."""
+    from core.tuning.registry import get_method, method_names
+
+    costs, replayed = _recorded("method_costs")["methods"], _recorded("parity")
+    head = ("method", "what is learned", "needs", "image tower", "learned on BiomedCLIP", "on CLIP ViT-B/16")
+    head += ("seconds", "epochs", "checked against", "licence of the code", "first difference")
+    return table(head, (_compared(get_method(name), costs.get(name, {}), name in replayed) for name in method_names()))
+
+
+def _compared(method: Any, cost: Mapping[str, Any], replayed: bool) -> Iterator[str]:
+    card, options = method.card(), {row["name"]: row["default"] for row in method.Config.schema()}
+    learned = cost.get("trainable_parameters", {})
+    yield f"[{card['title']}](#{_anchor(card)})"
+    yield card["trains"]
+    yield ", ".join(card["needs"]) or "none"
+    yield card["image_path"]
+    for backbone in ("biomedclip", "clip-vit-b-16"):
+        yield f"{learned[backbone]:,}" if backbone in learned else "not counted"
+    yield f"{cost['seconds']:.3g} ({cost['of']})" if "seconds" in cost else "not measured"
+    yield str(options.get("epochs") or "by steps") if method.trains_by_steps else "none"
+    yield "official code" if replayed else "worked numbers"
+    yield card["licence"]
+    yield _first_difference(card["notes"])
+
+
+def _anchor(card: Mapping[str, Any]) -> str:
+    """Where the heading of a method's section leads to."""
+    return re.sub(r"[^\w -]", "", f"{card['title']} {card['name']}".lower()).replace(" ", "-")
+
+
+def _first_difference(notes: str) -> str:
+    """The first sentence behind "Differences." in a method's notes."""
+    found = re.search(r"\nDifferences?\b[^.:]*[.:]\s+(.*)", notes, re.DOTALL)
+    if not found:
+        return ""
+    return re.split(r"(?<=[^A-Z]\.)\s", " ".join(found[1].split()))[0]
+
+
+def _recorded(name: str) -> dict[str, Any]:
+    """What a command of `benchmarks` wrote down."""
+    return dict(json.loads((ROOT / "benchmarks" / f"{name}.json").read_text("utf-8")))
 
 
 def _method_section(name: str, method: Any) -> str:
