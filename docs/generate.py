@@ -116,13 +116,14 @@ def method_table() -> str:
 def comparison_text() -> str:
     """What the numbers of the table beneath are, and where they come from."""
     costs = _recorded("method_costs")
+    by = f"on {costs['machine']}, PyTorch {costs['torch']}" if costs["methods"] else "nowhere yet"
     return (
         "Learned numbers are those of the default options on four classes with 16 images each; what is kept for each "
         "image or class counts where it is learned. Seconds are those of one processor core for an epoch of these 64 "
         "images on BiomedCLIP's towers, or for the whole fit where nothing is trained by steps; what is kept "
-        f"beforehand, such as features, is not in them. Measured on {costs['machine']}, PyTorch {costs['torch']}, in "
-        "float32, by `python -m benchmarks.method_costs`. How long a training takes in all follows from its number of "
-        'epochs. "Checked against" says whether numbers that the official code gave are reproduced, step by step '
+        f"beforehand, such as features, is not in them. Measured {by}, in float32, by "
+        "`python -m benchmarks.method_costs`. How long a training takes in all follows from its number of epochs. "
+        '"Checked against" says whether numbers that the official code gave are reproduced, step by step '
         "(`make parity`), or those worked out from the paper's formulas and from the code as read."
     )
 

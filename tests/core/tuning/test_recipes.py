@@ -168,6 +168,12 @@ def test_every_recipe_states_where_it_stands_between_paper_and_code() -> None:
             [1, "fresh", "mild", 1],
         ),
         ("zero_shot/biomedcoop-2025-ensemble/busi/few-shot", ["ensemble"], [True]),
+        (
+            "clip_svd/paper-2025/ctkidney/few-shot",
+            ["learning_rate", "epochs", "views", "schedule", "template"],
+            [0.001, 200, 200, "cosine_swing", "a photo of a {}."],
+        ),
+        ("clip_svd/paper-2025/covid_19/few-shot", ["learning_rate", "template"], [5e-4, "a chest xray of {}."]),
         ("maple/biomedap-code/btmri/few-shot", ["depth", "batch_size", "learning_rate"], [1, 32, 0.002]),
     ],
 )
