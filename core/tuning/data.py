@@ -47,7 +47,8 @@ class ImageData(TrainingData):
         self._unlabelled = unlabelled
         self._steady_layers = steady_layers
         self._seed, self._path, self._tokens = seed, path, tokens
-        self._augmentation, self._views = augmentation, 1 if augmentation == CENTER else views
+        # of the centre there is one view, of changes on top of it as many as of any other
+        self._augmentation, self._views = augmentation, 1 if augmentation == CENTER and not extra_views else views
         self._extra = {name: augmentation + ON_TOP + change for name, change in (extra_views or {}).items()}
         self._progress = progress
         self._kept: dict[Any, Any] = {}
@@ -69,7 +70,7 @@ class ImageData(TrainingData):
             for augmentation in augmentations:
                 self._views_of(augmentation)
         elif self._keeps_parts():
-            jobs = [(augmentation, view) for augmentation in augmentations for view in range(self._views)]
+            jobs = [(each, view) for each in augmentations for view in range(self._views_drawn(each))]
             for done, job in enumerate(jobs):
                 self._parts_of(*job)
                 if self._progress:
@@ -102,9 +103,11 @@ class ImageData(TrainingData):
         return Batch(self.labels[where], features=features, views=further, index=index)
 
     def _views_of(self, augmentation: str) -> Tensor:
-        views = 1 if augmentation == CENTER else self._views
-        found = self._features("train", augmentation, tuple(range(views)))
+        found = self._features("train", augmentation, tuple(range(self._views_drawn(augmentation))))
         return found.expand(-1, self._views, -1)
+
+    def _views_drawn(self, augmentation: str) -> int:
+        return 1 if augmentation == CENTER else self._views
 
     def _features(self, part: str, augmentation: str, views: tuple[int, ...]) -> Tensor:
         key = (part, augmentation, views)
@@ -123,6 +126,7 @@ class ImageData(TrainingData):
         return self._kept[key]
 
     def _pixels(self, index: Tensor, augmentation: str, view: int) -> Tensor | PartlyEncoded:
+        view %= self._views_drawn(augmentation)
         if self._keeps_parts():
             return self._parts_of(augmentation, view)[index.to(self.labels.device)]
         images = [self._draw.train[i] for i in index.tolist()]
@@ -130,10 +134,11 @@ class ImageData(TrainingData):
 
     def _keeps_parts(self) -> bool:
         """Whether all views fit into memory part-way through the tower."""
-        tower, augmentations = self._backbone, len({self._augmentation, *self._extra.values()})
+        tower = self._backbone
+        views = sum(map(self._views_drawn, {self._augmentation, *self._extra.values()}))
         hidden, pixels = (1 + math.prod(tower.patch_grid)) * tower.image_width, 3 * self._reader.preprocessing.size**2
         size = (pixels if self._steady_layers is None else hidden) * FLOAT_BYTES
-        return self.n_train * self._views * augmentations * size <= KEPT_BYTES
+        return self.n_train * views * size <= KEPT_BYTES
 
     def _parts_of(self, augmentation: str, view: int) -> Tensor | PartlyEncoded:
         """All training images of a view, or their pixels; computed whole, so that nothing depends on the batches."""

@@ -75,6 +75,34 @@ def test_further_views_change_the_crop_that_the_step_sees(disc_set: ImageSet) ->
     assert len(batch.views["weak"]) == 9
 
 
+@pytest.mark.parametrize("path", ["frozen", "trained"])
+def test_further_views_vary_also_where_the_step_sees_the_centre(disc_set: ImageSet, path: str) -> None:
+    drawn = ImageData(
+        tiny_backbone(),
+        draw_shots(disc_set, 3, 1),
+        FeatureStore(),
+        seed=1,
+        path=path,
+        augmentation="center",
+        views=3,
+        extra_views={"strong": "strong"},
+        steady_layers=None,
+    )
+    drawn.warm()
+    seen: list[dict[int, torch.Tensor]] = []
+    for epoch in range(4):
+        (batch,) = drawn.batches(epoch, LoopConfig(batch_size=9))
+        plain, strong = batch.pixels if path == "trained" else batch.features, batch.views["strong"]
+        rows = zip(batch.index.tolist(), plain, strong, strict=True)
+        seen.append({at: torch.cat([one.flatten(), other.flatten()]) for at, one, other in rows})
+    halves = [{at: both.chunk(2) for at, both in epoch.items()} for epoch in seen]
+    for at in range(9):
+        assert all(torch.equal(epoch[at][0], halves[0][at][0]) for epoch in halves)
+        assert torch.equal(halves[3][at][1], halves[0][at][1])
+    assert any(not torch.equal(halves[1][at][1], halves[0][at][1]) for at in range(9))
+    assert any(not torch.equal(halves[2][at][1], halves[1][at][1]) for at in range(9))
+
+
 def pixels_of(images: ImageSet, augmentation: str, index: torch.Tensor) -> torch.Tensor:
     files = draw_shots(images, 3, 1).train
     return view_pixels(tiny_backbone(), [files[i] for i in index.tolist()], augmentation, 0, 1)
