@@ -155,19 +155,21 @@ class _Enough(Exception):
 
 
 def kept_data(method: Method, batches: list[list[int]]) -> TensorData:
-    """The training part as training keeps it: features, or pictures as far as nothing learned reaches."""
-    images = max(map(max, batches)) + 1
-    labels = torch.arange(SHOTS * len(CLASSES))[:images] % len(CLASSES)
+    """The training part as training keeps it: features of all images, or those pictures that the batches have, as far
+    as nothing learned reaches.
+    """
     generator = torch.Generator().manual_seed(SEED)
+    labels = torch.arange(SHOTS * len(CLASSES)) % len(CLASSES)
     if method.image_path(method.config) != "trained":
-        kept = functional.normalize(torch.randn(images, method.reader.joint_width, generator=generator), dim=-1)
+        kept = torch.randn(len(labels), method.reader.joint_width, generator=generator)
+        kept = functional.normalize(kept, dim=-1)
         views = dict.fromkeys(method.extra_views, kept)
         return TensorData(labels, batches, features=kept, unlabelled=kept, views=views)
-    size = method.reader.preprocessing.size
+    images, size = max(map(max, batches)) + 1, method.reader.preprocessing.size
     pixels: Any = torch.randn(images, 3, size, size, generator=generator)
     if (layer := method.steady_layers()) is not None:
         pixels = method.backbone.encode_part(pixels, layer, method.visual_tokens())
-    return TensorData(labels, batches, pixels=pixels, views=dict.fromkeys(method.extra_views, pixels))
+    return TensorData(labels[:images], batches, pixels=pixels, views=dict.fromkeys(method.extra_views, pixels))
 
 
 if __name__ == "__main__":
