@@ -25,6 +25,7 @@ from app.api import (
     published,
     recipes,
     regions,
+    reports,
     runs,
     system,
 )
@@ -74,6 +75,7 @@ def add_api(app: FastAPI) -> None:
         runs,
         experiments,
         published,
+        reports,
         classifications,
         explanation_batches,
         explanation_heads,

@@ -8,6 +8,7 @@
 import {
   announce,
   api,
+  at,
   button,
   busy,
   count,
@@ -37,6 +38,7 @@ const POLL_MS = 1200;
 const PER_PAGE = 1000;
 const LETTERS = { w: "waiting", r: "running", d: "done", f: "failed" };
 const MOST_FAILURES = 50;
+const GUIDELINES = { claim: "CLAIM", "tripod-ai": "TRIPOD+AI", "stard-ai": "STARD-AI" };
 
 class ExperimentMonitor extends PsElement {
   async start() {
@@ -91,6 +93,7 @@ class ExperimentMonitor extends PsElement {
     this.now = h("p", { class: "ps-soft ps-break" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "Cells that are done" });
     this.actions = h("div", { class: "ps-actions" });
+    this.report = reportFold(found.id);
     this.trouble = h("p", { class: "ps-hint", role: "status" });
     this.failures = h("div");
     this.leaks = h("div", { class: "ps-stack-s" });
@@ -105,6 +108,7 @@ class ExperimentMonitor extends PsElement {
         this.facts,
         this.now,
         this.actions,
+        this.report,
         this.trouble,
         this.failures,
         this.leaks,
@@ -128,6 +132,7 @@ class ExperimentMonitor extends PsElement {
     this.facts.textContent = `${progressText(cells, all)}.${left}`;
     this.now.textContent = (active && (job?.note ? `Now: ${job.note}` : job?.waits)) || "";
     this.now.hidden = !this.now.textContent;
+    this.report.hidden = cells.done === 0;
     const key = JSON.stringify([state, cells.failed, cells.waiting, cells.done > 0]);
     if (key === this.actionsFor) return;
     this.actionsFor = key;
@@ -254,6 +259,39 @@ class ExperimentMonitor extends PsElement {
       this.failures.replaceChildren(errorNotice(error));
     }
   }
+}
+
+/** Links to the report of an experiment beside each reporting guideline, with images only where that is chosen. */
+function reportFold(id) {
+  const pictures = h("input", { type: "checkbox" });
+  const links = Object.entries(GUIDELINES).map(([standard, title]) =>
+    h("a", { class: "ps-button ps-button-small", download: "", "data-standard": standard }, title),
+  );
+  const aim = () => {
+    for (const each of links) {
+      const query = new URLSearchParams({ of: id, standard: each.dataset.standard, pictures: pictures.checked });
+      each.href = at(`/api/v1/reports?${query}`);
+    }
+  };
+  pictures.addEventListener("change", aim);
+  aim();
+  return h(
+    "details",
+    { class: "ps-unfold" },
+    h("summary", {}, "Report for a paper"),
+    h(
+      "p",
+      { class: "ps-hint" },
+      "One file beside the items of a reporting guideline: what is recorded is filled in, what only you can say is left blank.",
+    ),
+    h("div", { class: "ps-actions" }, links),
+    h(
+      "label",
+      { class: "ps-check" },
+      pictures,
+      " With small copies of images and their file names. The file is then patient data.",
+    ),
+  );
 }
 
 /** How many cells failed, and what that means for the others. */

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.main import create_app
 from app.services import experiments, reports
 from app.services.context import Context, open_context
 from core.settings import Settings
@@ -172,3 +174,19 @@ def test_an_experiment_without_finished_cells_has_a_report_that_says_so(run, ctx
     page = (tmp_path / "w.html").read_text("utf-8")
     assert "there is nothing to report yet" in page
     assert "2 cells are not finished" in page
+
+
+def test_the_site_gives_the_same_report_to_those_who_are_signed_in(ctx, studied):
+    site = create_app(Settings(home=studied, database_url=None), with_worker=False, with_pages=False)
+    with TestClient(site, base_url="http://localhost:7860", headers={"Sec-Fetch-Site": "same-origin"}) as client:
+        address = "/api/v1/reports"
+        assert client.get(address, params={"of": "shades study"}).status_code == 401
+        client.cookies.set(site.state.access.cookie_name, site.state.access.new_session())
+        answer = client.get(address, params={"of": "shades study", "standard": "stard-ai"})
+        assert answer.status_code == 200
+        assert answer.headers["Content-Disposition"].endswith("shades%20study%2C%20stard-ai.html")
+        assert "Draft report: shades study" in answer.text
+        assert PATIENT not in answer.text
+        assert PATIENT in client.get(address, params={"of": "shades study", "pictures": True}).text
+        for params, status in (({"of": "none"}, 404), ({"of": "shades study", "standard": "consort"}, 422)):
+            assert client.get(address, params=params).status_code == status

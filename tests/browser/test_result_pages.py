@@ -1172,6 +1172,17 @@ def test_an_experiment_is_taken_along_as_toml(window: Visit, api: Api) -> None:
     assert page.get_by_role("link", name="See the results").get_attribute("href") == WITH_RESULTS
 
 
+def test_a_report_is_offered_with_images_only_where_that_is_chosen(window: Visit, api: Api) -> None:
+    api.experiments, api.progress = [answers.experiment_in_short()], [answers.in_progress("d" * 14, "done")]
+    page = window.open("/experiments?id=experiment-1", ".ps-cell-grid")
+    page.get_by_text("Report for a paper").press("Enter")
+    report = page.get_by_role("link", name="TRIPOD+AI")
+    start = "/api/v1/reports?of=experiment-1&standard=tripod-ai&pictures="
+    assert (report.get_attribute("href") or "").endswith(f"{start}false")
+    page.get_by_label("With small copies of images").press("Space")
+    assert (report.get_attribute("href") or "").endswith(f"{start}true")
+
+
 # classify ----------------------------------------------------------------------------------------------------------
 
 
