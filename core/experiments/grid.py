@@ -135,7 +135,16 @@ class Grid:
         seconds = spent + time.monotonic() - started
         computed += self.store.computed - before
         card = run_card(
-            fitted, first, asked, leakage, shots=cell.shots, seconds=seconds, computed=computed, notes=notes
+            fitted,
+            first,
+            asked,
+            leakage,
+            shots=cell.shots,
+            seconds=seconds,
+            computed=computed,
+            notes=notes,
+            # what the encoder knew makes the numbers of every part too good, also of names it was not trained on
+            asked=list(dict.fromkeys(name for found in parts.values() for name in found.classes)),
         )
         card["image_set"] = {"name": image_set.name, "fingerprint": image_set.fingerprint}
         card |= {"protocol": self.spec.protocol, "parts": {name: _part(found) for name, found in parts.items()}}

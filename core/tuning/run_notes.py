@@ -14,13 +14,25 @@ from core.tuning.text_context import TextContext
 from core.tuning.views import CENTER
 
 
-def run_notes(method: Method, draw: ShotDraw, image_set: ImageSet, leakage: Leakage) -> list[str]:
-    """The notes of a trained method, in the order in which a person reads them."""
+def run_notes(
+    method: Method, draw: ShotDraw, image_set: ImageSet, leakage: Leakage, asked: Sequence[str] | None = None
+) -> list[str]:
+    """The notes of a trained method, in the order in which a person reads them.
+
+    asked: all classes it was measured on, where these are more than those of the images it was trained on.
+    """
     split = [part.split for part in method.modules() if isinstance(part, TextContext) and part.split]
     choices = method.choices(method.config)
     validation = _on_validation(choices, draw, image_set) if draw.validation else [_without_validation(choices, draw)]
     leaks = [leakage.sentence] if leakage.allowed or leakage.found or leakage.doubts else []
-    return [*leaks, *split, *_views(method), *method.remarks(), *validation, *_known(method, image_set)]
+    return [
+        *leaks,
+        *split,
+        *_views(method),
+        *method.remarks(),
+        *validation,
+        *_known(method, asked or image_set.classes),
+    ]
 
 
 def known_classes(method: Method, classes: Sequence[str]) -> list[str]:
@@ -91,8 +103,8 @@ def _on_validation(choices: list[Choice], draw: ShotDraw, image_set: ImageSet) -
     return notes
 
 
-def _known(method: Method, image_set: ImageSet) -> list[str]:
-    known = known_classes(method, image_set.classes)
+def _known(method: Method, classes: Sequence[str]) -> list[str]:
+    known = known_classes(method, classes)
     if not known:
         return []
     return [

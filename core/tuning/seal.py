@@ -45,12 +45,14 @@ def run_card(
     computed: Computed,
     notes: Sequence[str] = (),
     trust: Mapping[str, Any] | None = None,
+    asked: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Everything about a run, JSON-ready. measured: on the test part. notes: further ones, said first.
 
     shots: images per class that were asked for, None for all. seconds: of the whole run. computed: what of them went
     into features that are kept, and so are paid by whichever run comes first. trust: of sets and distances, see
-    `core.tuning.trusting`; None where they were not calibrated.
+    `core.tuning.trusting`; None where they were not calibrated. asked: all classes that were measured on any part,
+    where these are more than those of image_set.
     """
     method, draw, report = fitted.method, fitted.draw, fitted.report
     tower, task, temperature = method.backbone, method.task, fitted.temperature
@@ -94,7 +96,7 @@ def run_card(
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "intervals": measured.intervals(),
         "leakage": leakage.as_dict(),
-        "known_classes": known_classes(method, image_set.classes),
+        "known_classes": known_classes(method, asked or image_set.classes),
         # how far probabilities can be trusted: images behind them, what these chose besides, what the test part says
         "calibration": {
             "n": temperature.n,
@@ -106,7 +108,7 @@ def run_card(
         "variant": fitted.setup.variant,
         "recipe": _followed(fitted, shots),
         "shots": shots,
-        "notes": [*said, *run_notes(method, draw, image_set, leakage), *_few(temperature)],
+        "notes": [*said, *run_notes(method, draw, image_set, leakage, asked), *_few(temperature)],
         "seconds": round(seconds, 3),
     }
 

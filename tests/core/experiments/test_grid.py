@@ -68,6 +68,20 @@ def test_base_to_novel_learns_some_classes_and_is_asked_about_the_others(grid_of
     assert any("cannot name new classes" in note for note in head.record["notes"])
 
 
+def test_classes_that_the_encoder_knew_are_named_for_novel_classes_and_targets_too(
+    grid_of: GridOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for protocol, known, more in (
+        ("base-to-novel", ("Light",), {}),
+        ("cross-set", ("white",), {"target_images": ["others"]}),
+    ):
+        grid = grid_of(spec_of(["zero_shot"], seeds=[1], protocol=protocol, **more))
+        monkeypatch.setattr(grid.backbone, "known_classes", known)
+        (found,) = run(grid, tmp_path / protocol).values()
+        assert good(found).record["known_classes"] == [known[0].lower()]
+        assert any(f"has learned {known[0].lower()} from labelled" in note for note in good(found).record["notes"])
+
+
 def test_base_images_are_those_of_the_few_shot_protocol(shades: ImageSet, grid_of: GridOf, tmp_path: Path) -> None:
     from core.experiments.protocols import draw_cell
 
