@@ -1,6 +1,7 @@
 """How often the trust test says that a map follows the model, where it should and where it must not.
 
     python -m benchmarks.trust_rates [--json] [--method linear_probe] [--images 80] [--models 20] [--seed 1]
+        [--only planted] [--first-model 1] [--square 0.27] [--blur 0.15]
 
 Planted: a model of drawn images whose class is a square of one colour at a random place, or none; a good map follows
 (aim: at least 90 % of images). Counted are images with a square that the model answers rightly, and whose answer
@@ -28,6 +29,7 @@ from torch import Tensor
 
 from benchmarks.planted import plant
 from core import train
+from core.explain import hiding
 from core.explain.batch_images import BatchImage, ReadImage, images_of_part, read_image
 from core.explain.classifier import pixels_of
 from core.explain.hiding import covered
@@ -49,20 +51,26 @@ def main() -> None:
     parser.add_argument("--method", default="linear_probe")
     parser.add_argument("--images", type=int, default=80, help="test images with a square")
     parser.add_argument("--models", type=int, default=20, help="models with shuffled labels")
+    parser.add_argument("--first-model", type=int, default=1, help="seed of the first model with shuffled labels")
+    parser.add_argument("--only", choices=("planted", "shuffled"), help="one of the two parts")
+    parser.add_argument("--square", type=float, default=hiding.PART, help="side of hidden squares, of the picture's")
+    parser.add_argument("--blur", type=float, default=hiding.BLUR, help="deviation of the blur, of the picture's side")
     parser.add_argument("--images-a-model", type=int, default=6, help="test images of a model with shuffled labels")
     parser.add_argument("--seed", type=int, default=1, help="of the drawn images")
     parser.add_argument("--explainers", nargs="+", default=list(EXPLAINERS))
     asked = parser.parse_args()
+    hiding.PART, hiding.BLUR = asked.square, asked.blur  # another hiding, to see what it does to the rates
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        for row in chain(planted(home, asked), shuffled(home, asked)):
+        plant(home / "planted", asked.seed, (TRAINED, -(-asked.images // 2)))
+        parts = {"planted": planted, "shuffled": shuffled}
+        for row in chain.from_iterable(part(home, asked) for name, part in parts.items() if asked.only in (None, name)):
             print(json.dumps(row) if asked.json else line(row), flush=True)
 
 
 def planted(home: Path, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Rates of one model of planted squares."""
-    half = -(-asked.images // 2)
-    images = ImageSet.read(plant(home / "planted", asked.seed, (TRAINED, half)), "planted")
+    images = ImageSet.read(home / "planted", "planted")
     model = train(images, asked.method, home=home, out=home / "planted-model").model
     shown = [image for image in images_of_part(images, "test") if image.mask is not None]
     needed = [pixels for pixels in (needs_square(model, image) for image in shown) if pixels is not None]
@@ -86,7 +94,7 @@ def shuffled(home: Path, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Rates over models of shuffled training labels, taken together."""
     total = {name: Rate(name, 0, 0, 0, 0) for name in asked.explainers}
     worth = []
-    for seed in range(1, asked.models + 1):
+    for seed in range(asked.first_model, asked.first_model + asked.models):
         images = ImageSet.read(shuffle(home / "planted", home / f"shuffled-{seed}", seed), f"shuffled {seed}")
         model = train(images, asked.method, seed=seed, home=home, out=home / f"model-{seed}").model
         worth.append(standing(model.card))

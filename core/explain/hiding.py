@@ -21,13 +21,13 @@ from core.explain.shares import log_odds
 Step = Callable[[], None]
 PLACES = 6
 """Of a square along each side of the picture; one more where it then lies at every patch."""
-PART = 0.2
-"""A square's side, in parts of the picture's: 3 of 14 patches."""
-
-BLUR = 0.05
-"""Deviation of the blur, in parts of the picture's side."""
+PART = 0.27
+"""A square's side, in parts of the picture's: 4 of 14 patches. Squares start at every second one, so that a thing of 3
+patches is hidden as a whole by some of them: the strip that squares of 3 leave over was still read."""
+BLUR = 0.15
+"""Deviation of the blur, in parts of the picture's side. A narrower one spreads the colour of what sticks out."""
 BLURRED_AT = 56
-"""Side of the small copy that is blurred, in pixels: enough for a blur of 3 of them, and a sixteenth of the work."""
+"""Side of the small copy that is blurred, in pixels: enough for a blur of 8 of them, and a sixteenth of the work."""
 BEYOND = 1e-3
 """Weight of the picture's mean against what the blur reaches."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RULES = 6
+RULES = 7
 """Grows whenever the same request may give another answer than before, so that no older one is handed out for it."""
 PARTS = ("trust", "what_if")
 """What takes seconds, and can come after the first answer."""

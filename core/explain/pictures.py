@@ -33,15 +33,15 @@ def class_pictures(found: ClassMaps, arrays: Mapping[str, np.ndarray]) -> list[E
     most = float(np.nanmax(np.maximum(leading, 0)))
     pictures = []
     if found.reason(index) is None:
-        pictures.append(_picture(HEADLINE, f"Evidence for {name}", (0.0, most), arrays, explainer.unit))
+        pictures.append(map_picture(HEADLINE, f"Evidence for {name}", (0.0, most), arrays, explainer.unit))
     for other in found.others:
         if found.reason(other) is None:
             title = f"Evidence for {found.classes[other]}"
-            pictures.append(_picture(class_kind(other), title, (0.0, most), arrays, explainer.unit, shown=False))
+            pictures.append(map_picture(class_kind(other), title, (0.0, most), arrays, explainer.unit, shown=False))
     if found.reason(index, grad_cam=True) is None:
         scale = (0.0, float(np.nanmax(arrays["grad_cam"])))
         unit = get_explainer("grad_cam").unit
-        pictures.append(_picture("grad_cam", f"Grad-CAM for {name}", scale, arrays, unit, shown=False))
+        pictures.append(map_picture("grad_cam", f"Grad-CAM for {name}", scale, arrays, unit, shown=False))
     return pictures
 
 
@@ -53,13 +53,13 @@ def attention_pictures(
     vectors = f"{changed.n} {kind}" if changed.n == 1 else f"{changed.n} {kind}s"
     added = "" if changed.own else " added (what if)"
     pictures = [
-        _picture("attention", whose_attention(classifier, changed), changed.scale, arrays, SHARE),
-        _picture("attention_without", f"Attention without {vectors}", changed.scale, arrays, SHARE, shown=False),
-        _picture("attention_with", f"Attention with {vectors}{added}", changed.scale, arrays, SHARE, shown=False),
+        map_picture("attention", whose_attention(classifier, changed), changed.scale, arrays, SHARE),
+        map_picture("attention_without", f"Attention without {vectors}", changed.scale, arrays, SHARE, shown=False),
+        map_picture("attention_with", f"Attention with {vectors}{added}", changed.scale, arrays, SHARE, shown=False),
     ]
     title = f"Difference: with {vectors}{added} minus without"
     unit = "difference of shares per patch"
-    return [*pictures, _picture("difference", title, changed.difference_scale, arrays, unit, colours=DIVERGING)]
+    return [*pictures, map_picture("difference", title, changed.difference_scale, arrays, unit, colours=DIVERGING)]
 
 
 def whose_attention(classifier: ExplainedClassifier, changed: Redistribution) -> str:
@@ -70,7 +70,7 @@ def whose_attention(classifier: ExplainedClassifier, changed: Redistribution) ->
     return f"Attention of the frozen tower{vectors}, the same for every class"
 
 
-def _picture(
+def map_picture(
     kind: str,
     title: str,
     scale: tuple[float, float],
@@ -80,6 +80,7 @@ def _picture(
     colours: ColourMap = SEQUENTIAL,
     shown: bool = True,
 ) -> ExplanationMap:
+    """The entry of one map: what its colours mean, and the map in a sentence."""
     above = int((np.nan_to_num(arrays[kind]) > scale[1]).sum())
     return ExplanationMap(kind, title, None, _alt(title, arrays[kind], colours), scale, colours, unit, above, shown)
 

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from core.evaluation.intervals import wilson_interval
+from core.explain.asked_maps import explainer_of
 from core.explain.captured import Captured, capture
 from core.explain.classifier import ExplainedClassifier
 from core.explain.hiding import Step, probe
 from core.explain.randomised import MapOf, cascade
-from core.explain.registry import get_explainer
 from core.explain.standing import standing
 from core.explain.trust import LEVEL, ShownMap, examine
 
@@ -82,10 +82,9 @@ def rates(rows: Iterable[dict[str, Any]]) -> list[Rate]:
 
 def map_of(name: str, index: int) -> MapOf:
     """Draws one class's map by an explainer's name, with options after a colon."""
-    plain, _, options = name.partition(":")
-    values = dict(pair.split("=", 1) for pair in options.split(",") if pair)
+    explainer = explainer_of(name)
 
     def draw(captured: Captured) -> Any:
-        return get_explainer(plain).with_options(values).map_set(captured, [index]).maps[0]
+        return explainer.map_set(captured, [index]).maps[0]
 
     return draw

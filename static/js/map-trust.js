@@ -12,7 +12,7 @@ const STATES = {
 };
 
 const HOW =
-  "Squares of a fifth of the picture's side are hidden all over it, one at a time, behind a blur of what surrounds them. A map's " +
+  "Squares of a quarter of the picture's side are hidden all over it, one at a time, behind a wide blur of the rest. A map's " +
   "drop is the mean over squares on the 2, 5 and 10 % of patches that it marks most. Random maps are the map itself, moved, " +
   "turned and mirrored: exactly as smooth. p is the part of them, the map among them, that do at least as much.";
 

@@ -94,13 +94,17 @@ def test_hiding_the_one_bright_patch_beats_hiding_it_anywhere_else(spot_classifi
     assert examine(*asked, GOOD) == told
 
 
-def test_squares_are_a_fifth_wide_and_cover_every_patch():
-    for cells, side in ((14, 3), (24, 5), (8, 2), (7, 2), (3, 1)):
+def test_squares_are_a_quarter_wide_and_cover_every_patch():
+    for cells, side in ((14, 4), (24, 6), (8, 2), (7, 2), (3, 1)):
         squares = squares_over((cells, cells))
         assert squares.any(axis=0).all()
         assert len(squares) == {14: 36, 24: 36, 8: 49, 7: 36, 3: 9}[cells]
         assert {int(square.sum()) for square in squares} == {side**2}
-    assert squares_over((14, 14))[0].nonzero()[0].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    squares = squares_over((14, 14))
+    assert np.argwhere(squares[7])[[0, -1]].tolist() == [[2, 2], [5, 5]]
+    for top in range(12):
+        for left in range(12):
+            assert squares[:, top : top + 3, left : left + 3].all(axis=(1, 2)).any(), "3 patches are hidden as a whole"
 
 
 def test_drops_are_log_odds_of_classification_averaged_over_the_squares_on_a_patch(spot_classifier):
