@@ -38,6 +38,12 @@ def explain(
         list[str] | None,
         typer.Option(help='A region by corners in pixels of the upright image: "10,20 30,20 30,40". May be repeated.'),
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", help='Draw this explainer too, such as "rise:masks=500" or "score_cam". May be repeated.'
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Write evidence, attention and difference maps of one image, and say how far to trust them.
@@ -65,7 +71,7 @@ def explain(
         region = _region(mask, polygon or [], rgb.size)
         classifier = load_model(find_folder(model), home=settings().home)
         out.mkdir(parents=True, exist_ok=True)
-        explained = explain_image(classifier, rgb, class_name, out, region, str(image))
+        explained = explain_image(classifier, rgb, class_name, out, region, str(image), also=also or ())
         found = explained.as_dict() | told
         if found["maps"]:
             view = field_of_view(rgb, classifier.backbone.preprocessing, PICTURE_PX)

@@ -5,6 +5,7 @@ All at once, or the first answer and then each part that takes longer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,17 @@ def explain_image(
     image_name: str | None = None,
     step: Step = no_step,
     true_class: str | None = None,
+    also: Sequence[str] = (),
 ) -> Explanation:
     """Maps, attention, trust and what-if for one image and one class (the predicted one by default).
 
     mask: a marked region of the image's size, a picture or bool (height, width); the maps are measured against it.
     out_dir: where the PNG files and arrays.npz go; without it nothing is written and `file` is None. step: called
-    between the parts of the work; what it raises ends the work. Raises NotFound for an unknown class and InvalidInput
-    for a mask of another size than the image.
+    between the parts of the work; what it raises ends the work. also: explainers whose maps are drawn and tested beside
+    the others, slow ones too, such as "rise:masks=500". Raises InvalidOption for an unknown one, NotFound for an
+    unknown class and InvalidInput for a mask of another size than the image.
     """
-    subject = Subject.of(classifier, image, class_name, mask, true_class=true_class)
+    subject = Subject.of(classifier, image, class_name, mask, true_class=true_class, also=also, step=step)
     step()
     answer = first_answer(subject, out_dir, image_name)
     step()

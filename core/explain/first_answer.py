@@ -6,7 +6,7 @@ What takes longer comes after it, see `core.explain.further`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from core.errors import NotFound, Unavailable
+from core.explain.asked_maps import AskedMap, draw_asked, explainer_of
 from core.explain.attention import LAST_LAYERS
 from core.explain.attention import as_dict as attention_as_dict
 from core.explain.captured import Captured, capture
@@ -51,6 +52,7 @@ class Subject:
     """One image and one class of a model, with what all parts of an explanation share.
 
     scores: probabilities (classes,) as classification gives them. region: where a mask was given; source says whose.
+    also: explainers whose maps are drawn beside the others, as `asked_maps.explainer_of` reads them.
     """
 
     classifier: ExplainedClassifier
@@ -61,6 +63,8 @@ class Subject:
     region: SeenMask | None
     source: Source = "file"
     true_class: str | None = None
+    also: tuple[str, ...] = ()
+    step: Step = no_step
 
     @classmethod
     def of(
@@ -71,13 +75,32 @@ class Subject:
         mask: Image.Image | np.ndarray | None = None,
         source: Source = "file",
         true_class: str | None = None,
+        also: Sequence[str] = (),
+        step: Step = no_step,
     ) -> Subject:
-        """Raises NotFound for an unknown class and InvalidInput for a mask of another size than the image."""
+        """The image as the model takes it.
+
+        Raises NotFound for an unknown class, InvalidInput for a mask of another size than the image, and InvalidOption
+        for an unknown explainer.
+        """
+        for name in also:
+            explainer_of(name)
         backbone, image = classifier.backbone, image.convert("RGB")
         region = None if mask is None else seen_mask(mask, image.size, backbone.preprocessing, backbone.patch_grid)
         scores = classifier.probabilities([image])[0]
         index = int(scores.argmax()) if class_name is None else _class_index(classifier, class_name)
-        return cls(classifier, image, pixels_of(classifier, image), scores, index, region, source, true_class)
+        return cls(
+            classifier,
+            image,
+            pixels_of(classifier, image),
+            scores,
+            index,
+            region,
+            source,
+            true_class,
+            tuple(also),
+            step,
+        )
 
     @cached_property
     def frame(self) -> Frame:
@@ -104,6 +127,11 @@ class Subject:
         """The open pass, made once. Raises Unavailable for a backbone that does not open its blocks."""
         return capture(self.classifier, self.pixels, "third")
 
+    @cached_property
+    def asked(self) -> list[AskedMap]:
+        """Maps that were asked for beside the others, drawn once."""
+        return draw_asked(self.captured, self.class_index, self.also, self.step)
+
 
 def first_answer(
     subject: Subject, out_dir: Path | None = None, image_name: str | None = None, pictures: bool = True
@@ -124,6 +152,7 @@ def first_answer(
         original_picture(),
         *class_pictures(found, arrays),
         *attention_pictures(subject.classifier, changed, arrays),
+        *(each.picture() for each in subject.asked if each.reason is None),
     ]
     if out_dir is not None:
         maps = write_maps(out_dir, seen_picture(subject), maps, arrays, pictures)
@@ -201,6 +230,8 @@ def _arrays(found: ClassMaps, changed: Redistribution, subject: Subject) -> dict
         "difference": changed.difference,
         **head_arrays(changed.attention_without, "without"),
         **head_arrays(changed.attention_with, "with"),
+        **{each.kind: each.positive for each in subject.asked},
+        **{f"{each.kind}_signed": each.values for each in subject.asked},
         "crop_box": np.array(subject.frame.crop_box),
         "original_px": np.array(subject.image.size),
         **({} if subject.region is None else {"region_cells": subject.region.cells}),
@@ -246,7 +277,7 @@ def _notes(subject: Subject, found: ClassMaps) -> list[str]:
             f"Maps are made in float32, where the probability is {explained:.3f}; classification in "
             f"{classifier.backbone.precision} says {shown:.3f}."
         )
-    return [*notes, *found.sentences()]
+    return [*notes, *found.sentences(), *(each.reason for each in subject.asked if each.reason is not None)]
 
 
 def _vectors(changed: Redistribution) -> str:

@@ -38,7 +38,12 @@ def judge(subject: Subject, step: Step = no_step) -> dict[str, Any]:
     others = [(HEADLINE, other) for other in found.others if found.reason(other) is None]
     if found.reason(index, grad_cam=True) is None:
         others.append(("grad_cam", index))
-    tested = _tested(captured, found, [*shown, *others], step)
+    asked = [
+        ShownMap(each.kind, each.title, index, each.values, each.explainer.per_class)
+        for each in subject.asked
+        if each.reason is None
+    ]
+    tested = _tested(captured, found, [*shown, *others], step, asked)
     return {
         "explainer": HEADLINE,
         "model": standing(subject.classifier.card),
@@ -66,8 +71,10 @@ def completed(explanation: Explanation, subject: Subject, step: Step = no_step) 
     return replace(explanation, trust=judged, what_if=supposed, pending=(), seconds=seconds)
 
 
-def _tested(captured: Captured, found: ClassMaps, kinds: Sequence[tuple[str, int]], step: Step) -> list[dict[str, Any]]:
-    """Tests of explainers' maps, each with the class that it is about."""
+def _tested(
+    captured: Captured, found: ClassMaps, kinds: Sequence[tuple[str, int]], step: Step, asked: Sequence[ShownMap] = ()
+) -> list[dict[str, Any]]:
+    """Tests of explainers' maps, each with the class that it is about; of those asked for without random weights."""
     classifier = captured.classifier
     draws = [_drawn(name, list(found.headline), index) for name, index in kinds]
     probed, randomised = probe(classifier, captured.pixels, step), cascade(captured, draws, step)
@@ -79,7 +86,7 @@ def _tested(captured: Captured, found: ClassMaps, kinds: Sequence[tuple[str, int
         shown = ShownMap(kind, title, index, draw(captured), explainer.per_class)
         reason = found.reason(index) if name == HEADLINE else None
         rows.append(examine(classifier.classes, shown, probed, model, redrawn, reason))
-    return rows
+    return rows + [examine(classifier.classes, each, probed, model) for each in asked]
 
 
 def _drawn(name: str, classes: Sequence[int], index: int) -> MapOf:
