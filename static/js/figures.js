@@ -266,13 +266,15 @@ function curve(theme, line, x, format) {
  *
  * rows: [{label, note, marks: [{mean, low, high, kind, name}], points: [number]}]; a row of one mark may hold mean, low,
  * high and kind itself. low, high: ends of the axis, at which longer intervals are cut. lines: [{value, name}] drawn through
- * all rows. Below 560 px names stand above their rows.
+ * all rows. Below 560 px names stand above their rows, and notes on a line of their own where both do not fit.
  */
 export function forest({ rows, low = 0, high = 1, format = shortNumber, title = "", lines = [], reversed = false }) {
   const full = rows.map((row) => ({ ...row, marks: row.marks ?? [row] }));
   return (theme, width) => {
     const narrow = width < NARROW_PX;
-    const step = narrow ? 50 : Math.max(30, 24 * Math.max(1, ...full.map((row) => row.marks.length * 0.9)));
+    const room = Math.floor((width - 28) / 7);
+    const twoLines = narrow && full.some((row) => row.note && `${row.label}: ${row.note}`.length > room);
+    const step = narrow ? (twoLines ? 66 : 50) : Math.max(30, 24 * Math.max(1, ...full.map((row) => row.marks.length * 0.9)));
     const named = lines.filter((line) => line.name);
     const top = 8 + 17 * named.length;
     const height = top + rows.length * step + 52;
@@ -280,7 +282,7 @@ export function forest({ rows, low = 0, high = 1, format = shortNumber, title = 
     const noteWidth = narrow ? 14 : 16 + 6.9 * Math.max(0, ...rows.map((row) => (row.note ?? "").length));
     const longest = Math.max(0, ...rows.map((row) => Math.min(38, row.label.length)));
     const words = (text, more) => ({
-      text: plain(text),
+      text: [text].flat().map(plain).join("<br>"),
       showarrow: false,
       align: "left",
       bgcolor: theme.surface,
@@ -288,6 +290,10 @@ export function forest({ rows, low = 0, high = 1, format = shortNumber, title = 
       font: { size: 12.5, color: theme.soft },
       ...more,
     });
+    const above = (row) => {
+      if (!row.note) return shorten(row.label, room);
+      return twoLines ? [shorten(row.label, room), shorten(row.note, room)] : `${row.label}: ${row.note}`;
+    };
     return {
       data: [...dots(theme, full, place), ...marks(theme, full, place, format)],
       layout: layoutOf(theme, {
@@ -312,12 +318,12 @@ export function forest({ rows, low = 0, high = 1, format = shortNumber, title = 
         annotations: [
           ...full.map((row, at) =>
             narrow
-              ? words(`${row.label}${row.note ? `: ${row.note}` : ""}`, {
+              ? words(above(row), {
                   x: 0,
                   xref: "paper",
                   xanchor: "left",
                   y: place(at),
-                  yshift: 17,
+                  yshift: twoLines && row.note ? 26 : 17,
                   font: { size: 13, color: theme.ink },
                 })
               : words(row.note ?? "", { x: 1, xref: "paper", xanchor: "left", xshift: 10, y: place(at) }),

@@ -108,6 +108,23 @@ class Api:
         return route.fulfill(json=self.batch)
 
 
+PAIR = {"mean": 0.012, "low": 0.004, "high": 0.021, "p": 0.01, "n": 36, "groups": 12, "verdict": "undecided"}
+LONG = "4 random vectors of the layer's median patch norm, inserted at every block"
+SECOND = {
+    "position": 1,
+    "id": "model-2",
+    "name": "<i>Another</i> model",
+    "plan": {"conditions": []},
+    "summaries": [
+        PLAIN,
+        ZEROS
+        | {
+            "title": LONG,
+            "against_model": {"model": "A model", "n": 36, "share": PAIR, "change": PAIR, "p_holm": 0.02}
+            | {"right": {"n": 36, "lost": 2.0, "won": 5.0, "p": 0.45}, "notes": ["Other patches."]},
+        },
+    ],
+}
 OPENED = "/attention?view=set&batch=batch-1"
 
 
@@ -168,3 +185,27 @@ def test_the_answer_stands_in_one_sentence_above_the_conditions(open_window: Any
     link.wait_for()
     assert link.get_attribute("href") == "/attention?model=model-1&image=image-1"
     assert measured(page) == NOTHING_WRONG
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_second_model_is_held_against_the_first_and_long_labels_stay_in_the_chart(
+    open_window: Any, width: int
+) -> None:
+    visit = open_window(width=width)
+    Api(visit.page, "succeeded").batch["models"].append(SECOND)
+    page = visit.open(OPENED, "section[aria-label^='Result of <i>Another'] .js-plotly-plot")
+    place = page.locator("section[aria-label^='Result of <i>Another']")
+    place.get_by_role("heading", name="Against A model").scroll_into_view_if_needed()
+    assert "undecided" in place.inner_text()
+    assert "Other patches." in place.inner_text()
+    assert place.locator(":is(h2, h3, p) i").count() == 0
+    page.wait_for_timeout(300)
+    assert measured(page) == NOTHING_WRONG
+    beyond = """() => [...document.querySelectorAll('.js-plotly-plot')].filter((plot) => {
+        const box = plot.getBoundingClientRect();
+        return [...plot.querySelectorAll('.annotation, .ytick')].some((label) => {
+            const own = label.getBoundingClientRect();
+            return own.width && (own.left < box.left - 1 || own.right > box.right + 1);
+        });
+    }).length"""
+    assert page.evaluate(beyond) == 0

@@ -125,6 +125,7 @@ class Api:
             "/jobs/job-1/retry": answers.job("queued"),
             "/classifications": answers.CLASSIFICATION,
             "/explanations": answers.EXPLANATION,
+            "/images/image-1/regions": {"id": "region-1"},
         }
 
     def table(self) -> dict[str, Any]:
@@ -1305,6 +1306,85 @@ def test_the_values_of_a_map_are_downloaded_as_numbers_with_the_crop_box(
     assert [float(value) for value in rows[1][-4:]] == answers.FRAME["crop_box"]
     assert rows[1][1] == ""
     assert float(rows[1][2]) == pytest.approx(answers.arrays()["difference"][0, 1])
+
+
+@pytest.fixture
+def editor(window: Visit, api: Api, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The page with the region editor open and nothing marked; a region that is sent is kept as 'region-1'."""
+    monkeypatch.setitem(answers.EXPLANATION, "frame", answers.FRAME)
+    monkeypatch.setitem(answers.EXPLANATION, "region", None)
+    page = window.open("/attention?id=explained-1", ".ps-pane canvas")
+    page.locator("summary", has_text="Mark a region").press("Enter")
+    page.wait_for_selector(".ps-region-stage")
+    return page
+
+
+def test_drawings_and_one_page_are_saved_from_the_page_with_the_region_that_is_marked(editor: Any) -> None:
+    drawing = editor.get_by_role("link", name="Download Difference")
+    assert [at.get_attribute("href") for at in drawing.all()] == [
+        "/api/v1/explanations/explained-1/maps/difference",
+        "/api/v1/explanations/explained-1/maps/difference?form=svg",
+    ]
+    page = editor.get_by_role("link", name="Save as one page (.html)")
+    assert page.get_attribute("href") == "/api/v1/explanations/explained-1/page"
+    editor.get_by_label("Or corners in px of the original").fill("1,2 9,2 9,8")
+    editor.get_by_role("button", name="Add polygon").press("Enter")
+    editor.get_by_role("button", name="Measure the maps in this region").press("Enter")
+    editor.wait_for_url("**region=region-1**")
+    page.focus()
+    assert page.get_attribute("href") == "/api/v1/explanations/explained-1/page?region=region-1"
+
+
+def sent_shapes(api: Api) -> list[dict[str, Any]]:
+    """The shapes of the last region that was sent."""
+    return next(body["shapes"] for path, _, body in reversed(api.sent) if path == "/images/image-1/regions")
+
+
+def test_a_region_is_marked_by_typed_numbers_and_by_keyboard_alone(editor: Any, api: Api) -> None:
+    width, height = answers.FRAME["original_px"]
+    measure = editor.get_by_role("button", name="Measure the maps in this region")
+    assert measure.is_disabled()
+    corners = editor.get_by_label("Or corners in px of the original")
+    corners.focus()
+    editor.keyboard.type(f"0,0 {width + 1},0 0,10")
+    editor.keyboard.press("Enter")
+    assert editor.get_by_text(f"({width + 1}, 0) lies outside the image, 0 to {width} across").count() == 1
+    assert measure.is_disabled()
+    corners.fill("")
+    editor.keyboard.type("1,2 9,2 9,8")
+    editor.keyboard.press("Enter")
+    assert editor.locator("li", has_text="polygon: 1,2 9,2 9,8").count() == 1
+    editor.locator(".ps-region-stage").focus()
+    for keys in ("Space", "Shift+ArrowRight", "Space", "Shift+ArrowDown", "Space", "Shift+ArrowLeft", "Space"):
+        editor.keyboard.press(keys)
+    for keys in ("Backspace", "Enter"):
+        editor.keyboard.press(keys)
+    measure.press("Enter")
+    editor.wait_for_url("**region=region-1**")
+    typed, drawn = sent_shapes(api)
+    assert typed == {"kind": "polygon", "points": [[1, 2], [9, 2], [9, 8]], "erase": False}
+    x, y = width / 2, height / 2
+    assert drawn["points"] == [[x, y], [x + 1, y], [x + 1, y + 1]]
+
+
+def test_a_brush_paints_and_an_eraser_takes_back_by_keyboard(editor: Any, api: Api) -> None:
+    editor.get_by_label("a brush").focus()
+    editor.keyboard.press("Space")
+    radius = editor.get_by_label("Brush radius, px")
+    radius.fill("3")
+    stage = editor.locator(".ps-region-stage")
+    stage.focus()
+    editor.keyboard.press("Space")
+    editor.get_by_label("an eraser").focus()
+    editor.keyboard.press("Space")
+    stage.focus()
+    editor.keyboard.press("Shift+ArrowLeft")
+    editor.keyboard.press("Space")
+    editor.get_by_role("button", name="Measure the maps in this region").press("Enter")
+    editor.wait_for_url("**region=region-1**")
+    painted, erased = sent_shapes(api)
+    assert (painted["radius"], painted["erase"], erased["erase"]) == (3, False, True)
+    assert erased["points"][0][0] == painted["points"][0][0] - 1
 
 
 def test_trust_region_layers_and_what_if_are_said_in_words(window: Visit, api: Api) -> None:
