@@ -9,6 +9,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from PIL import Image
 from core.explain.paint import GREY_WEIGHT, STOPS, colours_of
 
 PICTURE_PX = 448
+LEAST_WIDTH_PX = 640
+LETTER_PX = 6.8
+"""Width of a letter on average, for breaking lines."""
 LINE_PX = 18
 CELL_PX = (44, 14)
 """Of the table of values: width and height."""
@@ -32,17 +36,17 @@ def map_svg(entry: Mapping[str, Any], values: np.ndarray, view: Image.Image, fac
     entry: the map as `ExplanationMap.as_dict` gives it, with a scale. values: (rows, columns). view: what the model
     sees. facts: name and words of each line below the drawing, such as the crop box.
     """
-    lines = [*map_facts(entry, values), *facts]
-    columns = values.shape[1]
-    table_top = map_height() + LINE_PX * (len(lines) + 3)
-    width = max(PICTURE_PX, (columns + 1) * CELL_PX[0])
+    width = max(LEAST_WIDTH_PX, (values.shape[1] + 1) * CELL_PX[0])
+    told = [f"{name}: {words}" for name, words in (*map_facts(entry, values), *facts)]
+    lines = [line for text in (NOTICE, *told) for line in wrap(text, int(width / LETTER_PX))]
+    table_top = map_height() + LINE_PX * (len(lines) + 4)
     height = table_top + (values.shape[0] + 2) * CELL_PX[1]
     body = [
         f"<title>{escape(str(entry['title']))}</title><desc>{escape(str(entry['alt']))}</desc>",
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
         f'<text x="0" y="14" font-weight="600">{escape(str(entry["title"]))}</text>',
         f'<g transform="translate(0 {LINE_PX + 4})">{map_marks(entry, values, picture_mark(view))}</g>',
-        _lines([NOTICE, *(f"{name}: {words}" for name, words in lines)], map_height() + 2 * LINE_PX),
+        _lines(lines, map_height() + 2 * LINE_PX),
         f'<g transform="translate(0 {table_top})" font-size="9">{_table(values)}</g>',
     ]
     return (
@@ -79,8 +83,13 @@ def map_facts(entry: Mapping[str, Any], values: np.ndarray) -> list[tuple[str, s
         ("Strongest patch", f"row {row + 1}, column {column + 1} of {values.shape[0]} x {values.shape[1]}"),
     ]
     if entry.get("above_scale"):
-        found.append(("Beyond the last colour", f"{entry['above_scale']} patches"))
+        found.append(("Beyond the last colour", patches_of(entry["above_scale"])))
     return found
+
+
+def patches_of(number: int) -> str:
+    """A number of patches in words."""
+    return "1 patch" if number == 1 else f"{number} patches"
 
 
 def frame_facts(frame: Mapping[str, Any]) -> list[tuple[str, str]]:
