@@ -272,7 +272,7 @@ class PartsFailed(PromptoscopeError):
         more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
         rest = f"; {len(left)} {'was' if len(left) == 1 else 'were'} not asked about" if left else ""
         super().__init__(
-            f"Sentences about {len(parts)} classes",
+            f"Sentences about {len(parts)} class{'' if len(parts) == 1 else 'es'}",
             f"{len(failed)} failed: {reasons}{more}{rest}",
             (failed[0]["error"] or {}).get("remedy", "") if failed else "Try again.",
         )
