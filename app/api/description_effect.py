@@ -51,7 +51,10 @@ class EffectRequest(Body):
 
 
 class BeforeAndAfter(Answer):
-    """Zero-shot with the sentences before and after. Likelihoods are means in nats, at most 0; null without images."""
+    """Zero-shot with the sentences before and after. Likelihoods are means in nats, at most 0.
+
+    Null without images, or where a class has no sentence yet.
+    """
 
     accuracy_before: float | None
     accuracy_after: float | None

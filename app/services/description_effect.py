@@ -54,9 +54,10 @@ def effect(ctx: Context, set_id: str, asked: AskedDraw, changes: Sequence[Change
     """Zero-shot before and after some changes: accuracy, log-likelihood (nats), of the whole and by class.
 
     Sentences count that a version would hold: neither rejected nor taken out. Without changes both sides are the same,
-    and the images are ready for the next time. Raises NotFound, InvalidInput, TooFewImages, Unavailable.
+    None where a class has no sentence yet, and the images are ready for the next time. Raises NotFound, InvalidInput,
+    TooFewImages, Unavailable.
     """
-    from core.descriptions.on_images import effect_on
+    from core.descriptions.on_images import effect_on, no_effect_on
 
     started = time.monotonic()
     if len(changes) > MOST_CHANGES:
@@ -64,6 +65,10 @@ def effect(ctx: Context, set_id: str, asked: AskedDraw, changes: Sequence[Change
     sentences = _sentences(ctx, set_id)
     with _ready(ctx, set_id, asked) as ready:
         before, after = _wordings(sentences, ready.classes, changes)
+        if not changes and not all(before.values()):
+            return no_effect_on(ready) | {"seconds": time.monotonic() - started}
+        _check_classes(ready.classes, before)
+        _check_classes(ready.classes, after)
         return effect_on(ready, before, after) | {"seconds": time.monotonic() - started}
 
 
@@ -132,8 +137,6 @@ def _wordings(sentences: Sequence[Sentence], classes: Sequence[str], changes: Se
             if change.class_name not in after:
                 raise NotFound(f"A class among {', '.join(classes)}", f"'{change.class_name}' is none")
             _put(after, change.class_name, change.text)
-    _check_classes(classes, before)
-    _check_classes(classes, after)
     return before, after
 
 

@@ -31,6 +31,14 @@ def effect_on(ready: ReadyImages, before: Texts, after: Texts) -> dict[str, Any]
     }
 
 
+def no_effect_on(ready: ReadyImages) -> dict[str, Any]:
+    """The same where a class has no sentence yet: the images, and None for what cannot be known."""
+    nothing = _both(*[dict.fromkeys(("accuracy", "log_likelihood"))] * 2)
+    rows = zip(ready.classes, _counts(ready), strict=True)
+    per_class = [{"class": name, "n_images": n} | nothing for name, n in rows]
+    return {**nothing, "n_changed": 0, "per_class": per_class, **ready.as_dict()}
+
+
 def map_on(ready: ReadyImages, sentences: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
     """The class map of (id, class, text), each class with one at least; points of sentences have their `id`.
 

@@ -101,6 +101,22 @@ def test_a_class_left_without_a_sentence_is_named(client: TestClient, texts: dic
     assert "none for 'dark'" in answer.json()["error"]["found"]
 
 
+def test_images_are_made_ready_though_a_class_has_no_sentence_yet(client: TestClient, texts: dict[str, Any]) -> None:
+    ids = [row["id"] for row in sentences_of(client, texts) if row["class"] == "dark"]
+    body = {"kind": "reject", "actor": "Ada", "ids": ids}
+    client.post(f"/api/v1/description-sets/{texts['id']}/actions", json=body)
+    answer = effect(client, texts)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["n_images"], found["n_changed"], found["accuracy_before"], found["accuracy_after"]) == (
+        12,
+        0,
+        None,
+        None,
+    )
+    assert [(row["n_images"], row["log_likelihood_before"]) for row in found["per_class"]] == [(6, None)] * 2
+
+
 @pytest.mark.parametrize(
     ("body", "status", "part"),
     [
