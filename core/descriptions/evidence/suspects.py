@@ -21,7 +21,7 @@ from core.descriptions.findings.deviation import robust_deviations
 from core.descriptions.findings.other_class import is_recognised
 
 LEAST_DEVIATIONS = 4.0
-FEWEST_SENTENCES = 5
+FEWEST_SENTENCES = 4
 """A class with fewer has no wording to speak of."""
 
 

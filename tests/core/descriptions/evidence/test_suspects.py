@@ -62,9 +62,10 @@ def test_what_every_class_says_of_itself_is_judged_with_the_name() -> None:
 def test_few_sentences_and_sets_without_such_features_are_not_judged() -> None:
     scores = scores_with()
     assert suspects(replace(scores, nameless=None)) == [None] * 18
-    fewer = scores.chosen([[0, 1, 2, 3]] * 3)
-    assert fewer.nameless is not None
-    assert suspects(fewer) == [None] * 12
+    four, three = (scores.chosen([kept] * 3) for kept in ([0, 1, 2, 3], [1, 2, 3]))
+    assert three.nameless is not None
+    assert suspects(four) == [None] * 3 + ["class 2"] + [None] * 8
+    assert suspects(three) == [None] * 9
     assert scores.with_sentence(Place(0, 0), "about 0 new", WORLD.encode).nameless is None
 
 
