@@ -53,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", default=",".join(method_names()), help="names, separated by commas")
     parser.add_argument("--out", type=Path, default=FILE)
+    parser.add_argument("--sizes-only", action="store_true", help="count, and leave what was timed before as it is")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     names = arguments.methods.split(",")
@@ -60,7 +61,8 @@ def main() -> None:
         for layout in LAYOUTS:
             tower_folder = build_random_backbone_folder(Path(folder) / layout, layout=layout, seed=SEED)
             tower = load_backbone(str(tower_folder), device="cpu", precision="fp32", home=Path(folder) / "home")
-            for name, found in measured(names, layout, tower, tower_folder):
+            timed = layout == TIMED and not arguments.sizes_only
+            for name, found in measured(names, layout, tower, tower_folder, timed):
                 print(f"{layout:14} {name:18} {json.dumps(found)}", flush=True)
                 write(arguments.out, name, found)
             del tower
@@ -85,12 +87,14 @@ def machine() -> str:
     return f"{named[0] if named else platform.processor() or platform.machine()}, one core"
 
 
-def measured(names: list[str], layout: str, tower: Backbone, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def measured(
+    names: list[str], layout: str, tower: Backbone, folder: Path, timed: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """(method, what is known of it on this backbone), method by method."""
     for name in names:
         method = built(name, tower, folder)
         found: dict[str, Any] = {"trainable_parameters": {layout: learned_numbers(method)}}
-        if layout == TIMED:
+        if timed:
             found |= {"seconds": round(seconds_of(method), 3), "of": "epoch" if method.trains_by_steps else "fit"}
         yield name, found
         del method

@@ -147,7 +147,7 @@ def _compared(method: Any, cost: Mapping[str, Any], replayed: bool) -> Iterator[
     yield card["image_path"]
     for backbone in ("biomedclip", "clip-vit-b-16"):
         yield f"{learned[backbone]:,}" if backbone in learned else "not counted"
-    yield f"{cost['seconds']:.3g} ({cost['of']})" if "seconds" in cost else "not measured"
+    yield f"{cost['seconds'] or '< 0.001'} ({cost['of']})" if "seconds" in cost else "not measured"
     yield str(options.get("epochs") or "by steps") if method.trains_by_steps else "none"
     yield "official code" if replayed else "worked numbers"
     yield card["licence"]
