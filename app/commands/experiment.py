@@ -38,7 +38,16 @@ ROW_COLUMNS = ("images", "line", "shots", "seeds", "mean", "low", "high", "diffe
 
 @command
 def run(
-    file: Annotated[Path, typer.Argument(help="A TOML file: name, images, methods, and what else is to differ.")],
+    file: Annotated[
+        Path, typer.Argument(help="A TOML file: name, images, methods and what else is to differ; or ablation:NAME.")
+    ],
+    images: Annotated[
+        list[str] | None, typer.Option(help="An image set in place of those of the file; may be repeated.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name in place of the file's.")] = None,
+    shots: Annotated[list[int] | None, typer.Option(min=1, help="In place of the file's; may be repeated.")] = None,
+    seeds: Annotated[list[int] | None, typer.Option(min=0, help="In place of the file's; may be repeated.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of every method, to try a file quickly.")] = None,
     json: JsonFlag = False,
 ) -> None:
     """Run an experiment here and now, or go on with it; one object a cell as soon as it is done, then one a row.
@@ -49,8 +58,9 @@ def run(
     from app.services.experiment_results import beside
     from app.services.experiments import create_or_resume, list_cells, list_rows, run_here
 
+    other = {"images": images, "name": name, "shots": shots, "seeds": seeds, "epochs": epochs}
     with output(json) as out, opened() as ctx:
-        found = _planned(lambda: create_or_resume(ctx, _read(file), paths=True), json)
+        found = _planned(lambda: create_or_resume(ctx, _given(file, other), paths=True), json)
         line = ProgressLine(out)
         for cell in list_cells(ctx, found["id"], state="done"):
             _show_cell(out, cell)
@@ -104,6 +114,22 @@ def list_(
         out.table(shown, ("name", "state", "protocol", "backbone", "done", "failed", "cells"), "There are none.")
 
 
+@app.command("ablations")
+@command
+def ablations_(
+    name: Annotated[str | None, typer.Argument(help="One of them, to print its file.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """List the experiments that answer the papers' ablations; `experiment run ablation:NAME --images SET` runs one."""
+    from core.experiments.ablation_files import ablation_text, list_ablations
+
+    with output(json) as out:
+        if name is None:
+            out.table(list_ablations(), ("name", "title"), "There are none.")
+        else:
+            out.row({"name": name, "toml": ablation_text(name)}, ablation_text(name))
+
+
 @command
 def cancel(name: Name, json: JsonFlag = False) -> None:
     """Stop an experiment that a worker runs; what is finished stays."""
@@ -148,6 +174,24 @@ class _Clock:
             took = time.monotonic() - self._begun
             share = took / max(1.0, self._expected)  # shorter ones are told as a second
             self._out.note(f"It took {duration_text(took)}, {share:.2g} times what was estimated.")
+
+
+def _given(file: Path, other: Mapping[str, Any]) -> bytes | dict[str, Any]:
+    """The experiment of a file or of a shipped ablation. other: values in place of its own, None for none."""
+    from core.experiments.ablation_files import PREFIX, ablation_text
+    from core.experiments.spec import parse_toml
+
+    own = {key: value for key, value in other.items() if value}
+    is_shipped = str(file).startswith(PREFIX)
+    if not is_shipped and not own:
+        return _read(file)
+    values = parse_toml(ablation_text(str(file)) if is_shipped else _read(file)) | own
+    if is_shipped and not values.get("images"):
+        raise InvalidInput("Images for the ablation", "found none", "Give --images SET, as often as there are sets.")
+    if "name" not in values:
+        called = ", ".join(Path(each).name for each in values["images"])
+        values["name"] = f"{str(file).removeprefix(PREFIX)} on {called}"
+    return values
 
 
 def _read(file: Path) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.services.recipes import recipe_method
 from app.services.training import check_test_part, checked_config
 from core.descriptions.description_set import DescriptionSet
 from core.descriptions.files import read_descriptions
+from core.descriptions.packs import fitting
 from core.errors import InvalidInput, InvalidOption, NotFound
 from core.experiments.spec import ExperimentSpec, parse_spec, parse_toml
 from core.images.image_set import ImageSet
@@ -31,6 +33,8 @@ from core.tuning.registry import check_method_name
 Given = Mapping[str, Any] | str | bytes
 """The values of an experiment, or the text of a TOML file."""
 OWN_PARTS = ("test", "base", "novel")
+FITTING_PACK = "fitting pack"
+FIRST_SENTENCES = re.compile(r"(?P<text>.+), first (?P<number>[1-9][0-9]{0,3})")
 
 
 @dataclass(frozen=True)
@@ -186,8 +190,15 @@ def _wording(
 ) -> dict[str, dict[str, Any]]:
     """The sentences of one wording (a file, a stored set or a pack), by image set or for all ("").
 
-    Raises NotFound, ClassMismatch where a class has no sentence, UnreadableSource.
+    "fitting pack" is the closest pack of each image set. With ", first N" behind it the first N sentences of each class
+    are taken. Raises NotFound, ClassMismatch where a class has no sentence, UnreadableSource, InvalidInput where one
+    has fewer than N.
     """
+    if cut := FIRST_SENTENCES.fullmatch(text):
+        whole = _wording(ctx, cut["text"], ids, loaded, paths)
+        return {of: _first_sentences(each, int(cut["number"])) for of, each in whole.items()}
+    if text == FITTING_PACK:
+        return {name: _of_fitting_pack(loaded[name]) for name in ids}
     if paths and os.path.isfile(text):
         found = read_descriptions(Path(text))
         return {"": _checked_text(found, None, loaded.values())}
@@ -209,6 +220,24 @@ def _wording(
             )
         by_set[name] = _text_of(own[0], [loaded[name]])
     return by_set
+
+
+def _first_sentences(text: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The first ones of each class: no longer the version that was signed off, so none is named."""
+    for name, own in text["sentences"].items():
+        if len(own) < number:
+            raise InvalidInput(
+                f"At least {number} sentences about each class", f"'{name}' has {len(own)}", "Ask for fewer."
+            )
+    sentences = {name: own[:number] for name, own in text["sentences"].items()}
+    return {"source": f"{text['source']}, first {number}", "version_id": None, "sentences": sentences}
+
+
+def _of_fitting_pack(found: ImageSet) -> dict[str, Any]:
+    packs = fitting(found.classes, found.modality or found.name)
+    if not packs:
+        raise NotFound(f"A built-in pack for the classes of '{found.name}'", "there is none", "Name a description set.")
+    return _checked_text(packs[0].for_classes(found.classes), None, [found])
 
 
 def _text_of(row: Mapping[str, Any], found: Any) -> dict[str, Any]:

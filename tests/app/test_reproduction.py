@@ -16,7 +16,9 @@ from app.services import reproduction
 from app.services.context import Context, open_context
 from app.services.incoming_images import add_from_path
 from core.errors import InvalidInput, InvalidOption, NotFound
+from core.experiments.ablation_files import ablation_text
 from core.experiments.reproduction import beside, get_published_table, published_tables, sets_of
+from core.experiments.spec import parse_toml
 from core.images.benchmarks import get_benchmark
 from core.settings import Settings
 from tests.builders import tiny_backbone_folder
@@ -115,6 +117,30 @@ def test_base_and_novel_classes_stand_in_rows_of_their_own(ctx: Context, folders
     assert [(row["part"], row["published"]) for row in rows] == [("base", 47.84), ("novel", 65.42), ("harmonic", 53.81)]
     base, novel, harmonic = (row["measured"] for row in rows)
     assert harmonic == pytest.approx(2 * base * novel / (base + novel), abs=0.02)
+
+
+def test_an_ablation_is_run_on_images_that_are_named(
+    ctx: Context, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = parse_toml(ablation_text("number-of-descriptions"))
+    small |= {"methods": ["tip_adapter"], "shots": [1], "seeds": [1], "backbone": str(tiny_backbone_folder())}
+    monkeypatch.setattr("core.experiments.spec.parse_toml", lambda text: dict(small))
+    code, rows, told = printed(
+        *("experiment", "run", "ablation:number-of-descriptions", "--images", folders / "BUSI"),
+        *("--shots", 2, "--seeds", 3, "--json"),
+    )
+    assert code == 0, told
+    ended = [row for row in rows if row["kind"] == "row" and row["line"].startswith("tip_adapter")]
+    assert {(row["shots"], row["n_seeds"]) for row in ended} == {(2, 1)}
+    assert [row["line"].split("first ")[1] for row in ended] == ["10)", "20)", "30)"]
+    assert printed("experiment", "show", "number-of-descriptions on BUSI")[0] == 0
+    code, _, told = printed("experiment", "run", "ablation:number-of-descriptions")
+    assert (code, "Give --images SET" in told) == (2, True)
+    small["descriptions"] = ["pack:busi, first 500"]
+    code, _, told = printed("experiment", "run", "ablation:x", "--images", folders / "BUSI", "--name", "more")
+    assert "'x' is none" in told
+    code, _, told = printed("experiment", "run", "ablation:loss-terms", "--images", folders / "BUSI", "--name", "more")
+    assert "At least 500 sentences about each class" in told
 
 
 def test_what_cannot_be_run_is_told(ctx: Context, folders: Path) -> None:
