@@ -9,8 +9,8 @@ from core.tuning.registry import method_names
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("app", "training_jobs", "core", "static/js", "migrations")
-THEIR_OWN = ("core/methods", "core/tuning/presets", "core/tuning/recipes")
-"""Folders whose files belong to one method each."""
+THEIR_OWN = ("core/methods", "core/tuning/presets", "core/tuning/recipes", "core/experiments/ablations")
+"""Folders whose files belong to one method each, or are experiments that compare some."""
 
 
 def code_files() -> list[Path]:
