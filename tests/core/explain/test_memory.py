@@ -10,10 +10,10 @@ from tests.core.explain.towers import head_classifier
 
 @pytest.mark.slow
 def test_a_thousand_maps_keep_memory_flat():
-    rows = list(resident(head_classifier(tiny_backbone("timm-bert"), vectors=2), 1000))
-    assert [row["images"] for row in rows] == [20, 100, 1000]
+    rows = list(resident(head_classifier(tiny_backbone("timm-bert"), vectors=2), 150))
+    assert [row["images"] for row in rows] == [15, 20, 150]
     assert rows[-1]["maps"] >= 1000
-    assert rows[-1]["mb"] - rows[1]["mb"] < 30
+    assert rows[-1]["mb"] - rows[0]["mb"] < 30
 
 
 def test_an_explanation_keeps_no_open_pass(monkeypatch):
