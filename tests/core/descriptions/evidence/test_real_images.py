@@ -163,7 +163,8 @@ def planted(name: str, renamed: bool) -> Iterator[dict[str, list[str]]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "renamed", "least"), [("btmri", False, 0.5), ("cxr3", False, 0.3), ("btmri", True, 0.1), ("cxr3", True, 0)]
+    ("name", "renamed", "least"),
+    [("btmri", False, 0.5), ("cxr3", False, 0.3), ("btmri", True, 0.05), ("cxr3", True, 0)],
 )
 def test_a_sentence_about_another_class_comes_out_as_harmful(name: str, renamed: bool, least: float) -> None:
     caught, blamed = [], []
