@@ -21,7 +21,7 @@ from core.tuning.registry import get_method
 SPREAD_OF_PICTURES = 1.4
 SPREAD_OF_MACHINE = 1.35
 """By which factor the machine may be busier or less so than when it was measured: what all parts have in common."""
-RECORDING_S = 0.25
+RECORDING_S = 0.08
 """Saving a model and recording a cell with its answers."""
 USUAL_PICTURE_S = 0.03
 """Of a picture through the image tower, where nothing has been measured."""
