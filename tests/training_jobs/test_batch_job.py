@@ -106,7 +106,9 @@ def test_every_image_is_measured_under_every_condition_and_summed_up(
     first, second = found["models"]
     assert [each["key"] for each in first["plan"]["conditions"]] == KEYS
     assert [summary["key"] for summary in first["summaries"]] == KEYS
+    beside = [summary.pop("against_model") for summary in second["summaries"]]
     assert first["summaries"] == second["summaries"]
+    assert {each["change"]["mean"] for each in beside if each and each["change"]} == {0.0}
     plain, zeros = first["summaries"][:2]
     assert zeros["difference"] == pytest.approx(zeros["units_term"] + zeros["within_term"])
     own = [row for row in rows if row["key"] == "C1:2" and row["model_position"] == 0]

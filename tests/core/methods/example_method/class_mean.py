@@ -40,6 +40,7 @@ class ClassMean(Method):
     trains = "one mean image feature per class"
     needs = frozenset({"template"})
     trains_by_steps = False
+    fitted = ("means",)
 
     means: Tensor
 
