@@ -277,7 +277,7 @@ def test_the_form_has_each_option_with_its_bounds_and_sends_only_what_was_change
     ]
     assert body["requests"][0]["options"] == {"learning_rate": 0.01, "text_dropout": True}
     assert body["requests"][0]["shots"] == 8
-    assert "id=job-1" in page.url
+    page.wait_for_url("**id=job-1**")
 
 
 @pytest.mark.parametrize(
