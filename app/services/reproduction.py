@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from core.experiments.reproduction import (
     published_tables,
     sets_of,
 )
-from core.images.benchmarks import Benchmark, benchmarks, get_benchmark, plain_name
+from core.images.benchmarks import Benchmark, benchmarks, get_benchmark
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def _published_folders(table: PublishedTable, path: Path) -> dict[str, Path]:
 
 def _meant(name: str) -> Benchmark | None:
     """The benchmark that a name is that of, also with the number that tells apart sets of one name."""
-    asked = plain_name(name.rsplit("-", 1)[0] if name.rsplit("-", 1)[-1].isdigit() else name)
-    known = {plain_name(text) for each in benchmarks().values() for text in (each.name, each.title)}
-    return get_benchmark(asked) if asked in known else None
+    start, _, number = name.rpartition("-")
+    with suppress(InvalidOption):
+        return get_benchmark(start if start and number.isdigit() else name)
+    return None

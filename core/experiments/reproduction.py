@@ -18,8 +18,8 @@ from typing import Any
 from core.errors import InvalidOption, did_you_mean
 from core.images.benchmarks import Benchmark, benchmarks
 from core.images.labelled_image import digest
+from core.tuning.recipe import BASE_TO_NOVEL, recipe_names
 
-BASE_TO_NOVEL = "base-to-novel"
 BASE, NOVEL, HARMONIC, TEST = "base", "novel", "harmonic", "test"
 
 
@@ -197,8 +197,6 @@ def beside(
 
 def sets_of(table: PublishedTable, source: str) -> list[str]:
     """The benchmarks of the table for which this source has a recipe."""
-    from core.tuning.recipe import recipe_names
-
     known = set(recipe_names())
     return [name for name in table.image_sets if f"{source}/{name}/{table.protocol}" in known]
 

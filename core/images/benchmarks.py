@@ -15,9 +15,9 @@ from importlib.resources import files
 from typing import Any
 
 from core.errors import InvalidOption, did_you_mean
+from core.images.labelled_image import PARTS
 
 MEDMNIST, SPLIT_FILE = "MedMNIST", "split file"
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
